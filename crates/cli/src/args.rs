@@ -1,0 +1,187 @@
+//! What can be said on the command line.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    everything ran
+  1    a statement failed while it ran: its data, an external system, or a bug
+  2    the command line is wrong, or a SQL file cannot be read
+  3    a statement is not valid or not supported: nothing of it ran
+  130  cancelled by Ctrl-C; what a job had written is not visible
+
+Environment:
+  DIPPER_LOG  what is logged on standard error, as in 'dipper_runtime=debug,warn'
+  NO_COLOR    no colours";
+
+/// Finds patterns in streams of events: streaming SQL with MATCH_RECOGNIZE.
+///
+/// Results go to standard output; errors, warnings, progress and summaries go to standard error.
+#[derive(Debug, Parser)]
+#[command(name = "dipper", version, after_long_help = EXIT_CODES, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub(crate) global: GlobalArguments,
+    /// The command.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, Args)]
+pub(crate) struct GlobalArguments {
+    /// Colours on standard error.
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(crate) color: Color,
+    /// No progress, summaries and notices.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more; twice for debugging.
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the statements of a SQL file.
+    Run(RunArguments),
+    /// Run statements in an interactive shell, or those given by -c and -f.
+    Sql(SqlArguments),
+    /// Show the plans of a SQL file's queries and inserts without running them.
+    Explain(ExplainArguments),
+}
+
+/// `dipper run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// The SQL file; '-' is standard input. Paths of tables are relative to the current directory.
+    pub(crate) file: PathBuf,
+    /// Settings.
+    #[command(flatten)]
+    pub(crate) settings: SettingArguments,
+    /// How result rows are written.
+    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub(crate) output: OutputFormat,
+}
+
+/// `dipper sql`.
+#[derive(Debug, Args)]
+pub(crate) struct SqlArguments {
+    /// Run these statements and leave; may be repeated.
+    #[arg(short, long, value_name = "SQL")]
+    pub(crate) command: Vec<String>,
+    /// Run this file, before the statements of -c, and leave; may be repeated.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Vec<PathBuf>,
+    /// Settings.
+    #[command(flatten)]
+    pub(crate) settings: SettingArguments,
+    /// How result rows are written.
+    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub(crate) output: OutputFormat,
+}
+
+/// `dipper explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// The SQL file; '-' is standard input.
+    pub(crate) file: PathBuf,
+    /// How plans are written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: PlanFormat,
+    /// Settings.
+    #[command(flatten)]
+    pub(crate) settings: SettingArguments,
+}
+
+/// Settings of the session. For a file they win over its own SET statements.
+#[derive(Debug, Args)]
+pub(crate) struct SettingArguments {
+    /// How many subtasks each operator has: 'parallelism.default'.
+    #[arg(short, long, value_name = "N")]
+    pub(crate) parallelism: Option<NonZeroUsize>,
+    /// A setting, as SET 'key' = 'value' would make it; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) set: Vec<(String, String)>,
+}
+
+impl SettingArguments {
+    /// All settings in the order in which they apply.
+    pub(crate) fn pairs(&self) -> Vec<(String, String)> {
+        let parallelism = self.parallelism.map(|n| ("parallelism.default".to_owned(), n.to_string()));
+        self.set.iter().cloned().chain(parallelism).collect()
+    }
+}
+
+/// How result rows are written on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// Aligned columns, for people.
+    Table,
+    /// One JSON object per row and line.
+    Json,
+    /// A header line, then one line per row.
+    Csv,
+}
+
+/// How plans are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For Graphviz.
+    Dot,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        _ => Err("expected KEY=VALUE, as in parallelism.default=4".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_arguments_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn parallelism_wins_over_the_setting_of_the_same_name() {
+        let arguments = ["dipper", "run", "f.sql", "--set", "parallelism.default = 2", "-p", "4"];
+        let Ok(Arguments { command: Command::Run(run), .. }) = Arguments::try_parse_from(arguments) else {
+            panic!("refused");
+        };
+        let key = || "parallelism.default".to_owned();
+        assert_eq!(run.settings.pairs(), [(key(), "2".to_owned()), (key(), "4".to_owned())]);
+    }
+
+    #[test]
+    fn a_setting_without_a_value_is_refused() {
+        let error = Arguments::try_parse_from(["dipper", "run", "f.sql", "--set", "x"]).unwrap_err();
+        assert!(error.to_string().contains("expected KEY=VALUE"), "{error}");
+    }
+}

@@ -1,0 +1,33 @@
+//! The only file of the command line that reads a clock: how long statements take and when the terminal is refreshed.
+#![expect(clippy::disallowed_methods, reason = "this is the clock")]
+
+use std::time::{Duration, Instant};
+
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+/// How often progress is drawn and rows that wait for their chunk are shown.
+const REFRESH: Duration = Duration::from_millis(200);
+
+/// Measures how long something takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts now.
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// The time since the start.
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Ticks at the pace of the terminal.
+pub(crate) fn refresh() -> Interval {
+    let mut ticks = interval(REFRESH);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.reset();
+    ticks
+}

@@ -1,0 +1,95 @@
+//! `dipper`: runs SQL files, an interactive shell, and shows plans.
+//!
+//! Everything that is printed is printed here; what statements mean and how they run is the session's business.
+
+mod args;
+mod clock;
+mod explain;
+mod failure;
+mod interrupt;
+mod logging;
+mod output;
+mod report;
+mod script;
+mod shell;
+mod statement;
+mod summary;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use dipper_session::{Session, SessionConfig};
+use dipper_types::Error;
+
+use crate::args::{Arguments, Command, OutputFormat, SettingArguments};
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::script::Script;
+use crate::statement::Console;
+use crate::terminal::Terminal;
+
+/// Threads for I/O and for ad-hoc queries; the tasks of a dataflow have threads of their own.
+const IO_THREADS: usize = 4;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let terminal = Terminal::new(&arguments.global);
+    logging::start(&arguments.global, &terminal);
+    match start(arguments, &terminal) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report(&terminal);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn start(arguments: Arguments, terminal: &Terminal) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(IO_THREADS).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Session(Error::unavailable(format!("cannot start threads: {error}"))))?;
+    let result = runtime.block_on(dispatch(arguments, terminal));
+    // Nothing that still runs has anything to say: sinks are committed or aborted by now.
+    runtime.shutdown_background();
+    result
+}
+
+async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failure> {
+    let console = |format, interactive| Console {
+        terminal: terminal.clone(),
+        format,
+        interrupt: Interrupt::listen(),
+        interactive,
+    };
+    match arguments.command {
+        Command::Run(run) => {
+            let script = Script::read(&run.file)?;
+            console(run.output, false).run_script(&mut session(&run.settings, true)?, &script).await
+        }
+        Command::Explain(explain) => {
+            let script = Script::read(&explain.file)?;
+            let mut session = session(&explain.settings, true)?;
+            explain::run(&console(OutputFormat::Table, false), &mut session, &script, explain.format).await
+        }
+        Command::Sql(sql) => {
+            let mut session = session(&sql.settings, false)?;
+            let given = !sql.command.is_empty() || !sql.file.is_empty();
+            let console = console(sql.output, !given);
+            for file in &sql.file {
+                console.run_script(&mut session, &Script::read(file)?).await?;
+            }
+            for text in &sql.command {
+                console.run_script(&mut session, &Script::new("<command>", text)).await?;
+            }
+            if given { Ok(()) } else { shell::run(&console, &mut session).await }
+        }
+    }
+}
+
+/// A session with the settings of the command line; `fixed` ones win over what a file sets.
+fn session(settings: &SettingArguments, fixed: bool) -> Result<Session, Failure> {
+    Session::new(SessionConfig { settings: settings.pairs(), fixed }).map_err(|error| match error.kind() {
+        dipper_types::ErrorKind::Invalid => Failure::Usage(error),
+        _ => Failure::Session(error),
+    })
+}

@@ -1,0 +1,230 @@
+//! Runs statements one after another and shows what each gives back.
+
+use std::io::Write;
+
+use dipper_session::{JobControl, JobHandle, Outcome, Parsed, Progress, Rows, Session};
+use dipper_types::{Error, ErrorKind};
+use futures::StreamExt;
+use indicatif::ProgressBar;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::OutputFormat;
+use crate::clock::{self, Stopwatch};
+use crate::failure::{Failure, Phase};
+use crate::interrupt::Interrupt;
+use crate::output::{RowWriter, WriteError, row_writer};
+use crate::script::Script;
+use crate::summary;
+use crate::terminal::Terminal;
+
+/// How many batches may wait to be shown: the rest is backpressure.
+const BATCHES_AHEAD: usize = 4;
+
+/// Where and how results are shown.
+#[derive(Clone)]
+pub(crate) struct Console {
+    /// The streams.
+    pub(crate) terminal: Terminal,
+    /// How rows are written.
+    pub(crate) format: OutputFormat,
+    /// Ctrl-C.
+    pub(crate) interrupt: Interrupt,
+    /// Whether someone sits in front of it: confirmations are shown, summaries of queries are not.
+    pub(crate) interactive: bool,
+}
+
+impl Console {
+    /// Runs all statements of a script; the first failure ends it. The whole script is parsed before anything runs.
+    pub(crate) async fn run_script(&self, session: &mut Session, script: &Script) -> Result<(), Failure> {
+        let statements = session.parse(&script.text).map_err(|error| Failure::statement(error, Phase::Planning, script))?;
+        for statement in &statements {
+            self.run_statement(session, statement, script).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs one statement and shows what it gives back.
+    pub(crate) async fn run_statement(&self, session: &mut Session, statement: &Parsed, script: &Script) -> Result<(), Failure> {
+        let token = self.interrupt.token();
+        if token.is_cancelled() {
+            return Err(Failure::Cancelled);
+        }
+        let watch = Stopwatch::start();
+        let planned = tokio::select! {
+            outcome = session.execute(statement) => outcome,
+            () = token.cancelled() => Err(Error::cancelled()),
+        };
+        match planned.map_err(|error| Failure::statement(error, Phase::Planning, script))? {
+            Outcome::Done(message) => {
+                if self.interactive {
+                    self.terminal.notice(&message);
+                }
+                Ok(())
+            }
+            Outcome::Text(text) => self.print(&text),
+            Outcome::Rows(rows) => self.show_rows(rows, watch, &token, script).await,
+            Outcome::Job(job) => self.show_job(job, watch, &token, script).await,
+        }
+    }
+
+    /// Writes a text to standard output.
+    pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
+        let mut out = self.terminal.results();
+        writeln!(out, "{}", text.trim_end())?;
+        Ok(out.flush()?)
+    }
+
+    async fn show_rows(
+        &self,
+        rows: Rows,
+        watch: Stopwatch,
+        token: &CancellationToken,
+        script: &Script,
+    ) -> Result<(), Failure> {
+        let failed = |error| Failure::statement(error, Phase::Running, script);
+        let Rows { schema, mut stream, job } = rows;
+        let view = JobView::new(&self.terminal, job.as_ref(), watch);
+        let mut writer = row_writer(self.format, &schema, self.terminal.results())
+            .map_err(|error| Self::write_failure(error, script))?;
+        // The stream may compute for a while between two rows; here it does not keep Ctrl-C and the clock waiting.
+        let (sender, mut batches) = mpsc::channel(BATCHES_AHEAD);
+        let pump = tokio::spawn(async move {
+            while let Some(batch) = stream.next().await {
+                if sender.send(batch).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let mut ticks = clock::refresh();
+        let shown = loop {
+            let step = tokio::select! {
+                batch = batches.recv() => match batch {
+                    Some(Ok(batch)) => writer.write(&batch),
+                    Some(Err(error)) => break Err(failed(error)),
+                    None => break Ok(()),
+                },
+                _ = ticks.tick() => {
+                    view.draw();
+                    writer.flush()
+                }
+                () = token.cancelled() => break Err(Failure::Cancelled),
+            };
+            if let Err(error) = step {
+                break Err(Self::write_failure(error, script));
+            }
+        };
+        drop(batches);
+        if shown.is_err() {
+            view.cancel();
+            pump.abort();
+        }
+        view.clear();
+        let written = Self::finish_rows(&mut *writer, &shown, script);
+        let ended = match job {
+            Some(job) => Some(job.wait().await),
+            None => None,
+        };
+        // The error of the rows comes first: the job's own may only say that it was cancelled because of it.
+        shown.and(written)?;
+        if let Some(progress) = ended.transpose().map_err(failed)? {
+            self.conclude(&view.name, &progress, watch, self.interactive);
+        }
+        Ok(())
+    }
+
+    /// Ends the output: after a failure what was shown stays, without a footer that would look like an end.
+    fn finish_rows(writer: &mut dyn RowWriter, shown: &Result<(), Failure>, script: &Script) -> Result<(), Failure> {
+        let finished = match shown {
+            Ok(()) => writer.finish(),
+            Err(Failure::OutputClosed | Failure::Output(_)) => return Ok(()),
+            Err(_) => writer.flush(),
+        };
+        finished.map_err(|error| Self::write_failure(error, script))
+    }
+
+    async fn show_job(
+        &self,
+        job: JobHandle,
+        watch: Stopwatch,
+        token: &CancellationToken,
+        script: &Script,
+    ) -> Result<(), Failure> {
+        let view = JobView::new(&self.terminal, Some(&job), watch);
+        let mut ticks = clock::refresh();
+        let mut ended = std::pin::pin!(job.wait());
+        let mut cancelled = false;
+        let result = loop {
+            tokio::select! {
+                result = &mut ended => break result,
+                _ = ticks.tick() => view.draw(),
+                () = token.cancelled(), if !cancelled => {
+                    cancelled = true;
+                    view.cancel();
+                }
+            }
+        };
+        view.clear();
+        let progress = result.map_err(|error| Failure::statement(error, Phase::Running, script))?;
+        self.conclude(&view.name, &progress, watch, false);
+        Ok(())
+    }
+
+    fn conclude(&self, name: &str, progress: &Progress, watch: Stopwatch, only_warnings: bool) {
+        for warning in summary::warnings(progress) {
+            self.terminal.warning(&warning);
+        }
+        // A query over no table is answered, not processed.
+        if !only_warnings && progress.rows_in > 0 {
+            self.terminal.notice(&summary::summary_line(name, progress, watch.elapsed()));
+        }
+    }
+
+    fn write_failure(error: WriteError, script: &Script) -> Failure {
+        match error {
+            WriteError::Io(error) => error.into(),
+            WriteError::Rows(error) => Failure::statement(error, Phase::Running, script),
+        }
+    }
+}
+
+/// A job as the progress line shows it.
+struct JobView {
+    name: String,
+    control: Option<JobControl>,
+    line: ProgressBar,
+    watch: Stopwatch,
+}
+
+impl JobView {
+    fn new(terminal: &Terminal, job: Option<&JobHandle>, watch: Stopwatch) -> Self {
+        let name = job.map_or_else(String::new, |job| job.name().to_owned());
+        Self { name, control: job.map(JobHandle::control), line: terminal.progress_line(), watch }
+    }
+
+    fn draw(&self) {
+        if let Some(control) = &self.control {
+            self.line.set_message(summary::progress_line(&self.name, &control.progress(), self.watch.elapsed()));
+            self.line.tick();
+        }
+    }
+
+    fn cancel(&self) {
+        if let Some(control) = &self.control {
+            control.cancel();
+        }
+    }
+
+    fn clear(&self) {
+        self.line.finish_and_clear();
+    }
+}
+
+/// Whether the failure came from the statement itself, so that a shell may go on with the next one.
+pub(crate) fn may_go_on(failure: &Failure) -> bool {
+    match failure {
+        Failure::Statement { error, .. } => error.kind() != ErrorKind::Fenced,
+        Failure::Cancelled | Failure::Usage(_) => true,
+        Failure::OutputClosed | Failure::Output(_) | Failure::Session(_) => false,
+    }
+}

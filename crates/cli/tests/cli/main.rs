@@ -1,0 +1,11 @@
+//! Runs the real binary, as a user would.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
+mod architecture;
+mod broken_files;
+mod explain;
+mod harness;
+mod interruption;
+mod output;
+mod scripts;
+mod shell;

@@ -1,0 +1,52 @@
+//! The `blackhole` sink: takes every row and keeps none.
+
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use dipper_operator_api::{Committable, Sink, SinkWriter};
+use dipper_types::{Result, SubtaskId};
+
+use crate::options::TableOptions;
+use crate::table::{TableDefinition, no_metadata};
+
+#[derive(Debug)]
+pub(crate) struct BlackholeSink;
+
+impl BlackholeSink {
+    pub(crate) fn new(table: &TableDefinition, options: TableOptions) -> Result<Self> {
+        no_metadata(table, "blackhole")?;
+        options.finish()?;
+        Ok(Self)
+    }
+}
+
+#[async_trait]
+impl Sink for BlackholeSink {
+    fn is_transactional(&self) -> bool {
+        true
+    }
+
+    async fn open(&self, _job: &str, _subtask: SubtaskId) -> Result<Box<dyn SinkWriter>> {
+        Ok(Box::new(BlackholeWriter))
+    }
+
+    async fn commit(&self, _committables: Vec<Committable>) -> Result<()> {
+        Ok(())
+    }
+
+    async fn abort(&self, _job: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+struct BlackholeWriter;
+
+#[async_trait]
+impl SinkWriter for BlackholeWriter {
+    async fn write(&mut self, _batch: RecordBatch) -> Result<()> {
+        Ok(())
+    }
+
+    async fn finish(&mut self) -> Result<Vec<Committable>> {
+        Ok(Vec::new())
+    }
+}

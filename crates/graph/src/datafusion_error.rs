@@ -1,0 +1,70 @@
+//! Errors on their way through DataFusion: ours come out as they went in, DataFusion's get a kind.
+
+use datafusion::common::{DataFusionError, Span as DfSpan};
+use dipper_types::{Error, ErrorKind, Position, Span};
+
+/// Turns a DataFusion result into ours.
+pub trait FromDataFusion<T> {
+    /// The same result with an error of ours.
+    fn or_plan_error(self) -> dipper_types::Result<T>;
+}
+
+impl<T> FromDataFusion<T> for datafusion::common::Result<T> {
+    fn or_plan_error(self) -> dipper_types::Result<T> {
+        self.map_err(|error| from_datafusion(&error))
+    }
+}
+
+/// Wraps an error of ours for the way through DataFusion.
+pub fn into_datafusion(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+fn from_datafusion(error: &DataFusionError) -> Error {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
+            Some(ours) => ours.clone(),
+            None => Error::internal(inner.to_string()),
+        },
+        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+            arrow::error::ArrowError::ExternalError(external) => match external.downcast_ref::<DataFusionError>() {
+                Some(inner) => from_datafusion(inner),
+                None => inner_arrow(inner),
+            },
+            _ => inner_arrow(inner),
+        },
+        DataFusionError::Context(_, inner) => from_datafusion(inner),
+        DataFusionError::Shared(inner) => from_datafusion(inner),
+        DataFusionError::Collection(errors) if !errors.is_empty() => from_datafusion(&errors[0]),
+        DataFusionError::Diagnostic(diagnostic, inner) => {
+            let error = from_datafusion(inner);
+            match diagnostic.span {
+                Some(span) => error.at(from_span(span)),
+                None => error,
+            }
+        }
+        DataFusionError::NotImplemented(message) => Error::unsupported(message),
+        DataFusionError::Internal(_) => Error::internal(error.strip_backtrace()),
+        DataFusionError::ResourcesExhausted(message) => Error::unavailable(message),
+        DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => Error::unavailable(error.strip_backtrace()),
+        DataFusionError::Plan(message) | DataFusionError::Execution(message) => Error::invalid(message),
+        _ => Error::new(ErrorKind::Invalid, error.strip_backtrace()),
+    }
+}
+
+fn inner_arrow(error: &arrow::error::ArrowError) -> Error {
+    match error {
+        // A computation failed on the user's data: the wrapper's name says nothing to them.
+        arrow::error::ArrowError::ComputeError(message) => Error::invalid(message),
+        arrow::error::ArrowError::DivideByZero => Error::invalid("division by zero"),
+        arrow::error::ArrowError::ArithmeticOverflow(message) => {
+            Error::invalid(format!("arithmetic overflow: {message}"))
+        }
+        _ => Error::invalid(error.to_string()),
+    }
+}
+
+fn from_span(span: DfSpan) -> Span {
+    let position = |line, column| Position { line, column };
+    Span::new(position(span.start.line, span.start.column), position(span.end.line, span.end.column))
+}

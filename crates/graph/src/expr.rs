@@ -1,0 +1,147 @@
+//! Bound expressions: DataFusion's logical expressions, with types coerced, that can be serialised and made physical.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, LazyLock};
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::execution::TaskContext;
+use datafusion::execution::context::ExecutionProps;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{Expr, Operator};
+use datafusion::physical_expr::expressions::BinaryExpr;
+use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
+use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::ast::{self, visit_expressions_mut};
+use datafusion::sql::unparser::Unparser;
+use datafusion::sql::unparser::dialect::Dialect;
+use datafusion_proto::bytes::Serializeable;
+use dipper_types::Result;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::FromDataFusion;
+
+/// The functions that every process knows, so that a serialised expression finds its own again.
+pub fn function_registry() -> &'static Arc<TaskContext> {
+    static REGISTRY: LazyLock<Arc<TaskContext>> = LazyLock::new(|| SessionContext::new().task_ctx());
+    &REGISTRY
+}
+
+/// A scalar expression over columns by name (unqualified), bound and coerced: the worker makes it physical without planning again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct BoundExpr(pub Expr);
+
+impl BoundExpr {
+    /// The executable form over batches of `schema`.
+    pub fn physical(&self, schema: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>> {
+        let schema = DFSchema::try_from(Arc::clone(schema)).or_plan_error()?;
+        let (properties, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
+        let planned = create_physical_expr(&self.0, &schema, &properties, &context);
+        let checked = planned.and_then(|expr| expr.transform_up(|part| Ok(fail_on_overflow(part))));
+        Ok(checked.or_plan_error()?.data)
+    }
+}
+
+/// DataFusion's integer arithmetic wraps around in silence unless it is told not to.
+fn fail_on_overflow(part: Arc<dyn PhysicalExpr>) -> Transformed<Arc<dyn PhysicalExpr>> {
+    match part.downcast_ref::<BinaryExpr>() {
+        Some(binary) if matches!(binary.op(), Operator::Plus | Operator::Minus | Operator::Multiply) => {
+            Transformed::yes(Arc::new(binary.clone().with_fail_on_overflow(true)))
+        }
+        _ => Transformed::no(part),
+    }
+}
+
+/// As SQL, with the parentheses and casts that DataFusion's own display leaves out; what SQL cannot say falls back to that display.
+impl std::fmt::Display for BoundExpr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The unparser forgets an aggregate's ORDER BY.
+        let ordered = matches!(&self.0, Expr::AggregateFunction(call) if !call.params.order_by.is_empty());
+        match Unparser::new(&PlainNames).with_pretty(true).expr_to_sql(&self.0) {
+            Ok(mut sql) if !ordered => {
+                let _ = visit_expressions_mut(&mut sql, |part| {
+                    if let ast::Expr::Interval(interval) = part {
+                        shorten(interval);
+                    }
+                    ControlFlow::<()>::Continue(())
+                });
+                write!(f, "{sql}")
+            }
+            _ => write!(f, "{}", self.0.human_display()),
+        }
+    }
+}
+
+/// `INTERVAL '5.000000000 SECS'` as people write it: `INTERVAL '5' SECOND`. One of several units stays as it is.
+fn shorten(interval: &mut ast::Interval) {
+    let ast::Expr::Value(value) = interval.value.as_mut() else { return };
+    let ast::Value::SingleQuotedString(text) = &mut value.value else { return };
+    let Some((amount, unit)) = text.split_once(' ') else { return };
+    let field = match unit {
+        "DAYS" => ast::DateTimeField::Day,
+        "HOURS" => ast::DateTimeField::Hour,
+        "MINS" => ast::DateTimeField::Minute,
+        "SECS" => ast::DateTimeField::Second,
+        "MONS" => ast::DateTimeField::Month,
+        _ => return,
+    };
+    let amount = if amount.contains('.') { amount.trim_end_matches('0').trim_end_matches('.') } else { amount };
+    *text = amount.to_owned();
+    interval.leading_field = Some(field);
+}
+
+/// A dialect for people: names stand as they are, as frame columns are called `PREV(price)`.
+struct PlainNames;
+
+impl Dialect for PlainNames {
+    fn identifier_quote_style(&self, _identifier: &str) -> Option<char> {
+        None
+    }
+}
+
+impl Serialize for BoundExpr {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let bytes = self.0.to_bytes().map_err(serde::ser::Error::custom)?;
+        serializer.serialize_bytes(&bytes)
+    }
+}
+
+impl<'de> Deserialize<'de> for BoundExpr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let bytes = Vec::<u8>::deserialize(deserializer)?;
+        Expr::from_bytes_with_ctx(&bytes, function_registry()).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// An expression and the name of the column it yields.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct NamedExpr {
+    /// The output column.
+    pub name: String,
+    /// What it holds.
+    pub expr: BoundExpr,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use arrow::array::{ArrayRef, Int64Array};
+    use arrow::record_batch::RecordBatch;
+    use datafusion::logical_expr::{col, lit};
+
+    use super::*;
+
+    #[test]
+    fn integer_arithmetic_fails_on_overflow_instead_of_wrapping_around() {
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![1, i64::MAX]));
+        let rows = RecordBatch::try_from_iter([("a", column)]).unwrap();
+        for expr in [col("a") + lit(1_i64), lit(-2_i64) - col("a"), (col("a") * lit(2_i64)).gt(lit(0_i64))] {
+            let physical = BoundExpr(expr).physical(&rows.schema()).unwrap();
+            assert!(physical.evaluate(&rows.slice(0, 1)).is_ok());
+            let error = physical.evaluate(&rows).or_plan_error().unwrap_err();
+            assert!(error.to_string().starts_with("arithmetic overflow"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The dataflow graph as data: what the planner makes of a statement and what the runtime executes.
+//!
+//! Use it to build, serialise, chain or print a job. It plans nothing (that is `sql`) and runs nothing (that is `runtime`).
+
+mod chain;
+mod datafusion_error;
+mod expr;
+mod job_graph;
+mod match_recognize;
+mod operator_spec;
+mod render;
+
+pub use chain::{Task, TaskEdge, TaskGraph};
+pub use datafusion_error::{FromDataFusion, into_datafusion};
+pub use expr::{BoundExpr, NamedExpr, function_registry};
+pub use job_graph::{Edge, JobGraph, Node, NodeId, Partitioning};
+pub use match_recognize::{
+    AfterMatch, AggregateCall, ConditionClass, Define, Frame, FrameColumn, FrameExpr, Logical, MatchRecognizeSpec, Measure,
+    OrderKey, RowsPerMatch, Semantics, Target, WithinSpec,
+};
+pub use operator_spec::{
+    AggregateFunction, CalcSpec, ComputedColumn, OperatorSpec, SinkSpec, SourceSpec, TableSpec, ValuesSpec, WatermarkSpec,
+    WindowAggregateSpec, WindowKind, WindowTvfSpec,
+};

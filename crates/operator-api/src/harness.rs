@@ -1,0 +1,66 @@
+//! Runs one operator in a test, without a runtime.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use dipper_types::{Result, SubtaskId, Timestamp, Watermark};
+
+use crate::{Operator, OperatorCtx, OperatorMetrics, StreamElement};
+
+/// Feeds an operator and gathers what it emits.
+pub struct OperatorHarness<O> {
+    operator: O,
+    metrics: Arc<OperatorMetrics>,
+    out: Vec<StreamElement>,
+}
+
+impl<O: Operator> OperatorHarness<O> {
+    /// Opens the operator as the only subtask.
+    pub fn open(operator: O) -> Result<Self> {
+        let mut harness = Self { operator, metrics: Arc::default(), out: Vec::new() };
+        harness.call(|operator, ctx| operator.open(ctx))?;
+        Ok(harness)
+    }
+
+    /// Rows on port 0.
+    pub fn batch(&mut self, batch: RecordBatch) -> Result<()> {
+        self.call(|operator, ctx| operator.on_batch(0, batch, ctx))
+    }
+
+    /// A watermark, in microseconds.
+    pub fn watermark_us(&mut self, watermark: i64) -> Result<()> {
+        self.call(|operator, ctx| operator.on_watermark(Watermark(Timestamp(watermark)), ctx))
+    }
+
+    /// The end of the input: [`Watermark::MAX`], then the end.
+    pub fn end(&mut self) -> Result<()> {
+        self.call(|operator, ctx| {
+            operator.on_watermark(Watermark::MAX, ctx)?;
+            operator.on_end(ctx)
+        })
+    }
+
+    /// What the operator has emitted since the last call.
+    pub fn take(&mut self) -> Vec<StreamElement> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// The batches among what the operator has emitted since the last call.
+    pub fn take_batches(&mut self) -> Vec<RecordBatch> {
+        let batch = |element| match element {
+            StreamElement::Batch(batch) => Some(batch),
+            _ => None,
+        };
+        self.take().into_iter().filter_map(batch).collect()
+    }
+
+    /// The operator's counters.
+    pub fn metrics(&self) -> &OperatorMetrics {
+        &self.metrics
+    }
+
+    fn call(&mut self, act: impl FnOnce(&mut O, &mut OperatorCtx<'_>) -> Result<()>) -> Result<()> {
+        let subtask = SubtaskId { index: 0, parallelism: 1 };
+        act(&mut self.operator, &mut OperatorCtx::new(&mut self.out, &self.metrics, subtask))
+    }
+}

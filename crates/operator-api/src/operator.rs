@@ -1,0 +1,81 @@
+//! The operator contract.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use dipper_types::{Epoch, Result, SubtaskId, Watermark};
+
+use crate::{OperatorMetrics, StreamElement};
+
+/// Which input of an operator an element comes from, from 0.
+pub type Port = usize;
+
+/// Transforms one partition of a stream. Calls never overlap, never block and never read a clock,
+/// so the same input always yields the same output.
+///
+/// The runtime combines the watermarks of all channels before it calls, aligns barriers, and calls [`Operator::on_end`] once, after
+/// every input has ended. What the operator emits goes to the next operator in the order of the calls.
+pub trait Operator: Send {
+    /// Called once before any element.
+    fn open(&mut self, _ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Rows have come. A batch is never empty.
+    fn on_batch(&mut self, port: Port, batch: RecordBatch, ctx: &mut OperatorCtx<'_>) -> Result<()>;
+
+    /// Event time has advanced: strictly above every earlier call's. Forward it when everything up to it has been emitted.
+    fn on_watermark(&mut self, watermark: Watermark, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        ctx.emit_watermark(watermark);
+        Ok(())
+    }
+
+    /// A checkpoint's barrier has been aligned: what the operator has seen up to here belongs to `epoch`. The runtime
+    /// forwards the barrier after this call.
+    fn on_barrier(&mut self, _epoch: Epoch, _ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// The input has ended: emit whatever is still held. [`Watermark::MAX`] has been delivered before. The runtime
+    /// forwards the end after this call.
+    fn on_end(&mut self, _ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What an operator may do during a call.
+pub struct OperatorCtx<'a> {
+    out: &'a mut Vec<StreamElement>,
+    metrics: &'a Arc<OperatorMetrics>,
+    subtask: SubtaskId,
+}
+
+impl<'a> OperatorCtx<'a> {
+    /// A context that gathers what is emitted in `out`.
+    pub fn new(out: &'a mut Vec<StreamElement>, metrics: &'a Arc<OperatorMetrics>, subtask: SubtaskId) -> Self {
+        Self { out, metrics, subtask }
+    }
+
+    /// Passes rows on; an empty batch is dropped.
+    pub fn emit(&mut self, batch: RecordBatch) {
+        if batch.num_rows() > 0 {
+            OperatorMetrics::add(&self.metrics.rows_out, batch.num_rows());
+            self.out.push(StreamElement::Batch(batch));
+        }
+    }
+
+    /// Passes a watermark on.
+    pub fn emit_watermark(&mut self, watermark: Watermark) {
+        self.out.push(StreamElement::Watermark(watermark));
+    }
+
+    /// The operator's counters.
+    pub fn metrics(&self) -> &OperatorMetrics {
+        self.metrics
+    }
+
+    /// Which instance of the operator this is.
+    pub fn subtask(&self) -> SubtaskId {
+        self.subtask
+    }
+}

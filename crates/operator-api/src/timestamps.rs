@@ -1,0 +1,65 @@
+//! From timestamp columns of any unit to event time in microseconds.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{
+    DataType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType,
+};
+use dipper_types::{Error, Result, Timestamp};
+
+/// The event times of a timestamp column, in microseconds, rounded down. `None` where the column is NULL.
+pub fn timestamps_us(column: &ArrayRef) -> Result<impl Iterator<Item = Option<Timestamp>> + '_> {
+    let values = timestamp_values(column)?;
+    let unit = unit(column)?;
+    Ok((0..column.len()).map(move |row| column.is_valid(row).then(|| floor_us(values[row], unit))))
+}
+
+/// The greatest watermark, in microseconds, that promises no more than `value` in its own unit does: a nanosecond
+/// watermark inside a microsecond does not pass the rows of that microsecond.
+pub fn watermark_us(value: i64, unit: TimeUnit) -> Timestamp {
+    match unit {
+        TimeUnit::Nanosecond => Timestamp(value.saturating_add(1).div_euclid(1_000).saturating_sub(1)),
+        _ => floor_us(value, unit),
+    }
+}
+
+/// The event time of a value in its own unit, in microseconds, rounded down.
+pub fn floor_us(value: i64, unit: TimeUnit) -> Timestamp {
+    Timestamp(match unit {
+        TimeUnit::Second => value.saturating_mul(1_000_000),
+        TimeUnit::Millisecond => value.saturating_mul(1_000),
+        TimeUnit::Microsecond => value,
+        TimeUnit::Nanosecond => value.div_euclid(1_000),
+    })
+}
+
+fn unit(column: &ArrayRef) -> Result<TimeUnit> {
+    match column.data_type() {
+        DataType::Timestamp(unit, _) => Ok(*unit),
+        other => Err(Error::internal(format!("event time column is {other}, not a timestamp"))),
+    }
+}
+
+/// The values of a timestamp column in its own unit; what stands where it is NULL has no meaning.
+pub fn timestamp_values(column: &ArrayRef) -> Result<&[i64]> {
+    Ok(match unit(column)? {
+        TimeUnit::Second => column.as_primitive::<TimestampSecondType>().values(),
+        TimeUnit::Millisecond => column.as_primitive::<TimestampMillisecondType>().values(),
+        TimeUnit::Microsecond => column.as_primitive::<TimestampMicrosecondType>().values(),
+        TimeUnit::Nanosecond => column.as_primitive::<TimestampNanosecondType>().values(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nanosecond_watermark_passes_only_whole_microseconds() {
+        assert_eq!(watermark_us(1_999, TimeUnit::Nanosecond), Timestamp(1));
+        assert_eq!(watermark_us(1_998, TimeUnit::Nanosecond), Timestamp(0));
+        assert_eq!(watermark_us(-1, TimeUnit::Nanosecond), Timestamp(-1));
+        assert_eq!(watermark_us(-2, TimeUnit::Nanosecond), Timestamp(-2));
+        assert_eq!(watermark_us(7, TimeUnit::Millisecond), Timestamp(7_000));
+    }
+}

@@ -1,0 +1,30 @@
+//! Row pattern recognition: `MATCH_RECOGNIZE` as one operator for both hosts, the dataflow and the ad-hoc query.
+//!
+//! Rows pass these stages, each a file: [`event_time_buffer`] holds them until the watermark and puts them in order
+//! ([`row_order`]); [`partitions`] brings those of a partition together; [`row_store`] keeps them in columns as long as a match may
+//! refer to them; [`letters`] evaluates ahead what conditions say of a row and its neighbours; [`search`] finds matches,
+//! asking [`history`] about conditions on the match so far; [`deadlines`] wakes what WITHIN ends; [`measures`] and [`output`] make
+//! rows of the matches. The automata are `dipper-pattern`'s, the expressions DataFusion's.
+
+mod aggregates;
+mod conditions;
+mod deadlines;
+mod event_time_buffer;
+mod frame_expr;
+mod history;
+mod kept_columns;
+mod letters;
+mod measures;
+mod native_time;
+mod operator;
+mod output;
+mod partition;
+mod partition_rows;
+mod partitions;
+mod row_order;
+mod row_store;
+mod search;
+#[cfg(test)]
+mod tests;
+
+pub use operator::MatchRecognizeOperator;

@@ -1,0 +1,411 @@
+//! The operator: the stages in the order in which rows meet them.
+
+use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
+use dipper_graph::{MatchRecognizeSpec, OrderKey, RowsPerMatch};
+use dipper_operator_api::{Operator, OperatorCtx, OperatorMetrics, Port};
+use dipper_pattern::{CompileLimits, Match, Program, SearchOptions, Timeouts};
+use dipper_types::{Error, Result, Timestamp, Watermark};
+
+use super::conditions::DividedConditions;
+use super::deadlines::{Wakeups, WatermarkHold};
+use super::event_time_buffer::{EventTime, EventTimeBuffer, Released};
+use super::kept_columns::KeptColumns;
+use super::measures::{Found, Measures};
+use super::native_time::{floor_us, native_values, native_watermark, native_within, time_unit};
+use super::output::{Item, Output, OutputSources};
+use super::partition::Partition;
+use super::partitions::{PartitionId, Partitions};
+use super::row_order::RowOrder;
+use super::row_store::{Addresses, RowStore};
+use super::search::{NewRows, Search};
+
+/// The most rows that go through the stages at once.
+const STEP_ROWS: usize = 1 << 18;
+
+/// `MATCH_RECOGNIZE` over a stream, or over everything at once: an ad-hoc query feeds all rows, then [`Watermark::MAX`].
+///
+/// Without an event time rows are sorted, and matches put out, when the input has ended. Per partition matches come out in
+/// their order; between partitions no order is promised, but it is always the same one for the same input.
+pub struct MatchRecognizeOperator {
+    kept: KeptColumns,
+    types: Vec<DataType>,
+    time: Option<Time>,
+    has_event_time: bool,
+    buffer: EventTimeBuffer,
+    keys: Partitions,
+    store: RowStore,
+    partitions: Vec<Partition>,
+    search: Search,
+    reach: Reach,
+    has_within: bool,
+    wakeups: Wakeups,
+    hold: Option<WatermarkHold>,
+    measures: Measures,
+    output: Output,
+    forwarded: Watermark,
+    ended: bool,
+    skip_warned: bool,
+}
+
+/// The time that the rows are ordered by.
+#[derive(Debug, Clone, Copy)]
+struct Time {
+    slot: usize,
+    event: EventTime,
+}
+
+/// How far from a match rows are read.
+#[derive(Debug, Clone, Copy)]
+struct Reach {
+    back: u64,
+    ahead: u64,
+}
+
+/// Rows of one partition that are searched next, as indices in their partition, and where their letters are.
+#[derive(Debug, Clone, Copy)]
+struct Work {
+    partition: PartitionId,
+    first: u64,
+    len: usize,
+    at: usize,
+}
+
+impl MatchRecognizeOperator {
+    /// Makes the clause executable. Fails on what is not supported, by name.
+    pub fn new(spec: &MatchRecognizeSpec) -> Result<Self> {
+        refuse(spec)?;
+        let mut kept = KeptColumns::new(arrow::datatypes::SchemaRef::clone(&spec.input_schema));
+        let output = Output::new(spec, &mut kept)?;
+        let time = leading_time(spec, &mut kept)?;
+        let measures = Measures::new(
+            &spec.measures,
+            &spec.variables,
+            &spec.input_schema,
+            &mut kept,
+            time.map(|time| time.slot),
+            output.is_one_row(),
+        )?;
+        let conditions = DividedConditions::new(spec, &mut kept)?;
+        let order = RowOrder::new(&spec.order_by, spec.event_time.is_some(), &mut kept)?;
+        let event_time = time.filter(|_| spec.event_time.is_some()).map(|time| time.event);
+        let never_null = time.filter(|_| spec.event_time.is_none() && spec.within.is_some()).map(|time| time.event.column);
+        let within = match (spec.within, time) {
+            (None, _) => None,
+            (Some(within), Some(time)) => Some(native_within(within, time.event.unit)?),
+            (Some(_), None) => return Err(Error::invalid("WITHIN needs an ORDER BY that begins with a timestamp, ascending")),
+        };
+        let program = Program::compile(&spec.pattern, CompileLimits::default());
+        let program = program.map_err(|error| Error::invalid(error.to_string()))?;
+        let (skip, on_skip_error) = (spec.after_match.skip, spec.after_match.on_error);
+        let options = SearchOptions { skip, within, timeouts: spec.timeouts, on_skip_error, step_budget: None };
+        let reach = Reach { back: conditions.back.max(measures.back_reach()), ahead: conditions.ahead };
+        let search = Search::new(program, options, conditions.letters, conditions.history, spec.variables.clone());
+        let types = kept.data_types();
+        Ok(Self {
+            store: RowStore::new(types.clone()),
+            types,
+            time,
+            has_event_time: event_time.is_some(),
+            buffer: EventTimeBuffer::new(event_time, never_null, order),
+            keys: Partitions::new(&spec.input_schema, &spec.partition_by)?,
+            partitions: Vec::new(),
+            search,
+            reach,
+            has_within: within.is_some(),
+            wakeups: Wakeups::default(),
+            hold: (event_time.is_some() && measures.read_rowtime()).then(WatermarkHold::default),
+            measures,
+            output,
+            kept,
+            forwarded: Watermark::MIN,
+            ended: false,
+            skip_warned: false,
+        })
+    }
+}
+
+impl Operator for MatchRecognizeOperator {
+    fn on_batch(&mut self, _port: Port, batch: RecordBatch, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        self.buffer.push(batch, &self.kept, &mut self.keys, ctx.metrics())?;
+        let search = &self.search;
+        self.partitions.resize_with(self.keys.count(), || Partition::new(search.start()));
+        Ok(())
+    }
+
+    fn on_watermark(&mut self, watermark: Watermark, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        let last = watermark == Watermark::MAX;
+        if !self.has_event_time && !last {
+            // Nothing is known about rows to come, so nothing may be promised.
+            return Ok(());
+        }
+        let released = self.buffer.release(watermark)?;
+        for first in (0..released.len()).step_by(STEP_ROWS) {
+            self.step(&released, first, ctx)?;
+        }
+        if last {
+            self.finish(ctx)?;
+        } else {
+            self.wake(watermark, ctx)?;
+        }
+        self.store.compact()?;
+        self.forward(watermark, ctx);
+        Ok(())
+    }
+
+    fn on_end(&mut self, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        if self.ended { Ok(()) } else { self.on_watermark(Watermark::MAX, ctx) }
+    }
+}
+
+impl MatchRecognizeOperator {
+    /// How many rows are kept for matches to come.
+    #[cfg(test)]
+    pub(super) fn retained_rows(&self) -> usize {
+        self.store.live_rows()
+    }
+
+    /// Takes released rows through all stages.
+    fn step(&mut self, released: &Released, first: usize, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        let end = released.len().min(first + STEP_ROWS);
+        let (order, spans) = self.keys.bring_together(&released.partitions()[first..end]);
+        let columns = released.gather(first, &order, &self.types)?;
+        let first_seq = self.store.append(columns, order.len());
+        let mut work = Vec::with_capacity(spans.len());
+        let mut at = 0;
+        for span in &spans {
+            let partition = &mut self.partitions[span.partition as usize];
+            partition.rows.append(first_seq + span.start as u64, span.len);
+            let first = partition.runs.rows_seen();
+            let len = partition.rows.seen().saturating_sub(self.reach.ahead).saturating_sub(first) as usize;
+            work.push(Work { partition: span.partition, first, len, at });
+            at += len;
+        }
+        self.search_rows(&work, at, ctx)?;
+        for Work { partition, .. } in work {
+            self.settle(partition)?;
+        }
+        self.store.compact()
+    }
+
+    /// Evaluates the letters of rows, searches them, and puts out what is found. `rows` is how many there are in all.
+    fn search_rows(&mut self, work: &[Work], rows: usize, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        let shifted = |shift: &i64| self.addresses(work, *shift);
+        let shifted = self.search.letters().shifts().iter().map(shifted).collect::<Result<Vec<_>>>()?;
+        let letters = self.search.letters().evaluate(rows, &shifted, &self.store)?;
+        let times = match self.time {
+            Some(time) if self.has_within => native_values(&self.store.gather(time.slot, &self.addresses(work, 0)?)?)?,
+            _ => Vec::new().into(),
+        };
+        let (mut found, mut items) = (Vec::new(), Vec::new());
+        for Work { partition: id, len, at, .. } in work {
+            let partition = &mut self.partitions[*id as usize];
+            let new = NewRows { letters: &letters, times: &times, start: *at, end: at + len };
+            self.search.push(&mut partition.runs, &partition.rows, &self.store, new, &mut found)?;
+            self.report(*id, &mut found, false, &mut items);
+        }
+        self.emit(items, ctx)
+    }
+
+    /// Ends the runs whose time is over.
+    fn wake(&mut self, watermark: Watermark, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        let Some(time) = self.time else { return Ok(()) };
+        let now = native_watermark(watermark, time.event.unit);
+        let (mut found, mut items, mut woken) = (Vec::new(), Vec::new(), Vec::new());
+        while let Some((deadline, id)) = self.wakeups.next_due(now) {
+            let partition = &mut self.partitions[id as usize];
+            if partition.wakeup != Some(deadline) {
+                continue;
+            }
+            partition.wakeup = None;
+            woken.push(id);
+            // Rows that wait for what their conditions look ahead at belong to the search before time passes them.
+            let until = match self.time_of(id, self.partitions[id as usize].runs.rows_seen())? {
+                Some(unsearched) => now.min(unsearched.saturating_sub(1)),
+                None => now,
+            };
+            let partition = &mut self.partitions[id as usize];
+            self.search.expire(&mut partition.runs, &partition.rows, &self.store, until, &mut found)?;
+            self.report(id, &mut found, false, &mut items);
+        }
+        self.emit(items, ctx)?;
+        for id in woken {
+            self.settle(id)?;
+        }
+        Ok(())
+    }
+
+    /// Ends every partition, in the order of their ids.
+    fn finish(&mut self, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        self.ended = true;
+        let mut next = 0;
+        while next < self.partitions.len() {
+            let (first, mut work, mut at) = (next, Vec::new(), 0);
+            while next < self.partitions.len() && at < STEP_ROWS && next - first < STEP_ROWS {
+                let partition = &self.partitions[next];
+                let first = partition.runs.rows_seen();
+                let len = (partition.rows.seen() - first) as usize;
+                if len > 0 {
+                    work.push(Work { partition: next as PartitionId, first, len, at });
+                    at += len;
+                }
+                next += 1;
+            }
+            self.search_rows(&work, at, ctx)?;
+            let (mut found, mut items) = (Vec::new(), Vec::new());
+            for id in first..next {
+                let partition = &mut self.partitions[id];
+                self.search.finish(&mut partition.runs, &partition.rows, &self.store, &mut found)?;
+                self.report(id as PartitionId, &mut found, true, &mut items);
+            }
+            self.emit(items, ctx)?;
+        }
+        self.partitions.clear();
+        self.store.clear();
+        Ok(())
+    }
+
+    /// Moves what can be put out of a partition to `items`: matches whose measures can be evaluated, and rows of no match.
+    fn report(&mut self, id: PartitionId, found: &mut Vec<Match>, ended: bool, items: &mut Vec<Item>) {
+        let partition = &mut self.partitions[id as usize];
+        partition.waiting.extend(found.drain(..));
+        let unmatched = self.output.shows_unmatched();
+        while let Some(first) = partition.waiting.front() {
+            let last_read = self.measures.last_row_read(first);
+            if !ended && last_read.is_some_and(|row| row >= partition.rows.seen() as i64) {
+                break;
+            }
+            let Some(found) = partition.waiting.pop_front() else { break };
+            if unmatched {
+                if partition.reported < found.start {
+                    items.push(Item::Unmatched(id, partition.reported..found.start));
+                }
+                partition.reported = partition.reported.max(found.end().max(found.start + 1));
+            }
+            items.push(Item::Match(Found { partition: id, found }));
+        }
+        if unmatched {
+            let waiting = partition.waiting.front().map_or(u64::MAX, |found| found.start);
+            let decided = if ended { partition.rows.seen() } else { partition.runs.resolved_before().min(waiting) };
+            if partition.reported < decided {
+                items.push(Item::Unmatched(id, partition.reported..decided));
+                partition.reported = decided;
+            }
+        }
+    }
+
+    fn emit(&mut self, items: Vec<Item>, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        let (mut matches, mut skip_errors) = (0, 0);
+        for item in &items {
+            if let Item::Match(found) = item {
+                matches += 1;
+                skip_errors += usize::from(found.found.skip_failed);
+            }
+        }
+        OperatorMetrics::add(&ctx.metrics().matches, matches);
+        OperatorMetrics::add(&ctx.metrics().skip_errors, skip_errors);
+        if skip_errors > 0 && !self.skip_warned {
+            self.skip_warned = true;
+            tracing::warn!("a match has no place for AFTER MATCH SKIP TO to go; the search goes on at the next row");
+        }
+        let Self { measures, keys, partitions, store, .. } = &*self;
+        for batch in self.output.batches(items, OutputSources { measures, keys, partitions, store })? {
+            ctx.emit(batch);
+        }
+        Ok(())
+    }
+
+    /// Lets go of what a partition needs no more, and enters its next deadline.
+    fn settle(&mut self, id: PartitionId) -> Result<()> {
+        let partition = &mut self.partitions[id as usize];
+        partition.runs.forget();
+        let open = partition.first_open_row();
+        let kept = if self.output.shows_unmatched() { open.min(partition.reported) } else { open };
+        partition.rows.release_before(kept.saturating_sub(self.reach.back), &mut self.store);
+        // While rows wait to be searched, time cannot pass; they will bring the partition back here.
+        if partition.runs.rows_seen() == partition.rows.seen() {
+            self.wakeups.schedule(id, partition.runs.next_deadline(), &mut partition.wakeup);
+        }
+        if self.hold.is_some() {
+            let needed = self.time_of(id, open)?;
+            let partition = &mut self.partitions[id as usize];
+            if let Some(hold) = &mut self.hold {
+                hold.update(needed, &mut partition.held);
+            }
+        }
+        Ok(())
+    }
+
+    fn forward(&mut self, watermark: Watermark, ctx: &mut OperatorCtx<'_>) {
+        let earliest = self.hold.as_ref().filter(|_| !self.ended).and_then(WatermarkHold::earliest);
+        let held = match (earliest, self.time) {
+            (Some(earliest), Some(time)) => {
+                let before = floor_us(earliest, time.event.unit).saturating_sub(1);
+                watermark.min(Watermark(Timestamp(before)))
+            }
+            _ => watermark,
+        };
+        if held > self.forwarded {
+            self.forwarded = held;
+            ctx.emit_watermark(held);
+        }
+    }
+
+    /// The rows at a distance from those searched next.
+    fn addresses(&self, work: &[Work], shift: i64) -> Result<Addresses> {
+        let mut addresses = Addresses::default();
+        for Work { partition, first, len, .. } in work {
+            let first = *first as i64 + shift;
+            let rows = &self.partitions[*partition as usize].rows;
+            rows.address(first..first + *len as i64, &self.store, &mut addresses)?;
+        }
+        Ok(addresses)
+    }
+
+    /// The time of a row, if the partition has it.
+    fn time_of(&self, id: PartitionId, row: u64) -> Result<Option<i64>> {
+        let seq = self.partitions[id as usize].rows.seq_of(row as i64);
+        match (self.time, seq) {
+            (Some(time), Some(seq)) => Ok(native_values(&self.store.value(time.slot, Some(seq))?)?.first().copied()),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The ORDER BY column that is the time of the rows, if there is one.
+fn leading_time(spec: &MatchRecognizeSpec, kept: &mut KeptColumns) -> Result<Option<Time>> {
+    let time = |column: usize, kept: &mut KeptColumns| -> Result<Option<Time>> {
+        let slot = kept.keep(column)?;
+        let unit = time_unit(kept.data_type(slot));
+        Ok(unit.map(|unit| Time { slot, event: EventTime { column, unit } }))
+    };
+    if let Some(column) = spec.event_time {
+        let found = time(column, kept)?;
+        return found.map(Some).ok_or_else(|| Error::internal("the event time of MATCH_RECOGNIZE is not a timestamp"));
+    }
+    match spec.order_by.first() {
+        Some(OrderKey { column, descending: false, .. }) => time(*column, kept),
+        _ => Ok(None),
+    }
+}
+
+fn refuse(spec: &MatchRecognizeSpec) -> Result<()> {
+    if spec.timeouts != Timeouts::Hide && spec.within.is_none() {
+        return Err(Error::invalid("TIMEOUT MATCHES need WITHIN").with_hint("add WITHIN INTERVAL … behind the pattern"));
+    }
+    if spec.rows_per_match == RowsPerMatch::AllWithUnmatched {
+        if spec.timeouts == Timeouts::Only {
+            return Err(Error::unsupported("WITH UNMATCHED ROWS is not supported together with ONLY TIMEOUT MATCHES"));
+        }
+        if spec.pattern.has_exclusion() {
+            return Err(Error::invalid("WITH UNMATCHED ROWS does not go with an exclusion {- … -}"));
+        }
+    }
+    if spec.event_time.is_some() {
+        let key = spec.order_by.first();
+        if !key.is_some_and(|key| Some(key.column) == spec.event_time && !key.descending) {
+            return Err(Error::internal("the event time of MATCH_RECOGNIZE is not its first ORDER BY key, ascending"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! What a match puts out: one row, or its rows, in the columns of the clause.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, UInt32Array, new_null_array};
+use arrow::compute::take;
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use dipper_graph::{MatchRecognizeSpec, RowsPerMatch};
+use dipper_types::{Error, Result};
+
+use super::frame_expr::as_type;
+use super::kept_columns::KeptColumns;
+use super::measures::{Found, MatchBatch, MeasureRow, Measures};
+use super::partition::Partition;
+use super::partitions::{PartitionId, Partitions};
+use super::row_store::{Addresses, RowStore};
+
+/// Rows of one batch, about.
+const BATCH_ROWS: usize = 32 * 1024;
+
+/// The columns and rows that go out.
+#[derive(Debug)]
+pub(super) struct Output {
+    schema: SchemaRef,
+    columns: Vec<OutputColumn>,
+    rows_per_match: RowsPerMatch,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum OutputColumn {
+    /// Which key.
+    Partition(usize),
+    /// Which slot of the current row.
+    Input(usize),
+    /// Which measure.
+    Measure(usize),
+}
+
+/// What goes out, in order.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// A match.
+    Match(Found),
+    /// Rows of no match.
+    Unmatched(PartitionId, Range<u64>),
+}
+
+/// What the rows are made from.
+#[derive(Clone, Copy)]
+pub(super) struct OutputSources<'a> {
+    /// The measures.
+    pub(super) measures: &'a Measures,
+    /// The keys.
+    pub(super) keys: &'a Partitions,
+    /// The partitions.
+    pub(super) partitions: &'a [Partition],
+    /// Their rows.
+    pub(super) store: &'a RowStore,
+}
+
+#[derive(Debug, Default)]
+struct OutputRows {
+    matches: Vec<Found>,
+    partitions: Vec<PartitionId>,
+    /// The current row in its partition.
+    current: Vec<u64>,
+    measured: Vec<MeasureRow>,
+    /// For each row its index in `measured`.
+    measure_of: Vec<Option<u32>>,
+}
+
+impl Output {
+    /// Keeps the columns that go out.
+    pub(super) fn new(spec: &MatchRecognizeSpec, kept: &mut KeptColumns) -> Result<Self> {
+        let mut columns: Vec<OutputColumn> = (0..spec.partition_by.len()).map(OutputColumn::Partition).collect();
+        let all_rows = spec.rows_per_match != RowsPerMatch::One;
+        if all_rows {
+            let mut shown = spec.partition_by.clone();
+            for key in &spec.order_by {
+                if !shown.contains(&key.column) {
+                    shown.push(key.column);
+                    columns.push(OutputColumn::Input(kept.keep(key.column)?));
+                }
+            }
+        }
+        columns.extend((0..spec.measures.len()).map(OutputColumn::Measure));
+        if all_rows {
+            for column in &spec.remaining {
+                columns.push(OutputColumn::Input(kept.keep(*column)?));
+            }
+        }
+        if columns.len() != spec.output_schema.fields().len() {
+            let (has, wants) = (columns.len(), spec.output_schema.fields().len());
+            return Err(Error::internal(format!("MATCH_RECOGNIZE puts out {has} columns, not {wants}")));
+        }
+        Ok(Self { schema: Arc::clone(&spec.output_schema), columns, rows_per_match: spec.rows_per_match })
+    }
+
+    /// Whether each match is one row.
+    pub(super) fn is_one_row(&self) -> bool {
+        self.rows_per_match == RowsPerMatch::One
+    }
+
+    /// Whether rows of no match go out.
+    pub(super) fn shows_unmatched(&self) -> bool {
+        self.rows_per_match == RowsPerMatch::AllWithUnmatched
+    }
+
+    /// The rows of `items`, in batches.
+    pub(super) fn batches(&self, items: Vec<Item>, sources: OutputSources<'_>) -> Result<Vec<RecordBatch>> {
+        let (mut batches, mut rows) = (Vec::new(), OutputRows::default());
+        for item in items {
+            match item {
+                Item::Match(found) => rows.push_match(found, self.rows_per_match),
+                Item::Unmatched(partition, unmatched) => rows.push_unmatched(partition, unmatched),
+            }
+            if rows.current.len() >= BATCH_ROWS {
+                batches.push(self.batch(&std::mem::take(&mut rows), sources)?);
+            }
+        }
+        if !rows.current.is_empty() {
+            batches.push(self.batch(&rows, sources)?);
+        }
+        Ok(batches)
+    }
+
+    fn batch(&self, rows: &OutputRows, sources: OutputSources<'_>) -> Result<RecordBatch> {
+        let OutputSources { measures, keys, partitions, store } = sources;
+        let batch = MatchBatch { matches: &rows.matches, rows: &rows.measured, partitions, store };
+        let mut measured = measures.evaluate(batch)?;
+        if rows.measured.len() < rows.current.len() {
+            // Rows of no match have no measures.
+            let of_row: UInt32Array = rows.measure_of.iter().copied().collect();
+            for measure in &mut measured {
+                *measure = match rows.measured.is_empty() {
+                    true => new_null_array(measure.data_type(), rows.current.len()),
+                    false => take(measure, &of_row, None)?,
+                };
+            }
+        }
+        let keys = keys.keys_of(&rows.partitions)?;
+        let mut current = Addresses::default();
+        if self.columns.iter().any(|column| matches!(column, OutputColumn::Input(_))) {
+            for (partition, row) in rows.partitions.iter().zip(&rows.current) {
+                let row = *row as i64;
+                partitions[*partition as usize].rows.address(row..row + 1, store, &mut current)?;
+            }
+        }
+        let column = |(column, field): (&OutputColumn, &arrow::datatypes::FieldRef)| {
+            let values = match column {
+                OutputColumn::Partition(key) => ArrayRef::clone(&keys[*key]),
+                OutputColumn::Measure(measure) => ArrayRef::clone(&measured[*measure]),
+                OutputColumn::Input(slot) => store.gather(*slot, &current)?,
+            };
+            as_type(values, field.data_type())
+        };
+        let columns = self.columns.iter().zip(self.schema.fields()).map(column).collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.current.len()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+}
+
+impl OutputRows {
+    fn push_match(&mut self, found: Found, rows_per_match: RowsPerMatch) {
+        let index = self.matches.len();
+        let matched = &found.found;
+        let rows = match (rows_per_match, matched.symbols.len()) {
+            (RowsPerMatch::AllOmitEmpty, 0) => return,
+            (_, 0) => 0..1,
+            (RowsPerMatch::One, rows) => rows - 1..rows,
+            (_, rows) => 0..rows,
+        };
+        for offset in rows {
+            if rows_per_match != RowsPerMatch::One && matched.excluded.contains(offset) {
+                continue;
+            }
+            self.measure_of.push(Some(self.measured.len() as u32));
+            self.measured.push(MeasureRow { found: index, offset });
+            self.partitions.push(found.partition);
+            self.current.push(matched.start + offset as u64);
+        }
+        self.matches.push(found);
+    }
+
+    fn push_unmatched(&mut self, partition: PartitionId, rows: Range<u64>) {
+        for row in rows {
+            self.measure_of.push(None);
+            self.partitions.push(partition);
+            self.current.push(row);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! From PARTITION BY values to dense partition ids, and rows brought together by partition.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::compute::{concat, interleave, take};
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
+use datafusion::physical_plan::aggregates::order::GroupOrdering;
+use dipper_graph::FromDataFusion;
+use dipper_types::Result;
+
+/// The number of a partition, in order of first arrival.
+pub(super) type PartitionId = u32;
+
+/// Key batches below this size are merged with their neighbours.
+const KEY_ROWS_MAX: usize = 1 << 20;
+
+/// The partitions seen so far and their keys.
+pub(super) struct Partitions {
+    columns: Vec<usize>,
+    values: Option<Box<dyn GroupValues>>,
+    ids: Vec<usize>,
+    count: usize,
+    keys: Vec<KeyBatch>,
+    row_counts: Vec<u32>,
+}
+
+/// The keys of consecutive partitions.
+struct KeyBatch {
+    first: usize,
+    rows: usize,
+    columns: Vec<ArrayRef>,
+}
+
+/// Consecutive rows of one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    /// The partition.
+    pub(super) partition: PartitionId,
+    /// The first row.
+    pub(super) start: usize,
+    /// How many.
+    pub(super) len: usize,
+}
+
+impl Partitions {
+    /// Partitions by columns of `schema`; without columns there is one partition.
+    pub(super) fn new(schema: &SchemaRef, columns: &[usize]) -> Result<Self> {
+        let values = if columns.is_empty() {
+            None
+        } else {
+            let key = Arc::new(Schema::new(columns.iter().map(|column| schema.field(*column).clone()).collect::<Vec<_>>()));
+            Some(new_group_values(key, &GroupOrdering::None).or_plan_error()?)
+        };
+        let (columns, keys, row_counts) = (columns.to_vec(), Vec::new(), Vec::new());
+        Ok(Self { columns, values, ids: Vec::new(), count: 0, keys, row_counts })
+    }
+
+    /// How many partitions there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The partition of each row; new keys become new partitions.
+    pub(super) fn intern(&mut self, batch: &RecordBatch) -> Result<Vec<PartitionId>> {
+        let rows = batch.num_rows();
+        let Some(values) = &mut self.values else {
+            self.count = self.count.max(usize::from(rows > 0));
+            self.row_counts.resize(self.count, 0);
+            return Ok(vec![0; rows]);
+        };
+        let keys: Vec<ArrayRef> = self.columns.iter().map(|column| ArrayRef::clone(batch.column(*column))).collect();
+        values.intern(&keys, &mut self.ids).or_plan_error()?;
+        let known = self.count;
+        self.count = values.len();
+        if self.count > known {
+            self.keep_new_keys(known, &keys)?;
+            self.row_counts.resize(self.count, 0);
+        }
+        Ok(self.ids.iter().map(|id| *id as PartitionId).collect())
+    }
+
+    /// Reorders rows so that those of a partition are together, each partition's in the order given; partitions stand in the
+    /// order of their first row. Costs what there are rows, not what there are partitions.
+    pub(super) fn bring_together(&mut self, partitions: &[PartitionId]) -> (Vec<u32>, Vec<Span>) {
+        let mut spans: Vec<Span> = Vec::new();
+        for partition in partitions {
+            let count = &mut self.row_counts[*partition as usize];
+            if *count == 0 {
+                spans.push(Span { partition: *partition, start: 0, len: 0 });
+            }
+            *count += 1;
+        }
+        let mut start = 0;
+        for span in &mut spans {
+            let count = &mut self.row_counts[span.partition as usize];
+            (span.start, span.len) = (start, *count as usize);
+            start += span.len;
+            *count = span.start as u32;
+        }
+        let mut order = vec![0_u32; partitions.len()];
+        for (row, partition) in partitions.iter().enumerate() {
+            let next = &mut self.row_counts[*partition as usize];
+            order[*next as usize] = row as u32;
+            *next += 1;
+        }
+        for span in &spans {
+            self.row_counts[span.partition as usize] = 0;
+        }
+        (order, spans)
+    }
+
+    /// The key of each of `partitions`, column by column in the order of PARTITION BY.
+    pub(super) fn keys_of(&self, partitions: &[PartitionId]) -> Result<Vec<ArrayRef>> {
+        let place = |partition: &PartitionId| {
+            let id = *partition as usize;
+            let batch = self.keys.partition_point(|batch| batch.first + batch.rows <= id);
+            (batch, id - self.keys.get(batch).map_or(id, |batch| batch.first))
+        };
+        let places: Vec<(usize, usize)> = partitions.iter().map(place).collect();
+        let column = |index: usize| -> Result<ArrayRef> {
+            let batches: Vec<&dyn arrow::array::Array> = self.keys.iter().map(|batch| batch.columns[index].as_ref()).collect();
+            Ok(interleave(&batches, &places)?)
+        };
+        (0..self.columns.len()).map(column).collect()
+    }
+
+    fn keep_new_keys(&mut self, known: usize, keys: &[ArrayRef]) -> Result<()> {
+        let mut row_of = vec![None; self.count - known];
+        for (row, id) in self.ids.iter().enumerate() {
+            if *id >= known {
+                row_of[*id - known].get_or_insert(row as u32);
+            }
+        }
+        let rows: arrow::array::UInt32Array = row_of.into_iter().map(Option::unwrap_or_default).collect();
+        let columns = keys.iter().map(|key| Ok(take(key, &rows, None)?)).collect::<Result<Vec<_>>>()?;
+        self.keys.push(KeyBatch { first: known, rows: self.count - known, columns });
+        while let [.., before, last] = self.keys.as_slice()
+            && before.rows <= 2 * last.rows
+            && before.rows + last.rows <= KEY_ROWS_MAX
+        {
+            let pairs = before.columns.iter().zip(&last.columns);
+            let columns = pairs.map(|(a, b)| Ok(concat(&[a.as_ref(), b.as_ref()])?)).collect::<Result<Vec<_>>>()?;
+            let merged = KeyBatch { first: before.first, rows: before.rows + last.rows, columns };
+            self.keys.truncate(self.keys.len() - 2);
+            self.keys.push(merged);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use arrow::array::{AsArray, Int64Array, StringArray};
+    use arrow::datatypes::{DataType, Field, Int64Type};
+
+    use super::*;
+
+    fn batch(keys: &[Option<&str>], numbers: &[i64]) -> RecordBatch {
+        let schema = Schema::new(vec![
+            Field::new("key", DataType::Utf8, true),
+            Field::new("number", DataType::Int64, false),
+        ]);
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(StringArray::from(keys.to_vec())), Arc::new(Int64Array::from(numbers.to_vec()))];
+        RecordBatch::try_new(Arc::new(schema), columns).unwrap()
+    }
+
+    #[test]
+    fn equal_keys_share_a_partition_across_batches_and_nulls_form_one() {
+        let first = batch(&[Some("b"), None, Some("a"), Some("b")], &[1, 1, 1, 1]);
+        for columns in [vec![0], vec![0, 1]] {
+            let mut partitions = Partitions::new(&first.schema(), &columns).unwrap();
+            let ids = partitions.intern(&first).unwrap();
+            assert_eq!(ids[0], ids[3]);
+            let again = partitions.intern(&batch(&[None, Some("c")], &[1, 1])).unwrap();
+            assert_eq!((again[0], again[1]), (ids[1], 3));
+            let keys = partitions.keys_of(&[ids[2], again[1], ids[1], ids[0]]).unwrap();
+            let text: Vec<Option<&str>> = keys[0].as_string::<i32>().iter().collect();
+            assert_eq!(text, [Some("a"), Some("c"), None, Some("b")]);
+        }
+    }
+
+    #[test]
+    fn many_small_batches_of_new_keys_keep_every_key() {
+        let schema = batch(&[], &[]).schema();
+        let mut partitions = Partitions::new(&schema, &[1]).unwrap();
+        for number in 0..500 {
+            assert_eq!(partitions.intern(&batch(&[None], &[number])).unwrap(), [number as u32]);
+        }
+        assert!(partitions.keys.len() < 20, "{}", partitions.keys.len());
+        let keys = partitions.keys_of(&[0, 255, 499]).unwrap();
+        assert_eq!(keys[0].as_primitive::<Int64Type>().values(), &[0, 255, 499]);
+    }
+
+    #[test]
+    fn rows_are_brought_together_in_their_order() {
+        let rows = batch(&[Some("x"), Some("y"), Some("x"), Some("y"), Some("x")], &[0; 5]);
+        let mut partitions = Partitions::new(&rows.schema(), &[0]).unwrap();
+        let ids = partitions.intern(&rows).unwrap();
+        for _ in 0..2 {
+            let (order, spans) = partitions.bring_together(&ids);
+            assert_eq!(order, [0, 2, 4, 1, 3]);
+            assert_eq!(spans, [Span { partition: 0, start: 0, len: 3 }, Span { partition: 1, start: 3, len: 2 }]);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The operator as a whole, fed by the harness with clauses made by hand.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod clause;
+mod conditions;
+mod measures;
+mod random;
+mod rows;
+mod time;

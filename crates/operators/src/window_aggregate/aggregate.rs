@@ -1,0 +1,110 @@
+//! One aggregate function: what DataFusion needs in order to accumulate it per group.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray};
+use arrow::datatypes::{Field, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use datafusion::common::DFSchema;
+use datafusion::execution::context::ExecutionProps;
+use datafusion::logical_expr::GroupsAccumulator;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::utils::AggregateOrderSensitivity::{Beneficial, Insensitive};
+use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr};
+use dipper_graph::{AggregateFunction, FromDataFusion};
+use dipper_types::{Error, Result};
+
+/// An aggregate function over batches of one schema; it holds no state.
+#[derive(Debug)]
+pub(super) struct Aggregate {
+    text: String,
+    function: Arc<AggregateFunctionExpr>,
+    /// The arguments, then the ORDER BY keys of a function that heeds them.
+    arguments: Vec<Arc<dyn PhysicalExpr>>,
+    filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+/// What one aggregate reads of some rows.
+pub(super) struct AggregateInput {
+    arguments: Vec<ArrayRef>,
+    filter: Option<BooleanArray>,
+}
+
+impl Aggregate {
+    pub(super) fn new(spec: &AggregateFunction, schema: &SchemaRef) -> Result<Self> {
+        let text = spec.expr.to_string();
+        let logical = DFSchema::try_from(SchemaRef::clone(schema)).or_plan_error()?;
+        let (properties, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
+        let lowered = LoweredAggregateBuilder::new(&spec.expr.0, &logical, schema, &properties, &context).build();
+        let lowered = lowered.or_plan_error().map_err(|error| error.context(format!("cannot plan '{text}'")))?;
+        let function = lowered.aggregate;
+        // These want their input sorted, which the rows of a stream are not.
+        if !matches!(function.order_sensitivity(), Insensitive | Beneficial) {
+            let message = format!("ORDER BY in the aggregate '{text}' of a window over a stream");
+            return Err(Error::unsupported(message).with_hint("use min, max, first_value or last_value"));
+        }
+        let mut arguments = function.expressions();
+        arguments.extend(function.order_bys().iter().map(|key| Arc::clone(&key.expr)));
+        Ok(Self { text, function, arguments, filter: lowered.filter })
+    }
+
+    /// The input columns that it reads.
+    pub(super) fn columns(&self) -> impl Iterator<Item = usize> {
+        let read = self.arguments.iter().chain(&self.filter).flat_map(collect_columns);
+        read.map(|column| column.index()).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Refuses an output column of another type.
+    pub(super) fn check_type(&self, output: &Field) -> Result<()> {
+        let computed = self.function.field();
+        if computed.data_type().equals_datatype(output.data_type()) {
+            return Ok(());
+        }
+        let (name, planned, computed) = (output.name(), output.data_type(), computed.data_type());
+        Err(Error::internal(format!("column '{name}' is planned as {planned} but aggregated as {computed}")))
+    }
+
+    /// Fresh state for any number of groups.
+    pub(super) fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>> {
+        if self.function.groups_accumulator_supported() {
+            return self.function.create_groups_accumulator().or_plan_error();
+        }
+        let function = Arc::clone(&self.function);
+        Ok(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator())))
+    }
+
+    /// Evaluates the arguments and the FILTER for all rows.
+    pub(super) fn read(&self, rows: &RecordBatch) -> Result<AggregateInput> {
+        let arguments = self.arguments.iter().map(|argument| self.evaluate(argument, rows)).collect::<Result<_>>()?;
+        let filter = self.filter.as_ref().map(|filter| self.evaluate(filter, rows)).transpose()?;
+        let filter = filter.map(|filter| {
+            let filter = filter.as_boolean_opt().cloned();
+            filter.ok_or_else(|| Error::internal(format!("the filter of '{}' is not boolean", self.text)))
+        });
+        Ok(AggregateInput { arguments, filter: filter.transpose()? })
+    }
+
+    /// Adds rows to their groups.
+    pub(super) fn update(
+        &self,
+        state: &mut dyn GroupsAccumulator,
+        input: &AggregateInput,
+        group_of_row: &[usize],
+        groups: usize,
+    ) -> Result<()> {
+        let updated = state.update_batch(&input.arguments, group_of_row, input.filter.as_ref(), groups);
+        updated.or_plan_error().map_err(|error| self.name(error))
+    }
+
+    /// Names the aggregate in an error.
+    pub(super) fn name(&self, error: Error) -> Error {
+        error.context(format!("cannot evaluate '{}'", self.text))
+    }
+
+    fn evaluate(&self, expression: &Arc<dyn PhysicalExpr>, rows: &RecordBatch) -> Result<ArrayRef> {
+        let value = expression.evaluate(rows).and_then(|value| value.into_array(rows.num_rows()));
+        value.or_plan_error().map_err(|error| self.name(error))
+    }
+}

@@ -1,0 +1,175 @@
+//! Random patterns over random rows: the engines must find what the reference finds, and report it as early.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod engines;
+
+use dipper_pattern::reference::Ending;
+use dipper_pattern::{Edge, OnSkipError, Pattern, SearchOptions, Skip, SymbolId, SymbolSet, Timeouts, Within};
+use engines::{Case, Failure, Row};
+use proptest::prelude::*;
+
+fn pattern(symbols: u8, depth: u32, anchors: bool) -> impl Strategy<Value = Pattern> {
+    let symbol = (0..symbols).prop_map(|symbol| Pattern::Symbol(SymbolId(symbol)));
+    let leaf = prop_oneof![
+        12 => symbol,
+        1 => Just(Pattern::Empty),
+        u32::from(anchors) => prop_oneof![Just(Pattern::Anchor(Edge::Start)), Just(Pattern::Anchor(Edge::End))],
+    ];
+    leaf.prop_recursive(depth, 14, 3, |inner| {
+        prop_oneof![
+            4 => prop::collection::vec(inner.clone(), 2..4).prop_map(Pattern::Concat),
+            2 => prop::collection::vec(inner.clone(), 2..4).prop_map(Pattern::Alternate),
+            5 => (inner.clone(), 0_u32..3, prop::option::of(0_u32..3), any::<bool>()).prop_map(
+                |(pattern, min, more, greedy)| {
+                    let max = more.map(|more| (min + more).max(1));
+                    Pattern::Repeat { pattern: Box::new(pattern), min, max, greedy }
+                }
+            ),
+            1 => inner.clone().prop_map(|pattern| Pattern::Exclude(Box::new(pattern))),
+            1 => prop::collection::vec(inner, 2..4).prop_map(Pattern::Permute),
+        ]
+    })
+}
+
+fn options(symbols: u8) -> impl Strategy<Value = SearchOptions> {
+    let set = (1_u64..1 << symbols).prop_map(SymbolSet);
+    let skip = prop_oneof![
+        3 => Just(Skip::PastLastRow),
+        2 => Just(Skip::ToNextRow),
+        1 => set.clone().prop_map(Skip::ToFirst),
+        1 => set.prop_map(Skip::ToLast),
+    ];
+    let within = prop::option::of((1_i64..7, any::<bool>()).prop_map(|(span, inclusive)| Within { span, inclusive }));
+    let timeouts = prop_oneof![2 => Just(Timeouts::Hide), 2 => Just(Timeouts::Show), 1 => Just(Timeouts::Only)];
+    let on_skip_error = prop_oneof![1 => Just(OnSkipError::Fail), 4 => Just(OnSkipError::NextRow)];
+    (skip, within, timeouts, on_skip_error).prop_map(|(skip, within, timeouts, on_skip_error)| SearchOptions {
+        skip,
+        within,
+        timeouts,
+        on_skip_error,
+        step_budget: Some(4000),
+    })
+}
+
+/// Rows whose times ascend, some followed by an expiry that lies before the next row's time.
+fn rows(symbols: u8, poisoned: bool) -> impl Strategy<Value = Vec<Row>> {
+    let poison =
+        if poisoned { prop_oneof![12 => Just(0_u64), 1 => 0_u64..1 << symbols].boxed() } else { Just(0_u64).boxed() };
+    prop::collection::vec((0_u64..1 << symbols, poison, 0_i64..4, prop::option::weighted(0.3, 0_i64..4)), 0..10)
+        .prop_map(|rows| {
+            let mut floor = 0;
+            rows.into_iter()
+                .map(|(letter, poison, step, expire)| {
+                    let time = floor + step;
+                    let expire = expire.map(|ahead| time + ahead);
+                    floor = expire.map_or(time, |expire| expire + 1);
+                    Row { letter: SymbolSet(letter), poison: SymbolSet(poison), time, expire }
+                })
+                .collect()
+        })
+}
+
+fn case(symbols: u8, depth: u32, poisoned: bool) -> impl Strategy<Value = Case> {
+    (pattern(symbols, depth, true), rows(symbols, poisoned), options(symbols))
+        .prop_map(|(pattern, rows, options)| Case { pattern, rows, options })
+}
+
+/// Both engines report after every row what the reference knows by then, and in the end what it finds.
+fn agree(case: &Case) {
+    let expected = case.reference(case.rows.len(), Ending::Ended);
+    if expected == Err(Failure::StepBudget) {
+        return;
+    }
+    let unbudgeted = Case { options: SearchOptions { step_budget: None, ..case.options.clone() }, ..case.clone() };
+    let known = |row: usize| unbudgeted.reference(row + 1, unbudgeted.ending(row));
+    let threads = unbudgeted.threads(|row, found| assert_eq!(*found, known(row), "threads, after row {row}"));
+    assert_eq!(threads, expected, "threads");
+    let backtrack = unbudgeted.backtrack(|row, found| assert_eq!(*found, known(row), "backtracking, after row {row}"));
+    assert_eq!(backtrack, expected, "backtracking");
+}
+
+fn config() -> ProptestConfig {
+    // Failures become named tests, not files.
+    ProptestConfig { failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn engines_agree_with_the_reference_after_every_row(case in case(3, 4, false)) {
+        agree(&case);
+    }
+
+    #[test]
+    fn engines_meet_the_errors_that_the_reference_meets(case in case(3, 3, true)) {
+        agree(&case);
+    }
+
+    #[test]
+    fn simplifying_and_writing_out_keep_what_matches(case in case(3, 4, false)) {
+        let expected = case.reference(case.rows.len(), Ending::Ended);
+        let simplified = Case { pattern: case.pattern.clone().simplify(), ..case.clone() };
+        let found = simplified.reference(case.rows.len(), Ending::Ended);
+        let names = ["A", "B", "C"].map(str::to_owned);
+        let text = simplified.pattern.display(&names);
+        let mut read = dipper_pattern::parse(&text).unwrap();
+        read.pattern = renamed(read.pattern.clone(), &read.names());
+        prop_assert_eq!(&read.pattern, &simplified.pattern, "{}", text);
+        if expected != Err(Failure::StepBudget) && found != Err(Failure::StepBudget) {
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    /// Rule 21: what is reported is what every continuation has in common, no less.
+    #[test]
+    fn nothing_that_is_certain_is_withheld(
+        pattern in pattern(2, 2, false),
+        rows in rows(2, false),
+        skip in prop_oneof![Just(Skip::PastLastRow), Just(Skip::ToNextRow)],
+    ) {
+        let rows: Vec<Row> = rows.into_iter().take(4).collect();
+        let options = SearchOptions { skip, step_budget: Some(2000), ..SearchOptions::default() };
+        let case = Case { pattern, rows, options };
+        let Ok(known) = case.reference(case.rows.len(), Ending::Open) else { return Ok(()) };
+        let mut common = None;
+        if !common_prefix(&case, 4, &mut common) {
+            return Ok(());
+        }
+        prop_assert_eq!(Some(known), common);
+    }
+}
+
+/// Narrows `common` to what it shares with the results of all continuations by up to `more` rows.
+fn common_prefix(case: &Case, more: usize, common: &mut Option<Vec<dipper_pattern::Match>>) -> bool {
+    let Ok(found) = case.reference(case.rows.len(), Ending::Ended) else { return false };
+    match common {
+        None => *common = Some(found),
+        Some(common) => {
+            let shared = common.iter().zip(&found).take_while(|(left, right)| left == right).count();
+            common.truncate(shared);
+        }
+    }
+    more == 0
+        || (0..4).all(|letter| {
+            let mut longer = case.clone();
+            longer.rows.push(Row { letter: SymbolSet(letter), poison: SymbolSet::EMPTY, time: 0, expire: None });
+            common_prefix(&longer, more - 1, common)
+        })
+}
+
+/// The pattern with variables numbered by name: A is 0.
+fn renamed(pattern: Pattern, names: &[String]) -> Pattern {
+    let all = |parts: Vec<Pattern>| parts.into_iter().map(|part| renamed(part, names)).collect();
+    match pattern {
+        Pattern::Empty | Pattern::Anchor(_) => pattern,
+        Pattern::Symbol(symbol) => Pattern::Symbol(SymbolId(names[symbol.index()].as_bytes()[0] - b'A')),
+        Pattern::Concat(parts) => Pattern::Concat(all(parts)),
+        Pattern::Alternate(parts) => Pattern::Alternate(all(parts)),
+        Pattern::Permute(parts) => Pattern::Permute(all(parts)),
+        Pattern::Exclude(inner) => Pattern::Exclude(Box::new(renamed(*inner, names))),
+        Pattern::Repeat { pattern, min, max, greedy } => {
+            Pattern::Repeat { pattern: Box::new(renamed(*pattern, names)), min, max, greedy }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Leads one job: opens its tables, starts its tasks, and, when all of them have ended, commits the sinks or aborts them.
+
+use std::sync::Arc;
+
+use dipper_graph::JobGraph;
+use dipper_operator_api::{Committable, Split};
+use dipper_types::{Error, ErrorKind, Result};
+use futures::FutureExt;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_util::sync::CancellationToken;
+
+use crate::RunOptions;
+use crate::clock::{Stopwatch, now_us};
+use crate::deployment::{DeployedSink, Deployment, Plan, deploy};
+use crate::job::{Job, JobHandle, JobSummary, RowStream};
+use crate::progress::JobMetrics;
+use crate::task::{Head, Report, SinkTail, Tail, Task};
+use crate::validate::validate;
+
+/// Makes the job's parts and lets a coordinator loose on them.
+pub(crate) fn start(graph: &JobGraph, options: RunOptions) -> Result<Job> {
+    validate(graph)?;
+    let metrics = Arc::new(JobMetrics::new(graph));
+    let cancel = CancellationToken::new();
+    let tasks_cancel = cancel.child_token();
+    let RunOptions { channel_bytes, io, run_id, components } = options;
+    let run_id = run_id.unwrap_or_else(|| unique_run_id(&graph.name));
+    let plan = Plan { graph, components: components.as_ref(), channel_bytes, run_id: &run_id };
+    let Deployment { tasks, sinks, rows } = deploy(plan, &metrics, &tasks_cancel)?;
+    let coordinator = Coordinator {
+        sinks,
+        cancel: cancel.clone(),
+        tasks_cancel,
+        metrics: Arc::clone(&metrics),
+        io: io.clone(),
+        stopwatch: Stopwatch::start(),
+        opened: false,
+    };
+    let running = io.spawn(coordinator.run(tasks));
+    let outcome = async {
+        let stopped = |error| Error::internal(format!("the job's coordinator has stopped: {error}"));
+        running.await.unwrap_or_else(|error| Err(stopped(error)))
+    };
+    let outcome = outcome.boxed().shared();
+    let rows = rows.map(|(schema, receiver)| RowStream { schema, receiver, outcome: Some(outcome.clone()) });
+    let cancel_on_drop = cancel.clone().drop_guard();
+    Ok(Job { handle: JobHandle { cancel, metrics }, rows, outcome, cancel_on_drop })
+}
+
+/// A name for a run of the job that no other run has, fit for a file name.
+pub fn unique_run_id(job: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = job.chars().map(safe).take(40).collect();
+    let name = name.trim_matches('-');
+    let name = if name.is_empty() { "job" } else { name };
+    format!("{name}-{:x}-{:x}", now_us(), std::process::id())
+}
+
+struct Coordinator {
+    sinks: Vec<DeployedSink>,
+    /// Cancelled by the job's owner.
+    cancel: CancellationToken,
+    /// Its child: cancelled also when a task has failed.
+    tasks_cancel: CancellationToken,
+    metrics: Arc<JobMetrics>,
+    io: Handle,
+    stopwatch: Stopwatch,
+    /// Whether a sink may have staged something.
+    opened: bool,
+}
+
+impl Coordinator {
+    async fn run(mut self, tasks: Vec<Vec<Task>>) -> Result<JobSummary> {
+        // If the I/O runtime goes down under the job, its threads must not be left behind.
+        let _threads = self.tasks_cancel.clone().drop_guard();
+        let result = self.run_tasks(tasks).await;
+        let result = match result {
+            Ok(_) if self.cancel.is_cancelled() => Err((Error::cancelled(), 0)),
+            Ok(staged) => self.commit(staged).await,
+            Err(error) => Err((error, 0)),
+        };
+        match result {
+            Ok(()) => Ok(JobSummary { progress: self.metrics.progress(), elapsed: self.stopwatch.elapsed() }),
+            Err((error, committed)) => {
+                self.abort(committed).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Opens and runs everything; returns what each sink's subtasks have staged.
+    async fn run_tasks(&mut self, mut tasks: Vec<Vec<Task>>) -> Result<Vec<Vec<Committable>>> {
+        let cancel = self.cancel.clone();
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(Error::cancelled()),
+            opened = self.open(&mut tasks) => opened?,
+        }
+        let (reports, mut incoming) = unbounded_channel();
+        let mut failure: Option<Error> = None;
+        let mut staged: Vec<Vec<(usize, Vec<Committable>)>> = vec![Vec::new(); self.sinks.len()];
+        for task in tasks.into_iter().flatten() {
+            // A thread that cannot be started is a failed task: the others hear of it below.
+            if let Err(error) = task.spawn(self.io.clone(), reports.clone()) {
+                self.note_failure(&mut failure, error);
+                break;
+            }
+        }
+        drop(reports);
+        // The channel closes when the last thread has ended.
+        while let Some(Report { task, subtask, result }) = incoming.recv().await {
+            match result {
+                Ok(committables) => {
+                    if let Some(sink) = self.sinks.iter().position(|sink| sink.task == task) {
+                        staged[sink].push((subtask, committables));
+                    }
+                }
+                Err(error) => self.note_failure(&mut failure, error),
+            }
+        }
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        let in_order = |mut parts: Vec<(usize, Vec<Committable>)>| {
+            parts.sort_by_key(|(subtask, _)| *subtask);
+            parts.into_iter().flat_map(|(_, committables)| committables).collect()
+        };
+        Ok(staged.into_iter().map(in_order).collect())
+    }
+
+    /// Keeps the root cause: the first error that is not the echo of another task's end, or of the owner's wish.
+    fn note_failure(&self, failure: &mut Option<Error>, error: Error) {
+        let is_echo = |error: &Error| error.kind() == ErrorKind::Cancelled;
+        let error = if self.cancel.is_cancelled() && failure.is_none() { Error::cancelled() } else { error };
+        match failure {
+            None => *failure = Some(error),
+            Some(first) if is_echo(first) && !self.cancel.is_cancelled() => *failure = Some(error),
+            Some(_) => {}
+        }
+        self.tasks_cancel.cancel();
+    }
+
+    /// Lists the splits and divides them among the source's subtasks, then opens the sinks: when an input is missing,
+    /// nothing has been touched yet.
+    async fn open(&mut self, tasks: &mut [Vec<Task>]) -> Result<()> {
+        for subtasks in tasks.iter_mut() {
+            let Some(Task { head: Head::Source(source), position, .. }) = subtasks.first() else { continue };
+            let splits = source.source().splits().await.map_err(|error| error.context(position.name()))?;
+            assign(subtasks, splits);
+        }
+        self.opened = true;
+        for task in tasks.iter_mut().flatten() {
+            if let Tail::Sink(SinkTail { sink, run, writer, place, .. }) = &mut task.tail {
+                task.position.enter(*place);
+                let opened = sink.open(run, task.subtask).await;
+                *writer = Some(opened.map_err(|error| error.context(task.position.name()))?);
+                task.position.enter(0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits sink by sink; an error comes with the number of sinks that had been committed before.
+    async fn commit(&self, staged: Vec<Vec<Committable>>) -> Result<(), (Error, usize)> {
+        for (index, (sink, committables)) in self.sinks.iter().zip(staged).enumerate() {
+            let committed = sink.sink.commit(committables).await;
+            committed.map_err(|error| (error.context(&sink.name), index))?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what the sinks after the first `committed` have staged.
+    async fn abort(&self, committed: usize) {
+        if !self.opened {
+            return;
+        }
+        for sink in &self.sinks[committed..] {
+            if let Err(error) = sink.sink.abort(&sink.run).await {
+                tracing::warn!(sink = sink.name, run = sink.run, %error, "cannot remove what the sink has staged");
+            }
+        }
+    }
+}
+
+/// Round robin, by the order in which the source lists its splits.
+fn assign(subtasks: &mut [Task], splits: Vec<Split>) {
+    let mut shares: Vec<Vec<Split>> = vec![Vec::new(); subtasks.len()];
+    for (index, split) in splits.into_iter().enumerate() {
+        shares[index % subtasks.len()].push(split);
+    }
+    for (task, share) in subtasks.iter_mut().zip(shares) {
+        if let Head::Source(source) = &mut task.head {
+            source.assign(share);
+        }
+    }
+}

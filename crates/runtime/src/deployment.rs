@@ -1,0 +1,215 @@
+//! From the graph to its subtasks: chains, channels between them, sources and sinks, all made and connected, nothing opened.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use dipper_graph::{JobGraph, NodeId, OperatorSpec, Partitioning, TaskGraph};
+use dipper_operator_api::{Port, Sink, Source};
+use dipper_types::{Result, SubtaskId};
+use tokio_util::sync::CancellationToken;
+
+use crate::Components;
+use crate::chain::Chain;
+use crate::channel::{Receiver, Sender, channel};
+use crate::gate::InputGate;
+use crate::output::Output;
+use crate::position::Position;
+use crate::progress::JobMetrics;
+use crate::source_task::SourceTask;
+use crate::task::{Head, SinkTail, Tail, Task};
+
+/// A job that is ready to be opened and run.
+pub(crate) struct Deployment {
+    /// By task, then by subtask.
+    pub(crate) tasks: Vec<Vec<Task>>,
+    pub(crate) sinks: Vec<DeployedSink>,
+    /// What the client reads.
+    pub(crate) rows: Option<(SchemaRef, Receiver)>,
+}
+
+/// A sink node and what its run is called in what it stages.
+#[derive(Debug, Clone)]
+pub(crate) struct DeployedSink {
+    /// The task that ends in it.
+    pub(crate) task: usize,
+    pub(crate) name: String,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) run: String,
+}
+
+/// What is to be deployed.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan<'a> {
+    pub(crate) graph: &'a JobGraph,
+    pub(crate) components: &'a dyn Components,
+    pub(crate) channel_bytes: usize,
+    pub(crate) run_id: &'a str,
+}
+
+/// Makes the subtasks of a valid graph.
+pub(crate) fn deploy(plan: Plan<'_>, metrics: &JobMetrics, cancel: &CancellationToken) -> Result<Deployment> {
+    let task_graph = TaskGraph::of(plan.graph);
+    let mut wiring = Wiring::new(plan.graph, &task_graph, plan.channel_bytes);
+    let mut deployment = Deployment { tasks: Vec::new(), sinks: Vec::new(), rows: None };
+    for (index, task) in task_graph.tasks.iter().enumerate() {
+        let mut builder = TaskBuilder { plan, metrics, cancel, index, nodes: &task.nodes, source: None, end: None };
+        builder.make_ends(&mut deployment)?;
+        let mut subtasks = Vec::with_capacity(task.parallelism);
+        for subtask in 0..task.parallelism {
+            let id = SubtaskId { index: subtask, parallelism: task.parallelism };
+            subtasks.push(builder.subtask(id, wiring.take(index, subtask))?);
+        }
+        deployment.tasks.push(subtasks);
+    }
+    Ok(deployment)
+}
+
+/// The ends of the channels of one subtask.
+#[derive(Default)]
+struct Ends {
+    inputs: Vec<(Port, Receiver)>,
+    outputs: Vec<Output>,
+}
+
+/// The channels of all exchanges.
+struct Wiring {
+    /// By task, then by subtask.
+    ends: Vec<Vec<Ends>>,
+}
+
+impl Wiring {
+    fn new(graph: &JobGraph, task_graph: &TaskGraph, channel_bytes: usize) -> Self {
+        let unconnected = |parallelism: usize| (0..parallelism).map(|_| Ends::default()).collect();
+        let mut ends: Vec<Vec<Ends>> = task_graph.tasks.iter().map(|task| unconnected(task.parallelism)).collect();
+        for edge in &task_graph.edges {
+            let parallelism = task_graph.tasks[edge.from].parallelism;
+            for index in 0..parallelism {
+                let receivers = match edge.partitioning {
+                    Partitioning::Forward => index..index + 1,
+                    _ => 0..task_graph.tasks[edge.to].parallelism,
+                };
+                let mut senders = Vec::with_capacity(receivers.len());
+                for receiver_index in receivers {
+                    let (sender, receiver) = channel(channel_bytes);
+                    senders.push(sender);
+                    ends[edge.to][receiver_index].inputs.push((edge.port, receiver));
+                }
+                let from = SubtaskId { index, parallelism };
+                ends[edge.from][index].outputs.push(Output::new(&edge.partitioning, senders, graph.key_groups, from));
+            }
+        }
+        Self { ends }
+    }
+
+    fn take(&mut self, task: usize, subtask: usize) -> Ends {
+        std::mem::take(&mut self.ends[task][subtask])
+    }
+}
+
+/// Makes the subtasks of one task.
+struct TaskBuilder<'a> {
+    plan: Plan<'a>,
+    metrics: &'a JobMetrics,
+    cancel: &'a CancellationToken,
+    index: usize,
+    nodes: &'a [NodeId],
+    source: Option<Arc<dyn Source>>,
+    end: Option<End>,
+}
+
+/// What the last node of a task is, if rows leave the job there.
+enum End {
+    Sink { sink: Arc<dyn Sink>, run: String },
+    Collect(Sender),
+}
+
+impl TaskBuilder<'_> {
+    /// What all subtasks share: the source and the sink.
+    fn make_ends(&mut self, deployment: &mut Deployment) -> Result<()> {
+        for &id in self.nodes {
+            let node = self.plan.graph.node(id);
+            match &node.spec {
+                OperatorSpec::Source(spec) => self.source = Some(self.plan.components.source(&spec.table)?),
+                OperatorSpec::Sink(spec) => {
+                    let sink = self.plan.components.sink(&spec.table)?;
+                    let run = format!("{}-{}", self.plan.run_id, id.0);
+                    self.end = Some(End::Sink { sink: Arc::clone(&sink), run: run.clone() });
+                    deployment.sinks.push(DeployedSink { task: self.index, name: node.name.clone(), sink, run });
+                }
+                OperatorSpec::Collect => {
+                    let (sender, receiver) = channel(self.plan.channel_bytes);
+                    self.end = Some(End::Collect(sender));
+                    let input = self
+                        .plan
+                        .graph
+                        .inputs(id)
+                        .next()
+                        .map_or(&node.output_schema, |edge| &self.plan.graph.node(edge.from).output_schema);
+                    deployment.rows = Some((Arc::clone(input), receiver));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn subtask(&self, subtask: SubtaskId, ends: Ends) -> Result<Task> {
+        let names = self.nodes.iter().map(|&id| self.plan.graph.node(id).name.clone()).collect();
+        let position = Arc::new(Position::new(names));
+        let head = self.head(subtask, ends.inputs)?;
+        let mut chain = Chain::new(subtask, Arc::clone(&position));
+        for (place, &id) in self.nodes.iter().enumerate() {
+            let node = self.plan.graph.node(id);
+            if is_operator(&node.spec) {
+                let operator = self.plan.components.operator(node, &self.input_schemas(id))?;
+                chain.push(place, operator, self.metrics.subtask(id.0, subtask.index));
+            }
+        }
+        let tail = self.tail(subtask, ends.outputs);
+        Ok(Task { index: self.index, subtask, position, head, chain, tail, cancel: self.cancel.clone() })
+    }
+
+    fn head(&self, subtask: SubtaskId, inputs: Vec<(Port, Receiver)>) -> Result<Head> {
+        let Some(&first) = self.nodes.first() else { return Ok(Head::Gate(InputGate::new(inputs))) };
+        let node = self.plan.graph.node(first);
+        let metrics = self.metrics.subtask(first.0, subtask.index);
+        match (&node.spec, &self.source) {
+            (OperatorSpec::Source(spec), Some(source)) => {
+                let task = SourceTask::new(spec, Arc::clone(source), self.plan.graph.batch_rows, metrics)?;
+                Ok(Head::Source(Box::new(task)))
+            }
+            (OperatorSpec::Values(spec), _) => {
+                // The rows exist once.
+                let batches = match subtask.index {
+                    0 => dipper_operators::values(spec, &node.output_schema, self.plan.graph.batch_rows)?.into(),
+                    _ => std::collections::VecDeque::new(),
+                };
+                Ok(Head::Values { batches, metrics })
+            }
+            _ => Ok(Head::Gate(InputGate::new(inputs))),
+        }
+    }
+
+    fn tail(&self, subtask: SubtaskId, outputs: Vec<Output>) -> Tail {
+        let place = self.nodes.len() - 1;
+        let metrics = self.metrics.subtask(self.nodes[place].0, subtask.index);
+        match &self.end {
+            None => Tail::Exchange(outputs),
+            Some(End::Sink { sink, run }) => {
+                Tail::Sink(SinkTail { sink: Arc::clone(sink), run: run.clone(), writer: None, metrics, place })
+            }
+            Some(End::Collect(rows)) => Tail::Collect { rows: rows.clone(), metrics, place },
+        }
+    }
+
+    /// The schema of each input port.
+    fn input_schemas(&self, id: NodeId) -> Vec<SchemaRef> {
+        let mut inputs: Vec<_> = self.plan.graph.inputs(id).collect();
+        inputs.sort_by_key(|edge| edge.port);
+        inputs.into_iter().map(|edge| Arc::clone(&self.plan.graph.node(edge.from).output_schema)).collect()
+    }
+}
+
+fn is_operator(spec: &OperatorSpec) -> bool {
+    !matches!(spec, OperatorSpec::Source(_) | OperatorSpec::Values(_) | OperatorSpec::Sink(_) | OperatorSpec::Collect)
+}

@@ -1,0 +1,57 @@
+//! Looks on while an ad-hoc query runs: the counters of its nodes, and the way to stop it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dipper_operator_api::OperatorMetrics;
+use tokio_util::sync::CancellationToken;
+
+use crate::Progress;
+use crate::job::Control;
+
+/// The counters and the cancellation of one query.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    cancel: CancellationToken,
+    nodes: Mutex<Vec<Arc<OperatorMetrics>>>,
+    rows_out: AtomicU64,
+}
+
+impl Watch {
+    /// Counters for one more node. Only a source counts the rows that come in.
+    pub(super) fn node(&self) -> Arc<OperatorMetrics> {
+        let metrics = Arc::<OperatorMetrics>::default();
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&metrics));
+        metrics
+    }
+
+    /// What ends the query early.
+    pub(super) fn cancellation(&self) -> CancellationToken {
+        self.cancel.clone()
+    }
+
+    /// Counts rows of the result.
+    pub(super) fn add_rows_out(&self, rows: usize) {
+        self.rows_out.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+}
+
+impl Control for Watch {
+    fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    fn progress(&self) -> Progress {
+        let nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = |counter: fn(&OperatorMetrics) -> &AtomicU64| nodes.iter().map(|node| OperatorMetrics::get(counter(node))).sum();
+        Progress {
+            rows_in: sum(|node| &node.rows_in),
+            rows_out: self.rows_out.load(Ordering::Relaxed),
+            matches: sum(|node| &node.matches),
+            late_rows: sum(|node| &node.late_rows),
+            skipped_records: sum(|node| &node.skipped_records),
+            skip_errors: sum(|node| &node.skip_errors),
+            watermark: None,
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Executes SQL statements: the one crate that composes the SQL front end, the connectors, the operators and the runtime.
+//!
+//! Use a [`Session`] to run scripts and queries and get [`Outcome`]s back. It prints nothing (that is `cli`), plans
+//! dataflows through `sql`, runs them through `runtime`, and hosts ad-hoc queries over bounded inputs by itself in `adhoc`.
+
+mod adhoc;
+mod config;
+mod connector;
+mod dataflow;
+mod job;
+mod listing;
+mod outcome;
+mod session;
+mod table;
+
+pub use config::SessionConfig;
+pub use dipper_sql::ast::{ExplainFormat, Parsed};
+pub use dipper_sql::is_complete;
+pub use job::{JobControl, JobHandle, Progress};
+pub use outcome::{Outcome, RowStream, Rows};
+pub use session::Session;
+pub use table::{Column, Table};

@@ -1,0 +1,274 @@
+//! The session: a catalog, settings, and what each statement does to them or with them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use dipper_connectors::{source, validate};
+use dipper_graph::function_registry;
+use dipper_operator_api::Boundedness;
+use dipper_sql::ast::{CreateTable, CreateView, ExplainFormat, Insert, Parsed, Query, RelationKind, Statement};
+use dipper_sql::catalog::{Catalog, Relation, Setting, Settings, Table as CatalogTable, sql_type_name};
+use dipper_sql::{Planner, Target};
+use dipper_types::{Error, Result, Span};
+use tokio::runtime::Handle;
+
+use crate::adhoc::{self, Watch};
+use crate::connector::definition;
+use crate::listing::listing;
+use crate::{Column, Outcome, SessionConfig, Table, dataflow};
+
+/// Executes statements one after another; holds the catalog and the settings.
+///
+/// It must be used within a tokio runtime with worker threads of its own, which serves the I/O of its jobs.
+#[derive(Debug)]
+pub struct Session {
+    catalog: Catalog,
+    settings: Settings,
+    /// The keys that scripts cannot change.
+    fixed: BTreeSet<String>,
+}
+
+impl Session {
+    /// An empty catalog, and these settings.
+    pub fn new(config: SessionConfig) -> Result<Self> {
+        let mut settings = Settings::new();
+        for (key, value) in &config.settings {
+            settings.set(key, value)?;
+        }
+        let keys = config.settings.into_iter().map(|(key, _)| key.to_lowercase());
+        Ok(Self { catalog: Catalog::new(), settings, fixed: if config.fixed { keys.collect() } else { BTreeSet::new() } })
+    }
+
+    /// Parses a script; nothing is looked up yet.
+    pub fn parse(&self, sql: &str) -> Result<Vec<Parsed>> {
+        dipper_sql::parse_script(sql)
+    }
+
+    /// Executes one statement. An insert or a query may go on running when it returns.
+    pub async fn execute(&mut self, parsed: &Parsed) -> Result<Outcome> {
+        match &parsed.statement {
+            Statement::Query(query) => self.query(query).await,
+            Statement::Insert(insert) => self.insert(std::slice::from_ref(insert)).await,
+            Statement::StatementSet(inserts) => self.insert(inserts).await,
+            Statement::Explain { format, statement } => self.explain_statement(statement, *format).map(Outcome::Text),
+            other => self.define(other, &parsed.text),
+        }
+    }
+
+    /// Explains a query or an insert instead of running it. Definitions and settings take effect, because what follows needs
+    /// them; for those and for listings there is nothing to explain.
+    pub async fn explain(&mut self, parsed: &Parsed, format: ExplainFormat) -> Result<Option<String>> {
+        match &parsed.statement {
+            Statement::Query(_) | Statement::Insert(_) | Statement::StatementSet(_) => {
+                self.explain_statement(&parsed.statement, format).map(Some)
+            }
+            Statement::Explain { format, statement } => self.explain_statement(statement, *format).map(Some),
+            other => self.define(other, &parsed.text).map(|_| None),
+        }
+    }
+
+    /// The tables and views, by name.
+    pub fn tables(&self) -> Vec<Table> {
+        let table = |(name, relation): (&str, &Relation)| {
+            let columns = self.columns(relation).unwrap_or_default();
+            Table { name: name.to_owned(), is_view: matches!(relation, Relation::View(_)), columns }
+        };
+        self.catalog.relations().map(table).collect()
+    }
+
+    fn planner(&self) -> Planner<'_> {
+        Planner::new(&self.catalog, &self.settings)
+    }
+
+    fn explain_statement(&self, statement: &Statement, format: ExplainFormat) -> Result<String> {
+        Err(Error::unsupported(format!("EXPLAIN {statement:?} {format:?}")))
+    }
+
+    /// Whatever changes or lists the catalog and the settings.
+    fn define(&mut self, statement: &Statement, text: &str) -> Result<Outcome> {
+        match statement {
+            Statement::CreateTable(create) => self.create_table(create, text),
+            Statement::CreateView(create) => self.create_view(create, text),
+            Statement::Drop(drop) => {
+                let kind = kind_name(drop.kind);
+                let dropped = self.catalog.drop_relation(drop)?;
+                let done = if dropped { "dropped" } else { "does not exist" };
+                Ok(Outcome::Done(format!("{kind} {} {done}", drop.name)))
+            }
+            Statement::Set { key, key_span, value, value_span } => self.set(key, *key_span, value, *value_span),
+            Statement::Reset(key) => self.reset(key.as_ref()),
+            Statement::ShowSettings => {
+                let row = |(setting, value): (&Setting, &str)| {
+                    [setting.key, value, setting.description].map(|text| Some(text.to_owned()))
+                };
+                listing(["key", "value", "description"], self.settings.list().map(row).collect())
+            }
+            Statement::ShowTables => self.names(RelationKind::Table),
+            Statement::ShowViews => self.names(RelationKind::View),
+            Statement::ShowFunctions => {
+                let registry = function_registry();
+                let names = registry.scalar_functions().keys().chain(registry.aggregate_functions().keys());
+                let names: BTreeSet<&String> = names.collect();
+                listing(["function"], names.into_iter().map(|name| [Some(name.clone())]).collect())
+            }
+            Statement::ShowCreate(kind, name) => match (kind, self.catalog.resolve(name)?) {
+                (RelationKind::Table, Relation::Table(table)) => Ok(Outcome::Text(table.ddl.clone())),
+                (RelationKind::View, Relation::View(view)) => Ok(Outcome::Text(view.ddl.clone())),
+                (kind, _) => Err(Error::invalid(format!("'{name}' is not a {}", kind_name(*kind)))),
+            },
+            Statement::Describe(name) => self.describe(self.catalog.resolve(name)?),
+            Statement::Query(_) | Statement::Insert(_) | Statement::StatementSet(_) | Statement::Explain { .. } => {
+                Err(Error::internal("a statement that runs came to where definitions are"))
+            }
+        }
+    }
+
+    fn create_table(&mut self, create: &CreateTable, text: &str) -> Result<Outcome> {
+        let mut table = self.catalog.define_table(create, text)?;
+        let definition = definition(&table.spec);
+        validate(&definition).map_err(|error| at_option(error, &table))?;
+        // A table that can only be written has no source, and no end to ask for.
+        table.unbounded = source(&definition).is_ok_and(|source| source.boundedness() == Boundedness::Unbounded);
+        let name = table.name().to_owned();
+        let done = if self.catalog.add_table(create, table)? { "created" } else { "exists already" };
+        Ok(Outcome::Done(format!("table {name} {done}")))
+    }
+
+    fn create_view(&mut self, create: &CreateView, text: &str) -> Result<Outcome> {
+        self.planner().view(create)?;
+        let done = if self.catalog.add_view(create, text)? { "created" } else { "exists already" };
+        Ok(Outcome::Done(format!("view {} {done}", create.name)))
+    }
+
+    fn set(&mut self, key: &str, key_span: Span, value: &str, value_span: Span) -> Result<Outcome> {
+        let mut settings = self.settings.clone();
+        settings.set(key, value).map_err(|error| {
+            let about_value = error.to_string().contains(&format!("'{value}'")) && key != value;
+            error.at(if about_value { value_span } else { key_span })
+        })?;
+        if self.fixed.contains(&key.to_lowercase()) {
+            tracing::info!("SET '{key}' has no effect: the command line sets it");
+            return Ok(Outcome::Done(format!("{key} stays as the command line sets it")));
+        }
+        self.settings = settings;
+        Ok(Outcome::Done(format!("{key} = {value}")))
+    }
+
+    fn reset(&mut self, key: Option<&(String, Span)>) -> Result<Outcome> {
+        match key {
+            Some((key, _)) if self.fixed.contains(&key.to_lowercase()) => {}
+            Some((key, span)) => self.settings.reset(Some(key)).map_err(|error| error.at(*span))?,
+            None => {
+                let kept: Vec<_> = self.settings.list().map(|(setting, value)| (setting.key, value.to_owned())).collect();
+                self.settings.reset(None)?;
+                for (key, value) in kept.iter().filter(|(key, _)| self.fixed.contains(*key)) {
+                    self.settings.set(key, value)?;
+                }
+            }
+        }
+        Ok(Outcome::Done("reset".to_owned()))
+    }
+
+    fn names(&self, kind: RelationKind) -> Result<Outcome> {
+        let of_kind = |relation: &Relation| matches!(relation, Relation::Table(_)) == (kind == RelationKind::Table);
+        let names = self.catalog.relations().filter(|(_, relation)| of_kind(relation)).map(|(name, _)| [Some(name.to_owned())]);
+        listing([if kind == RelationKind::Table { "table" } else { "view" }], names.collect())
+    }
+
+    fn describe(&self, relation: &Relation) -> Result<Outcome> {
+        const NAMES: [&str; 6] = ["name", "type", "null", "key", "extras", "watermark"];
+        let yes_no = |nullable: bool| Some(if nullable { "yes" } else { "no" }.to_owned());
+        let rows = match relation {
+            Relation::Table(table) => table
+                .describe()
+                .into_iter()
+                .map(|column| {
+                    let null = yes_no(column.nullable);
+                    [Some(column.name), Some(column.data_type), null, column.key, column.extras, column.watermark]
+                })
+                .collect(),
+            Relation::View(_) => {
+                let row = |column: Column| [Some(column.name), Some(column.data_type), yes_no(true), None, None, None];
+                self.columns(relation)?.into_iter().map(row).collect()
+            }
+        };
+        listing(NAMES, rows)
+    }
+
+    fn columns(&self, relation: &Relation) -> Result<Vec<Column>> {
+        let (schema, renamed) = match relation {
+            Relation::Table(table) => (Arc::clone(&table.schema), &[][..]),
+            Relation::View(view) => (Arc::clone(self.planner().logical(&view.query)?.schema().inner()), &view.columns[..]),
+        };
+        let column = |(index, field): (usize, &arrow::datatypes::FieldRef)| Column {
+            name: renamed.get(index).unwrap_or(field.name()).clone(),
+            data_type: sql_type_name(field.data_type()),
+        };
+        Ok(schema.fields().iter().enumerate().map(column).collect())
+    }
+
+    async fn query(&self, query: &Query) -> Result<Outcome> {
+        const NAME: &str = "query";
+        let planner = self.planner();
+        let plan = planner.logical(query)?;
+        if planner.runs_as_dataflow(&plan)? {
+            let graph = planner.dataflow(&plan, &Target::Collect, NAME)?;
+            return dataflow::query(&graph, Handle::current()).map(Outcome::Rows);
+        }
+        let plan = planner.for_batch(plan)?;
+        let plan = adhoc::plan(&plan, self.settings.batch_rows(), Arc::default()).await?;
+        plan.rows(self.settings.pipeline_name().unwrap_or(NAME)).map(Outcome::Rows)
+    }
+
+    async fn insert(&self, inserts: &[Insert]) -> Result<Outcome> {
+        let name = self.job_name(inserts);
+        let planner = self.planner();
+        let watch = Arc::<Watch>::default();
+        let mut graphs = Vec::new();
+        let mut batches = Vec::new();
+        for insert in inserts {
+            let bound = planner.insert(insert)?;
+            if planner.insert_runs_as_dataflow(&bound.plan).map_err(|error| error.at(insert.span))? {
+                graphs.push(planner.dataflow(&bound.plan, &Target::Insert(bound.table), &name)?);
+            } else {
+                let plan = planner.for_batch(bound.plan)?;
+                let plan = adhoc::plan(&plan, self.settings.batch_rows(), Arc::clone(&watch)).await?;
+                batches.push((plan, bound.table.sink_spec()));
+            }
+        }
+        let job = match (graphs.is_empty(), batches.is_empty()) {
+            (false, true) => dataflow::insert(&dataflow::merge(graphs, &name), Handle::current())?,
+            (true, false) => adhoc::insert(batches, watch, &name)?,
+            _ => return Err(Error::internal("the inserts of one statement set run in two hosts")),
+        };
+        Ok(Outcome::Job(job))
+    }
+
+    fn job_name(&self, inserts: &[Insert]) -> String {
+        let by_tables = || {
+            let tables: Vec<_> = inserts.iter().map(|insert| insert.table.to_string()).collect();
+            format!("insert into {}", tables.join(", "))
+        };
+        self.settings.pipeline_name().map_or_else(by_tables, str::to_owned)
+    }
+}
+
+fn kind_name(kind: RelationKind) -> &'static str {
+    match kind {
+        RelationKind::Table => "table",
+        RelationKind::View => "view",
+    }
+}
+
+/// Points a connector's complaint at the option that it names.
+fn at_option(error: Error, table: &CatalogTable) -> Error {
+    let message = error.to_string();
+    let named = table.option_places.iter().filter(|(key, _)| message.contains(&format!("'{key}'")));
+    // An error about one option may mention the connector's, too.
+    let place = named.min_by_key(|(key, _)| *key == "connector").map(|(_, place)| *place);
+    match place {
+        Some(place) if message.contains("unknown option") => error.at(place.key),
+        Some(place) => error.at(place.value),
+        None => error,
+    }
+}

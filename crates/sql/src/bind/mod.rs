@@ -1,0 +1,34 @@
+//! From parsed queries to bound logical plans: names become columns, clauses become nodes, and everything that is wrong or
+//! not supported is said here, with its place.
+//!
+//! DataFusion plans what is plain SQL. What stands in its place for `MATCH_RECOGNIZE` and the window table functions
+//! ([`crate::ast`]) is taken up by [`relation`]; a clause goes through [`match_recognize`].
+
+mod aggregate;
+mod context;
+mod expression;
+mod frame;
+mod input;
+mod match_recognize;
+mod navigation;
+mod ordering;
+mod output;
+mod plan_error;
+mod query;
+mod reference;
+mod relation;
+mod rewrite;
+mod table_source;
+mod variables;
+mod window_tvf;
+
+pub(crate) use context::{function_names, optimizer_context};
+pub(crate) use expression::bind_column_expression;
+pub(crate) use plan_error::plan_error;
+pub(crate) use query::{analyse, bind_query, bind_view};
+pub use table_source::DipperTableSource;
+
+#[cfg(test)]
+mod error_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! DataFusion's planning errors in our words and with their place.
+
+use datafusion::common::{DataFusionError, Diagnostic};
+use dipper_graph::FromDataFusion;
+use dipper_types::{Error, Position, Span};
+
+/// Functions that exist only inside the clause.
+const CLAUSE_FUNCTIONS: &[&str] =
+    &["prev", "next", "first", "last", "classifier", "match_number", "match_rowtime", "match_proctime", "match_status"];
+
+/// Ours as it was; DataFusion's with its diagnostic's words and place.
+pub(crate) fn plan_error(error: DataFusionError) -> Error {
+    let diagnostic = error.diagnostic().cloned();
+    let is_ours = is_ours(&error);
+    let Err(converted) = Err::<(), _>(error).or_plan_error() else {
+        return Error::internal("planning failed without an error");
+    };
+    if is_ours {
+        return match place(diagnostic.as_ref()) {
+            Some(place) => converted.at(place),
+            None => converted,
+        };
+    }
+    let message = match &diagnostic {
+        Some(diagnostic) => tidy(&diagnostic.message),
+        None => tidy(&converted.to_string()),
+    };
+    let mut error = Error::new(converted.kind(), message);
+    if let Some(function) = unknown_function(&error.to_string()) {
+        error = unknown_function_error(&function);
+    }
+    if let Some(place) = converted.span().or_else(|| place(diagnostic.as_ref())) {
+        error = error.at(place);
+    }
+    match diagnostic.as_ref().and_then(advice) {
+        Some(advice) if error.hint().is_none() => error.with_hint(advice),
+        _ => error,
+    }
+}
+
+fn is_ours(error: &DataFusionError) -> bool {
+    match error {
+        DataFusionError::External(inner) => inner.is::<Error>(),
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => is_ours(inner),
+        DataFusionError::Shared(inner) => is_ours(inner),
+        DataFusionError::Collection(errors) => errors.first().is_some_and(is_ours),
+        _ => false,
+    }
+}
+
+/// `t.price` for DataFusion's "possible column t.price".
+fn advice(diagnostic: &Diagnostic) -> Option<String> {
+    let first = diagnostic.notes.iter().map(|note| &note.message).chain(diagnostic.helps.iter().map(|help| &help.message)).next()?;
+    let lower = tidy(first);
+    Some(match lower.strip_prefix("possible column ").or_else(|| lower.strip_prefix("possible function ")) {
+        Some(name) => format!("did you mean {name}?"),
+        None => lower,
+    })
+}
+
+/// The sentence without its frame, begun in lower case.
+fn tidy(message: &str) -> String {
+    let mut text = message.trim();
+    for frame in ["Error during planning: ", "Schema error: ", "Execution error: ", "Optimizer rule ", "type_coercion\ncaused by\n"] {
+        text = text.strip_prefix(frame).unwrap_or(text);
+    }
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
+            first.to_lowercase().chain(text.chars().skip(1)).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn unknown_function(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("invalid function '")?;
+    rest.split_once('\'').map(|(name, _)| name.to_owned())
+}
+
+fn unknown_function_error(name: &str) -> Error {
+    let lower = name.to_lowercase();
+    match lower.as_str() {
+        "__running" | "__final" => {
+            let word = lower.trim_start_matches('_').to_uppercase();
+            Error::invalid(format!("{word} stands outside of MEASURES and DEFINE of MATCH_RECOGNIZE"))
+        }
+        "proctime" => Error::unsupported("PROCTIME(): processing time is not supported yet")
+            .with_hint("use event time: WATERMARK FOR a timestamp column"),
+        _ if CLAUSE_FUNCTIONS.contains(&lower.as_str()) => {
+            let word = lower.to_uppercase();
+            Error::invalid(format!("{word} stands outside of MEASURES and DEFINE of MATCH_RECOGNIZE"))
+        }
+        _ => Error::invalid(format!("unknown function '{name}'")),
+    }
+}
+
+fn place(diagnostic: Option<&Diagnostic>) -> Option<Span> {
+    let span = diagnostic?.span?;
+    let position = |at: datafusion::common::Location| Position { line: at.line, column: at.column };
+    Some(Span::new(position(span.start), position(span.end)))
+}

@@ -1,0 +1,45 @@
+//! Whole queries.
+
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::optimizer::Analyzer;
+use datafusion::sql::planner::SqlToRel;
+use dipper_types::{Error, Result};
+use sqlparser::ast::Statement;
+
+use super::context::{QueryContext, options};
+use super::plan_error;
+use crate::ast::Query;
+use crate::catalog::{Catalog, SkipErrors, View};
+
+/// Binds a query; types are coerced.
+pub(crate) fn bind_query(catalog: &Catalog, query: &Query, skip_errors: SkipErrors) -> Result<LogicalPlan> {
+    bind(catalog, query, skip_errors, Vec::new())
+}
+
+/// Binds a view's query and names its columns. `views` are the views around it, itself the last.
+pub(crate) fn bind_view(catalog: &Catalog, view: &View, skip_errors: SkipErrors, views: Vec<String>) -> Result<LogicalPlan> {
+    let plan = bind(catalog, &view.query, skip_errors, views)?;
+    if view.columns.is_empty() {
+        return Ok(plan);
+    }
+    let columns = plan.schema().columns();
+    if columns.len() != view.columns.len() {
+        let (names, found) = (view.columns.len(), columns.len());
+        return Err(Error::invalid(format!("the view names {names} columns, but its query has {found}")));
+    }
+    let renamed = columns.into_iter().zip(&view.columns).map(|(column, name)| Expr::Column(column).alias(name));
+    LogicalPlanBuilder::from(plan).project(renamed).and_then(LogicalPlanBuilder::build).map_err(plan_error)
+}
+
+fn bind(catalog: &Catalog, query: &Query, skip_errors: SkipErrors, views: Vec<String>) -> Result<LogicalPlan> {
+    let context = QueryContext::new(catalog, query.clauses.clone(), skip_errors, views);
+    let plan = SqlToRel::new(&context)
+        .sql_statement_to_plan(Statement::Query(query.query.clone()))
+        .map_err(plan_error)?;
+    analyse(plan)
+}
+
+/// Coerces types, so that every node has the types that it will have when it runs.
+pub(crate) fn analyse(plan: LogicalPlan) -> Result<LogicalPlan> {
+    Analyzer::new().execute_and_check(plan, options(), |_, _| {}).map_err(plan_error)
+}

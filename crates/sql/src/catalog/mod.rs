@@ -1,0 +1,22 @@
+//! What the session knows by name: tables, views and settings. Statements become definitions here, checked as far as the
+//! SQL goes; whether a connector takes its options is the connector's business.
+
+mod data_type;
+mod define_table;
+mod duration;
+mod name;
+mod nearest;
+mod registry;
+mod settings;
+mod table;
+
+pub use data_type::sql_type_name;
+pub(crate) use data_type::SqlTypes;
+pub(crate) use name::{column_name, relation_name, variable_name};
+pub(crate) use nearest::nearest;
+pub use registry::{Catalog, Relation, View};
+pub use settings::{RuntimeMode, Setting, Settings, SkipErrors};
+pub use table::{ColumnDescription, OptionPlace, Table};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! Dipper's words and signs for `sqlparser`: Flink-like, and close to the generic dialect that DataFusion plans.
+//!
+//! It leaves out what the generic dialect takes from products nobody moves here from, so that such text is an error at
+//! its place instead of a clause that the planner overlooks. Our own statements are the [parser](crate::parser)'s.
+
+use std::any::TypeId;
+use std::cell::Cell;
+
+use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident};
+use sqlparser::ast::{ObjectName, ObjectNamePart};
+use sqlparser::dialect::{Dialect, GenericDialect};
+use sqlparser::keywords::{self, Keyword};
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
+
+use crate::ast::{FINAL, RUNNING};
+
+/// Expressions begun per token before the parser gives up. `sqlparser` goes back and tries again at many places, which
+/// takes exponential time on some broken, deeply nested text; sound text begins about two per token.
+const STEPS_PER_TOKEN: u64 = 50;
+/// What a short text may take in any case.
+const STEPS_MIN: u64 = 20_000;
+
+/// Words that may stand behind a column named `running` or `final` and before a parenthesis.
+const NOT_A_FUNCTION: &[&str] = &[
+    "AND",
+    "AS",
+    "AT",
+    "BETWEEN",
+    "BY",
+    "COLLATE",
+    "DEFINE",
+    "DIV",
+    "ELSE",
+    "END",
+    "EXCEPT",
+    "FILTER",
+    "FROM",
+    "GROUP",
+    "HAVING",
+    "ILIKE",
+    "IN",
+    "INTERSECT",
+    "IS",
+    "JOIN",
+    "LIKE",
+    "LIMIT",
+    "MEASURES",
+    "NOT",
+    "NULLS",
+    "ON",
+    "OR",
+    "ORDER",
+    "OVER",
+    "OVERLAPS",
+    "PATTERN",
+    "REGEXP",
+    "RLIKE",
+    "SIMILAR",
+    "THEN",
+    "UNION",
+    "USING",
+    "WHEN",
+    "WHERE",
+    "WITHIN",
+    "XOR",
+];
+
+/// The dialect. One value serves one statement, because it counts the parser's steps.
+#[derive(Debug)]
+pub(crate) struct DipperDialect {
+    steps_left: Cell<u64>,
+}
+
+impl DipperDialect {
+    /// The dialect for a statement of so many tokens.
+    pub(crate) fn for_tokens(tokens: usize) -> Self {
+        Self { steps_left: Cell::new((tokens as u64).saturating_mul(STEPS_PER_TOKEN).saturating_add(STEPS_MIN)) }
+    }
+
+    /// Whether the parser has given up on the statement.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.steps_left.get() == 0
+    }
+}
+
+/// Whether a token is `RUNNING` or `FINAL`: the function that stands for it.
+fn semantics(token: &Token) -> Option<&'static str> {
+    match token {
+        Token::Word(word) if word.keyword == Keyword::FINAL => Some(FINAL),
+        Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("RUNNING") => Some(RUNNING),
+        _ => None,
+    }
+}
+
+/// The prefix word that opens `RUNNING f(…)`, `FINAL f(…)` or `FINAL variable.column`, as the function that stands for it.
+fn semantics_prefix(parser: &Parser) -> Option<&'static str> {
+    let function = semantics(&parser.peek_nth_token_ref(0).token)?;
+    // `FINAL RUNNING f(…)` is taken as well, to be refused.
+    let doubled = usize::from(semantics(&parser.peek_nth_token_ref(1).token).is_some());
+    if doubled == 1 && !matches!(parser.peek_nth_token_ref(2).token, Token::Word(_)) {
+        return None;
+    }
+    let Token::Word(next) = &parser.peek_nth_token_ref(1).token else { return None };
+    if next.quote_style.is_none() && NOT_A_FUNCTION.iter().any(|word| next.value.eq_ignore_ascii_case(word)) {
+        return None;
+    }
+    matches!(parser.peek_nth_token_ref(2 + doubled).token, Token::LParen | Token::Period).then_some(function)
+}
+
+/// Whether the word `user` stands here without a call. It is a column everywhere in event data, and there is no function
+/// of that name; the generic dialect takes it for one.
+fn is_user_column(parser: &Parser) -> bool {
+    matches!(&parser.peek_nth_token_ref(0).token, Token::Word(word) if word.keyword == Keyword::USER)
+        && parser.peek_nth_token_ref(1).token != Token::LParen
+}
+
+/// Parses the call or the column behind `RUNNING` or `FINAL`.
+fn parse_semantics(parser: &mut Parser, function: &str) -> Result<Expr, ParserError> {
+    let prefix = parser.next_token();
+    if semantics(&parser.peek_token_ref().token).is_some() {
+        return parser.expected("a navigation or an aggregate", parser.peek_token());
+    }
+    let operand = parser.parse_prefix()?;
+    let operand = parser.parse_compound_expr(operand, Vec::new())?;
+    Ok(Expr::Function(Function {
+        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::with_span(prefix.span, function))]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(operand))],
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    }))
+}
+
+impl Dialect for DipperDialect {
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<GenericDialect>()
+    }
+
+    fn is_delimited_identifier_start(&self, character: char) -> bool {
+        character == '"' || character == '`'
+    }
+
+    fn is_identifier_start(&self, character: char) -> bool {
+        character.is_alphabetic() || character == '_'
+    }
+
+    fn is_identifier_part(&self, character: char) -> bool {
+        character.is_alphanumeric() || character == '_' || character == '$'
+    }
+
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        self.steps_left.set(self.steps_left.get().saturating_sub(1));
+        if self.is_exhausted() {
+            return Some(Err(ParserError::RecursionLimitExceeded));
+        }
+        if is_user_column(parser) {
+            let column = parser.parse_identifier().map(Expr::Identifier);
+            return Some(column);
+        }
+        semantics_prefix(parser).map(|function| parse_semantics(parser, function))
+    }
+
+    fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
+        // The last three are never a function's name: a mistake inside them is then reported where it is.
+        keywords::RESERVED_FOR_IDENTIFIER.contains(&keyword)
+            || matches!(keyword, Keyword::CASE | Keyword::CAST | Keyword::NOT)
+    }
+
+    // `$` is the end of the partition in patterns, so it must never open a dollar-quoted string.
+    fn supports_dollar_placeholder(&self) -> bool {
+        true
+    }
+
+    fn supports_nested_comments(&self) -> bool {
+        true
+    }
+
+    fn supports_unicode_string_literal(&self) -> bool {
+        true
+    }
+
+    fn supports_string_escape_constant(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_window_clause_named_window_reference(&self) -> bool {
+        true
+    }
+
+    fn supports_window_function_null_treatment_arg(&self) -> bool {
+        true
+    }
+
+    fn supports_left_associative_joins_without_parens(&self) -> bool {
+        true
+    }
+
+    fn supports_parens_around_table_factor(&self) -> bool {
+        true
+    }
+
+    fn supports_values_as_table_factor(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_except(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_exclude(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_replace(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_rename(&self) -> bool {
+        true
+    }
+
+    fn supports_array_typedef_with_brackets(&self) -> bool {
+        true
+    }
+
+    fn supports_map_literal_with_angle_brackets(&self) -> bool {
+        true
+    }
+
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
+    fn allow_extract_single_quotes(&self) -> bool {
+        true
+    }
+
+    fn supports_comma_separated_trim(&self) -> bool {
+        true
+    }
+
+    fn supports_bitwise_shift_operators(&self) -> bool {
+        true
+    }
+
+    fn supports_order_by_all(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,159 @@
+//! EXPLAIN: the logical plan, the dataflow graph, what each row pattern costs and when it is final, and what the sinks promise.
+
+mod delivery;
+mod pattern;
+
+use dipper_graph::{JobGraph, MatchRecognizeSpec};
+use dipper_types::{Error, Result};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::LogicalPlan;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::ast::{ExplainFormat, Insert, Query, Statement};
+use crate::catalog::{RuntimeMode, Settings};
+use crate::logical::{MatchRecognizeNode, is_unbounded};
+use crate::plan::Planner;
+use pattern::PatternReport;
+
+pub use pattern::unbounded_state;
+
+/// One query or insert.
+struct Explained {
+    /// `INSERT INTO t`; `None` for a query.
+    title: Option<String>,
+    plan: LogicalPlan,
+    /// `None` if it runs as a batch.
+    graph: Option<JobGraph>,
+}
+
+/// Explains a query, an insert or a statement set.
+pub(crate) fn explain(
+    planner: &Planner<'_>,
+    settings: &Settings,
+    statement: &Statement,
+    format: ExplainFormat,
+) -> Result<String> {
+    let explained = match statement {
+        Statement::Query(query) => vec![query_of(planner, settings, query)?],
+        Statement::Insert(insert) => vec![insert_of(planner, settings, insert)?],
+        Statement::StatementSet(inserts) => {
+            inserts.iter().map(|insert| insert_of(planner, settings, insert)).collect::<Result<_>>()?
+        }
+        _ => return Err(Error::invalid("EXPLAIN takes a query, an INSERT or a statement set")),
+    };
+    match format {
+        ExplainFormat::Text => Ok(explained.iter().map(Explained::to_text).collect::<Result<Vec<_>>>()?.join("\n")),
+        ExplainFormat::Json => {
+            let mut parts = explained.iter().map(Explained::to_json).collect::<Result<Vec<_>>>()?;
+            let whole = if parts.len() == 1 { parts.remove(0) } else { Value::Array(parts) };
+            serde_json::to_string_pretty(&whole).map_err(|error| Error::internal(error.to_string()))
+        }
+        ExplainFormat::Dot => Ok(explained.iter().map(Explained::to_dot).collect::<Result<Vec<_>>>()?.join("\n")),
+    }
+}
+
+fn query_of(planner: &Planner<'_>, settings: &Settings, query: &Query) -> Result<Explained> {
+    let plan = planner.logical(query)?;
+    let is_dataflow = match settings.runtime_mode() {
+        RuntimeMode::Streaming => true,
+        RuntimeMode::Automatic => is_unbounded(&plan),
+        RuntimeMode::Batch => false,
+    };
+    let graph = if is_dataflow { Some(planner.collect(&plan, "query")?) } else { None };
+    finish(planner, None, plan, graph)
+}
+
+fn insert_of(planner: &Planner<'_>, settings: &Settings, insert: &Insert) -> Result<Explained> {
+    let (plan, table) = planner.insert_plan(insert)?;
+    let title = format!("INSERT INTO {}", table.name());
+    let graph = match settings.runtime_mode() {
+        RuntimeMode::Batch => None,
+        RuntimeMode::Automatic | RuntimeMode::Streaming => Some(planner.insert(insert, &format!("insert into {}", table.name()))?),
+    };
+    finish(planner, Some(title), plan, graph)
+}
+
+fn finish(planner: &Planner<'_>, title: Option<String>, plan: LogicalPlan, graph: Option<JobGraph>) -> Result<Explained> {
+    let plan = if graph.is_some() { planner.optimized(plan)? } else { plan };
+    Ok(Explained { title, plan, graph })
+}
+
+impl Explained {
+    fn clauses(&self) -> Result<Vec<Arc<MatchRecognizeSpec>>> {
+        let mut clauses = Vec::new();
+        // The closure does not fail; a batch sees all rows at once.
+        let _ = self.plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::Extension(extension) = node
+                && let Some(clause) = extension.node.as_any().downcast_ref::<MatchRecognizeNode>()
+            {
+                let clause = if self.graph.is_some() { clause.clone() } else { clause.for_batch()? };
+                clauses.push(clause.spec);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        Ok(clauses)
+    }
+
+    fn patterns(&self) -> Result<Vec<PatternReport>> {
+        let unbounded = is_unbounded(&self.plan);
+        self.clauses()?.iter().map(|spec| PatternReport::of(spec, unbounded)).collect()
+    }
+
+    fn host(&self) -> String {
+        match &self.graph {
+            Some(_) if is_unbounded(&self.plan) => "dataflow over unbounded input".to_owned(),
+            Some(_) => "dataflow over bounded input".to_owned(),
+            None => "batch: all rows at once".to_owned(),
+        }
+    }
+
+    fn to_text(&self) -> Result<String> {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        if let Some(title) = &self.title {
+            let _ = writeln!(text, "== {title} ==");
+        }
+        let _ = writeln!(text, "host: {}\n", self.host());
+        let _ = writeln!(text, "logical plan\n{}", indented(&self.plan.display_indent().to_string()));
+        if let Some(graph) = &self.graph {
+            let _ = writeln!(text, "dataflow\n{}", indented(&graph.to_text()));
+        }
+        for (number, report) in self.patterns()?.iter().enumerate() {
+            let _ = writeln!(text, "pattern {}\n{}", number + 1, indented(&report.to_text()));
+        }
+        if let Some(graph) = &self.graph {
+            let _ = writeln!(text, "delivery\n{}", indented(&delivery::of(graph).join("\n")));
+        }
+        Ok(text.trim_end().to_owned() + "\n")
+    }
+
+    fn to_json(&self) -> Result<Value> {
+        let patterns = self.patterns()?;
+        Ok(json!({
+            "statement": self.title,
+            "host": self.host(),
+            "logical_plan": self.plan.display_indent().to_string().lines().collect::<Vec<_>>(),
+            "dataflow": self.graph.as_ref().map(JobGraph::to_json),
+            "patterns": patterns.iter().map(PatternReport::to_json).collect::<Vec<_>>(),
+            "delivery": self.graph.as_ref().map(delivery::of),
+        }))
+    }
+
+    /// The graph and each automaton, one drawing behind the other.
+    fn to_dot(&self) -> Result<String> {
+        let mut dot = self.graph.as_ref().map(JobGraph::to_dot).unwrap_or_default();
+        for report in self.patterns()? {
+            dot.push_str(&report.to_dot());
+        }
+        if dot.is_empty() {
+            return Err(Error::invalid("nothing to draw: the query runs as a batch and has no row pattern"));
+        }
+        Ok(dot)
+    }
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}

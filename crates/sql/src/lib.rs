@@ -1,0 +1,18 @@
+//! The SQL front end: text → statements ([`parse_script`], [`ast`]) → bound plans → dataflow graphs.
+//!
+//! Use it to turn a script into something that runs. It reads no data and runs nothing: that is the session's business.
+
+pub mod ast;
+mod bind;
+pub mod catalog;
+mod dialect;
+mod explain;
+pub mod logical;
+mod parser;
+mod plan;
+mod source_text;
+
+pub use bind::DipperTableSource;
+pub use explain::unbounded_state;
+pub use parser::{is_complete, parse_script};
+pub use plan::Planner;

@@ -1,0 +1,23 @@
+//! From text to [statements](crate::ast): what a script may say, with the place of every mistake.
+//!
+//! [`tokens`] cuts the text up, [`statement`] reads our own statements, [`query`] hands queries to `sqlparser` after
+//! [`rewrite`] has put calls in place of what it cannot read: [`match_recognize`] clauses and window table functions.
+
+mod create_table;
+mod cursor;
+mod match_recognize;
+mod query;
+mod rewrite;
+mod script;
+mod statement;
+mod tokens;
+mod window_tvf;
+
+#[cfg(test)]
+mod error_tests;
+#[cfg(test)]
+mod robustness_tests;
+#[cfg(test)]
+mod tests;
+
+pub use script::{is_complete, parse_script};

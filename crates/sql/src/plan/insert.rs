@@ -1,0 +1,104 @@
+//! INSERT: the query's columns in the sink's order and types.
+
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use dipper_types::{Error, Result, Span};
+
+use crate::ast::Insert;
+use crate::bind::{analyse, plan_error};
+use crate::catalog::{Table, column_name, sql_type_name};
+use crate::source_text::span;
+
+/// Brings a bound query into the shape of the sink.
+pub(super) fn bind(insert: &Insert, source: LogicalPlan, table: &Table) -> Result<LogicalPlan> {
+    let sink = table.written();
+    let targets = target_columns(insert, table)?;
+    let found = source.schema().fields().len();
+    if found != targets.len() {
+        let (name, expected) = (table.name(), targets.len());
+        let names: Vec<&str> = targets.iter().map(|index| sink.columns.field(*index).name().as_str()).collect();
+        return Err(Error::invalid(format!("the query has {found} columns, but {expected} go into '{name}'"))
+            .at(insert.source.span)
+            .with_hint(format!("they are {}", names.join(", "))));
+    }
+    let columns = source.schema().columns();
+    let mut exprs = Vec::new();
+    for (index, field) in sink.columns.fields().iter().enumerate() {
+        let expr = match targets.iter().position(|target| *target == index) {
+            Some(at) => {
+                let given = source.schema().field(at);
+                converted(Expr::Column(columns[at].clone()), given, field, table, insert.source.span)?
+            }
+            None if field.is_nullable() => null_of(field.data_type())?,
+            None => {
+                return Err(Error::invalid(format!("column '{}' of '{}' is NOT NULL and gets no value", field.name(), table.name()))
+                    .at(span(insert.columns.last().map_or(sqlparser::tokenizer::Span::empty(), |column| column.span))));
+            }
+        };
+        exprs.push(expr.alias(field.name()));
+    }
+    let plan = LogicalPlanBuilder::from(source).project(exprs).and_then(LogicalPlanBuilder::build).map_err(plan_error)?;
+    analyse(plan)
+}
+
+/// The sink's columns (as it is written) that the insert names.
+fn target_columns(insert: &Insert, table: &Table) -> Result<Vec<usize>> {
+    let sink = table.written();
+    if insert.columns.is_empty() {
+        return Ok((0..sink.columns.fields().len()).collect());
+    }
+    let mut targets: Vec<usize> = Vec::new();
+    for ident in &insert.columns {
+        let name = column_name(ident);
+        let problem = match sink.columns.index_of(&name) {
+            Ok(index) if targets.contains(&index) => "is named twice",
+            Ok(index) => {
+                targets.push(index);
+                continue;
+            }
+            Err(_) if table.computed.iter().any(|column| column.name == name) => "is computed and cannot be written",
+            Err(_) if table.schema.index_of(&name).is_ok() => "is virtual and cannot be written",
+            Err(_) => "does not exist",
+        };
+        let table = table.name();
+        return Err(Error::invalid(format!("INSERT INTO '{table}': column '{name}' {problem}")).at(span(ident.span)));
+    }
+    Ok(targets)
+}
+
+fn null_of(data_type: &DataType) -> Result<Expr> {
+    ScalarValue::try_from(data_type).map(lit).map_err(plan_error)
+}
+
+/// A column in the sink's type.
+fn converted(expr: Expr, given: &FieldRef, wanted: &FieldRef, table: &Table, here: Span) -> Result<Expr> {
+    if given.data_type() == wanted.data_type() {
+        return Ok(expr);
+    }
+    if is_implicit(given.data_type(), wanted.data_type()) {
+        return Ok(cast(expr, wanted.data_type().clone()));
+    }
+    let (from, to) = (sql_type_name(given.data_type()), sql_type_name(wanted.data_type()));
+    let name = wanted.name();
+    Err(Error::invalid(format!("column '{name}' of '{}' is of type {to}, and the query gives {from}", table.name()))
+        .at(here)
+        .with_hint(format!("CAST({} AS {to})", given.name())))
+}
+
+/// Conversions that an insert does by itself. A number that does not fit is an error when it comes.
+fn is_implicit(from: &DataType, to: &DataType) -> bool {
+    use DataType::{Date32, Dictionary, Null, Timestamp};
+    let is_decimal = |t: &DataType| matches!(t, DataType::Decimal128(..) | DataType::Decimal256(..));
+    let is_number = |t: &DataType| t.is_integer() || t.is_floating() || is_decimal(t);
+    let is_text = |t: &DataType| matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let is_bytes = |t: &DataType| matches!(t, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
+    match (from, to) {
+        (Null, _) | (Timestamp(..) | Date32, Timestamp(..)) => true,
+        (Dictionary(_, value), _) => value.as_ref() == to || is_implicit(value, to),
+        (DataType::Time32(_) | DataType::Time64(_), DataType::Time32(_) | DataType::Time64(_)) => true,
+        _ if is_text(from) && is_text(to) || is_bytes(from) && is_bytes(to) => true,
+        _ if from.is_integer() => is_number(to),
+        _ => (from.is_floating() || is_decimal(from)) && is_number(to) && !to.is_integer(),
+    }
+}

@@ -1,0 +1,89 @@
+//! The way in: everything the session asks about a statement.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::logical_expr::LogicalPlan;
+use dipper_graph::JobGraph;
+use dipper_types::{Error, Result};
+
+use super::{dataflow, insert, optimize};
+use crate::ast::{CreateView, ExplainFormat, Insert, Query, Statement};
+use crate::bind::{bind_query, bind_view, function_names};
+use crate::catalog::{Catalog, Settings, Table, View};
+use crate::explain;
+
+/// Plans statements against a catalog and settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Planner<'a> {
+    catalog: &'a Catalog,
+    settings: &'a Settings,
+}
+
+impl<'a> Planner<'a> {
+    /// A planner.
+    pub fn new(catalog: &'a Catalog, settings: &'a Settings) -> Self {
+        Self { catalog, settings }
+    }
+
+    /// Binds a query: views expanded, names and types resolved. Whether it is unbounded, says [`crate::logical::is_unbounded`];
+    /// a batch host takes [`crate::logical::MatchRecognizeNode::for_batch`] of the clauses in it.
+    pub fn logical(&self, query: &Query) -> Result<LogicalPlan> {
+        bind_query(self.catalog, query, self.settings.skip_errors())
+    }
+
+    /// Checks a view's query, before the view is registered.
+    pub fn view(&self, create: &CreateView) -> Result<LogicalPlan> {
+        let plan = self.logical(&create.query)?;
+        let (names, found) = (create.columns.len(), plan.schema().fields().len());
+        match create.columns.first() {
+            Some(first) if names != found => {
+                Err(Error::invalid(format!("the view names {names} columns, but its query has {found}"))
+                    .at(crate::source_text::span(first.span)))
+            }
+            _ => Ok(plan),
+        }
+    }
+
+    /// The columns of a view.
+    pub fn view_schema(&self, view: &View) -> Result<SchemaRef> {
+        let plan = bind_view(self.catalog, view, self.settings.skip_errors(), vec![view.name.clone()])?;
+        Ok(Arc::clone(plan.schema().inner()))
+    }
+
+    /// Binds an insert. The plan's columns are those of [`Table::written`], by name, type and order.
+    pub fn insert_plan(&self, insert: &Insert) -> Result<(LogicalPlan, Arc<Table>)> {
+        let table = self.catalog.table(&insert.table)?;
+        let source = self.logical(&insert.source)?;
+        let plan = insert::bind(insert, source, &table)?;
+        Ok((plan, table))
+    }
+
+    /// The dataflow of an insert. `pipeline.name` goes before `name`.
+    pub fn insert(&self, insert: &Insert, name: &str) -> Result<JobGraph> {
+        let (plan, table) = self.insert_plan(insert)?;
+        dataflow::build(&optimize::for_dataflow(plan)?, Some(&table), self.settings, name)
+    }
+
+    /// The dataflow that hands the rows of a bound query to whoever starts it. `pipeline.name` goes before `name`.
+    pub fn collect(&self, plan: &LogicalPlan, name: &str) -> Result<JobGraph> {
+        dataflow::build(&optimize::for_dataflow(plan.clone())?, None, self.settings, name)
+    }
+
+    /// What a query, an insert or a statement set would do.
+    pub fn explain(&self, statement: &Statement, format: ExplainFormat) -> Result<String> {
+        explain::explain(self, self.settings, statement, format)
+    }
+
+    /// The functions that SQL text may call, by name.
+    #[expect(clippy::unused_self, reason = "asked of the planner like the rest; they may come to differ by session")]
+    pub fn functions(&self) -> Vec<String> {
+        function_names()
+    }
+
+    /// The plan after the optimiser rules that dataflows use.
+    #[expect(clippy::unused_self, reason = "asked of the planner like the rest")]
+    pub(crate) fn optimized(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        optimize::for_dataflow(plan)
+    }
+}

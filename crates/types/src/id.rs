@@ -1,0 +1,38 @@
+//! Identifiers of jobs, operators, subtasks and epochs.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A job, by its name: unique among the jobs of one cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct JobId(pub String);
+
+/// A node of a dataflow graph. It is derived from the plan's structure, so an unrelated edit of the SQL leaves it as it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct OperatorId(pub String);
+
+/// One of the parallel instances of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SubtaskId {
+    /// Which instance, from 0.
+    pub index: usize,
+    /// How many instances the task has.
+    pub parallelism: usize,
+}
+
+/// The number of a checkpoint, ascending from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Epoch(pub u64);
+
+impl fmt::Display for OperatorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for SubtaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index + 1, self.parallelism)
+    }
+}

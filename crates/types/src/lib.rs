@@ -1,0 +1,14 @@
+//! The vocabulary that every other crate shares: identifiers, event time, epochs, key groups and errors.
+//!
+//! Use it for a word that two crates must mean the same thing by. It holds no behaviour of the engine, and of Arrow it
+//! knows only the error and schema types.
+
+mod error;
+mod id;
+mod key_group;
+mod time;
+
+pub use error::{Error, ErrorKind, Position, Result, Span};
+pub use id::{Epoch, JobId, OperatorId, SubtaskId};
+pub use key_group::{DEFAULT_KEY_GROUPS, KeyGroup, KeyGroupRange};
+pub use time::{Timestamp, Watermark};
