@@ -168,9 +168,13 @@ fn main() -> Result<()> {
             let (keys, rows) = kind.example_size();
             Events { rows, seed: 7, keys: Some(keys), disorder_ms: DISORDER_MS, out: out.join(kind.file_name()) }
         }),
-        Command::Large { rows, seed, out } => {
-            all(&out, |kind| Events { rows, seed, keys: None, disorder_ms: DISORDER_MS, out: out.join(kind.file_name()) })
-        }
+        Command::Large { rows, seed, out } => all(&out, |kind| Events {
+            rows,
+            seed,
+            keys: None,
+            disorder_ms: DISORDER_MS,
+            out: out.join(kind.file_name()),
+        }),
     }
 }
 

@@ -3,9 +3,9 @@
 
 use std::collections::HashSet;
 
-use crate::{DISORDER_MS, Kind};
 use crate::scenario::Size;
 use crate::timeline::write_events;
+use crate::{DISORDER_MS, Kind};
 
 fn data(kind: Kind, keys: Option<u32>, rows: u64, seed: u64) -> String {
     let mut out = Vec::new();

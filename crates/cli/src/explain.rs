@@ -9,7 +9,12 @@ use crate::script::Script;
 use crate::statement::Console;
 
 /// Explains every query and insert of a script.
-pub(crate) async fn run(console: &Console, session: &mut Session, script: &Script, format: PlanFormat) -> Result<(), Failure> {
+pub(crate) fn run(
+    console: &Console,
+    session: &mut Session,
+    script: &Script,
+    format: PlanFormat,
+) -> Result<(), Failure> {
     let failed = |error| Failure::statement(error, Phase::Planning, script);
     let format = match format {
         PlanFormat::Text => ExplainFormat::Text,
@@ -18,7 +23,7 @@ pub(crate) async fn run(console: &Console, session: &mut Session, script: &Scrip
     };
     let mut explained = 0;
     for statement in session.parse(&script.text).map_err(failed)? {
-        if let Some(text) = session.explain(&statement, format).await.map_err(failed)? {
+        if let Some(text) = session.explain(&statement, format).map_err(failed)? {
             if explained > 0 && format == ExplainFormat::Text {
                 console.print("")?;
             }

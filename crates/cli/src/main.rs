@@ -47,7 +47,8 @@ fn main() -> ExitCode {
 
 fn start(arguments: Arguments, terminal: &Terminal) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(IO_THREADS).enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::Session(Error::unavailable(format!("cannot start threads: {error}"))))?;
+    let runtime =
+        runtime.map_err(|error| Failure::Session(Error::unavailable(format!("cannot start threads: {error}"))))?;
     let result = runtime.block_on(dispatch(arguments, terminal));
     // Nothing that still runs has anything to say: sinks are committed or aborted by now.
     runtime.shutdown_background();
@@ -69,7 +70,7 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Explain(explain) => {
             let script = Script::read(&explain.file)?;
             let mut session = session(&explain.settings, true)?;
-            explain::run(&console(OutputFormat::Table, false), &mut session, &script, explain.format).await
+            explain::run(&console(OutputFormat::Table, false), &mut session, &script, explain.format)
         }
         Command::Sql(sql) => {
             let mut session = session(&sql.settings, false)?;

@@ -20,7 +20,8 @@ pub(crate) fn error_text(error: &Error, script: Option<&Script>) -> String {
         group = group.element(Level::HELP.message(hint));
     }
     if error.kind() == ErrorKind::Internal {
-        group = group.element(Level::NOTE.message("this is a bug in dipper: please report it with the SQL that led here"));
+        group =
+            group.element(Level::NOTE.message("this is a bug in dipper: please report it with the SQL that led here"));
     }
     let mut text = Renderer::styled().render(&[group]);
     text.push('\n');
@@ -81,7 +82,8 @@ mod tests {
 
     #[test]
     fn an_error_shows_the_line_and_a_caret_under_the_place() {
-        let error = Error::invalid("unknown column 'prize'").at(span((2, 8), (2, 13))).with_hint("did you mean 'price'?");
+        let error =
+            Error::invalid("unknown column 'prize'").at(span((2, 8), (2, 13))).with_hint("did you mean 'price'?");
         assert_snapshot!(shown(&error, "SELECT\n  é AS prize\nFROM t;\n"), @"
         error: unknown column 'prize'
          --> job.sql:2:8

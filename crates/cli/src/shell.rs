@@ -61,7 +61,8 @@ enum Next {
 impl Shell {
     async fn run(&mut self, session: &mut Session) -> Result<(), Failure> {
         let config = Config::builder().history_ignore_space(true).auto_add_history(false).build();
-        let mut editor: Editor<ShellInput, FileHistory> = Editor::with_config(config).map_err(|error| terminal_failure(&error))?;
+        let mut editor: Editor<ShellInput, FileHistory> =
+            Editor::with_config(config).map_err(|error| terminal_failure(&error))?;
         editor.set_helper(Some(ShellInput::default()));
         let history = self.interactive.then(history::path).flatten();
         if let Some(path) = &history {
@@ -74,7 +75,11 @@ impl Shell {
         result
     }
 
-    async fn read_all(&mut self, editor: &mut Editor<ShellInput, FileHistory>, session: &mut Session) -> Result<(), Failure> {
+    async fn read_all(
+        &mut self,
+        editor: &mut Editor<ShellInput, FileHistory>,
+        session: &mut Session,
+    ) -> Result<(), Failure> {
         let mut pending = String::new();
         loop {
             if let Some(input) = editor.helper_mut() {
@@ -111,14 +116,16 @@ impl Shell {
         self.console.interrupt.rearm();
         let watch = Stopwatch::start();
         let script = Script::new("<input>", text);
-        let result = match Command::parse(text) {
+        let command = Command::parse(text);
+        let is_sql = command.is_none();
+        let result = match command {
             Some(Ok(command)) => self.command(command, session).await,
             Some(Err(error)) => Err(Failure::Usage(error)),
             None => self.console.run_script(session, &script).await.map(|()| Next::Read),
         };
         match result {
             Ok(next) => {
-                if self.timing {
+                if self.timing && is_sql {
                     self.console.terminal.notice(&format!("time: {}", summary::seconds(watch.elapsed())));
                 }
                 Ok(next)

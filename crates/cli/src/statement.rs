@@ -37,7 +37,8 @@ pub(crate) struct Console {
 impl Console {
     /// Runs all statements of a script; the first failure ends it. The whole script is parsed before anything runs.
     pub(crate) async fn run_script(&self, session: &mut Session, script: &Script) -> Result<(), Failure> {
-        let statements = session.parse(&script.text).map_err(|error| Failure::statement(error, Phase::Planning, script))?;
+        let statements =
+            session.parse(&script.text).map_err(|error| Failure::statement(error, Phase::Planning, script))?;
         for statement in &statements {
             self.run_statement(session, statement, script).await?;
         }
@@ -45,7 +46,12 @@ impl Console {
     }
 
     /// Runs one statement and shows what it gives back.
-    pub(crate) async fn run_statement(&self, session: &mut Session, statement: &Parsed, script: &Script) -> Result<(), Failure> {
+    pub(crate) async fn run_statement(
+        &self,
+        session: &mut Session,
+        statement: &Parsed,
+        script: &Script,
+    ) -> Result<(), Failure> {
         let token = self.interrupt.token();
         if token.is_cancelled() {
             return Err(Failure::Cancelled);
@@ -115,10 +121,15 @@ impl Console {
             }
         };
         drop(batches);
-        if shown.is_err() {
-            view.cancel();
-            pump.abort();
-        }
+        let shown = match shown {
+            // Rows that just stop may be the work of a panic.
+            Ok(()) => pump.await.map_err(|error| failed(Error::internal(format!("the query has stopped: {error}")))),
+            Err(failure) => {
+                view.cancel();
+                pump.abort();
+                Err(failure)
+            }
+        };
         view.clear();
         let written = Self::finish_rows(&mut *writer, &shown, script);
         let ended = match job {

@@ -26,7 +26,8 @@ pub(crate) fn progress_line(name: &str, progress: &Progress, elapsed: Duration) 
 
 /// The line at the end of the job.
 pub(crate) fn summary_line(name: &str, progress: &Progress, elapsed: Duration) -> String {
-    let mut parts = vec![format!("{name}: {} in", counted(progress.rows_in, "row")), counted(progress.rows_out, "row") + " out"];
+    let mut parts =
+        vec![format!("{name}: {} in", counted(progress.rows_in, "row")), counted(progress.rows_out, "row") + " out"];
     if progress.matches > 0 {
         parts.push(counted_as(progress.matches, "match", "matches"));
     }
@@ -84,7 +85,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -39,7 +39,8 @@ impl Terminal {
 
     /// A line that tells how far a job has come, or nothing when standard error is no terminal.
     pub(crate) fn progress_line(&self) -> ProgressBar {
-        let style = ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let style =
+            ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
         self.bars.add(ProgressBar::new_spinner().with_style(style))
     }
 

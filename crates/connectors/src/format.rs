@@ -116,8 +116,3 @@ impl Format {
         }
     }
 }
-
-/// Reads a timestamp without time zone, in microseconds since 1970, as the CSV format does.
-pub(crate) fn parse_timestamp_us(text: &str) -> Option<i64> {
-    csv::parse_timestamp(text.trim(), arrow::datatypes::TimeUnit::Microsecond)
-}

@@ -5,8 +5,10 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use dipper_types::Result;
 
-const TIMESTAMP: &str = "%Y-%m-%d %H:%M:%S%.f";
-const ZONED_TIMESTAMP: &str = "%Y-%m-%d %H:%M:%S%.f%:z";
+/// How timestamps without a zone look.
+pub(crate) const TIMESTAMP: &str = "%Y-%m-%d %H:%M:%S%.f";
+/// How timestamps with a zone look.
+pub(crate) const ZONED_TIMESTAMP: &str = "%Y-%m-%d %H:%M:%S%.f%:z";
 
 /// The values of a batch as text.
 pub(crate) struct RowText<'a> {

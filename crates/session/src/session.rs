@@ -4,18 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dipper_connectors::{source, validate};
-use dipper_graph::function_registry;
 use dipper_operator_api::Boundedness;
+use dipper_sql::Planner;
 use dipper_sql::ast::{CreateTable, CreateView, ExplainFormat, Insert, Parsed, Query, RelationKind, Statement};
-use dipper_sql::catalog::{Catalog, Relation, Setting, Settings, Table as CatalogTable, sql_type_name};
-use dipper_sql::{Planner, Target};
+use dipper_sql::catalog::{
+    Catalog, ColumnDescription, Relation, RuntimeMode, Setting, Settings, Table as CatalogTable, sql_type_name,
+};
+use dipper_sql::logical::is_unbounded;
 use dipper_types::{Error, Result, Span};
 use tokio::runtime::Handle;
 
 use crate::adhoc::{self, Watch};
 use crate::connector::definition;
 use crate::listing::listing;
-use crate::{Column, Outcome, SessionConfig, Table, dataflow};
+use crate::{Column, JobHandle, Outcome, SessionConfig, Table, dataflow};
 
 /// Executes statements one after another; holds the catalog and the settings.
 ///
@@ -36,7 +38,11 @@ impl Session {
             settings.set(key, value)?;
         }
         let keys = config.settings.into_iter().map(|(key, _)| key.to_lowercase());
-        Ok(Self { catalog: Catalog::new(), settings, fixed: if config.fixed { keys.collect() } else { BTreeSet::new() } })
+        Ok(Self {
+            catalog: Catalog::new(),
+            settings,
+            fixed: if config.fixed { keys.collect() } else { BTreeSet::new() },
+        })
     }
 
     /// Parses a script; nothing is looked up yet.
@@ -57,7 +63,7 @@ impl Session {
 
     /// Explains a query or an insert instead of running it. Definitions and settings take effect, because what follows needs
     /// them; for those and for listings there is nothing to explain.
-    pub async fn explain(&mut self, parsed: &Parsed, format: ExplainFormat) -> Result<Option<String>> {
+    pub fn explain(&mut self, parsed: &Parsed, format: ExplainFormat) -> Result<Option<String>> {
         match &parsed.statement {
             Statement::Query(_) | Statement::Insert(_) | Statement::StatementSet(_) => {
                 self.explain_statement(&parsed.statement, format).map(Some)
@@ -81,7 +87,7 @@ impl Session {
     }
 
     fn explain_statement(&self, statement: &Statement, format: ExplainFormat) -> Result<String> {
-        Err(Error::unsupported(format!("EXPLAIN {statement:?} {format:?}")))
+        self.planner().explain(statement, format)
     }
 
     /// Whatever changes or lists the catalog and the settings.
@@ -106,10 +112,7 @@ impl Session {
             Statement::ShowTables => self.names(RelationKind::Table),
             Statement::ShowViews => self.names(RelationKind::View),
             Statement::ShowFunctions => {
-                let registry = function_registry();
-                let names = registry.scalar_functions().keys().chain(registry.aggregate_functions().keys());
-                let names: BTreeSet<&String> = names.collect();
-                listing(["function"], names.into_iter().map(|name| [Some(name.clone())]).collect())
+                listing(["function"], self.planner().functions().into_iter().map(|name| [Some(name)]).collect())
             }
             Statement::ShowCreate(kind, name) => match (kind, self.catalog.resolve(name)?) {
                 (RelationKind::Table, Relation::Table(table)) => Ok(Outcome::Text(table.ddl.clone())),
@@ -159,7 +162,8 @@ impl Session {
             Some((key, _)) if self.fixed.contains(&key.to_lowercase()) => {}
             Some((key, span)) => self.settings.reset(Some(key)).map_err(|error| error.at(*span))?,
             None => {
-                let kept: Vec<_> = self.settings.list().map(|(setting, value)| (setting.key, value.to_owned())).collect();
+                let kept: Vec<_> =
+                    self.settings.list().map(|(setting, value)| (setting.key, value.to_owned())).collect();
                 self.settings.reset(None)?;
                 for (key, value) in kept.iter().filter(|(key, _)| self.fixed.contains(*key)) {
                     self.settings.set(key, value)?;
@@ -171,77 +175,90 @@ impl Session {
 
     fn names(&self, kind: RelationKind) -> Result<Outcome> {
         let of_kind = |relation: &Relation| matches!(relation, Relation::Table(_)) == (kind == RelationKind::Table);
-        let names = self.catalog.relations().filter(|(_, relation)| of_kind(relation)).map(|(name, _)| [Some(name.to_owned())]);
+        let names =
+            self.catalog.relations().filter(|(_, relation)| of_kind(relation)).map(|(name, _)| [Some(name.to_owned())]);
         listing([if kind == RelationKind::Table { "table" } else { "view" }], names.collect())
     }
 
     fn describe(&self, relation: &Relation) -> Result<Outcome> {
         const NAMES: [&str; 6] = ["name", "type", "null", "key", "extras", "watermark"];
-        let yes_no = |nullable: bool| Some(if nullable { "yes" } else { "no" }.to_owned());
-        let rows = match relation {
-            Relation::Table(table) => table
-                .describe()
-                .into_iter()
-                .map(|column| {
-                    let null = yes_no(column.nullable);
-                    [Some(column.name), Some(column.data_type), null, column.key, column.extras, column.watermark]
-                })
-                .collect(),
+        let yes_no = |nullable: bool| if nullable { "yes" } else { "no" }.to_owned();
+        let rows: Vec<[String; 6]> = match relation {
+            Relation::Table(table) => {
+                let row = |column: ColumnDescription| {
+                    let [key, extras, watermark] =
+                        [column.key, column.extras, column.watermark].map(Option::unwrap_or_default);
+                    [column.name, column.data_type, yes_no(column.nullable), key, extras, watermark]
+                };
+                table.describe().into_iter().map(row).collect()
+            }
             Relation::View(_) => {
-                let row = |column: Column| [Some(column.name), Some(column.data_type), yes_no(true), None, None, None];
+                let row = |column: Column| {
+                    let [key, extras, watermark] = <[String; 3]>::default();
+                    [column.name, column.data_type, yes_no(true), key, extras, watermark]
+                };
                 self.columns(relation)?.into_iter().map(row).collect()
             }
         };
-        listing(NAMES, rows)
+        listing(NAMES, rows.into_iter().map(|row| row.map(Some)).collect())
     }
 
     fn columns(&self, relation: &Relation) -> Result<Vec<Column>> {
-        let (schema, renamed) = match relation {
-            Relation::Table(table) => (Arc::clone(&table.schema), &[][..]),
-            Relation::View(view) => (Arc::clone(self.planner().logical(&view.query)?.schema().inner()), &view.columns[..]),
+        let schema = match relation {
+            Relation::Table(table) => Arc::clone(&table.schema),
+            Relation::View(view) => self.planner().view_schema(view)?,
         };
-        let column = |(index, field): (usize, &arrow::datatypes::FieldRef)| Column {
-            name: renamed.get(index).unwrap_or(field.name()).clone(),
+        let column = |field: &arrow::datatypes::FieldRef| Column {
+            name: field.name().clone(),
             data_type: sql_type_name(field.data_type()),
         };
-        Ok(schema.fields().iter().enumerate().map(column).collect())
+        Ok(schema.fields().iter().map(column).collect())
     }
 
     async fn query(&self, query: &Query) -> Result<Outcome> {
         const NAME: &str = "query";
         let planner = self.planner();
         let plan = planner.logical(query)?;
-        if planner.runs_as_dataflow(&plan)? {
-            let graph = planner.dataflow(&plan, &Target::Collect, NAME)?;
+        let unbounded = is_unbounded(&plan);
+        let streaming = match self.settings.runtime_mode() {
+            RuntimeMode::Streaming => true,
+            RuntimeMode::Automatic => unbounded,
+            RuntimeMode::Batch if unbounded => return Err(unbounded_in_batch().at(query.span)),
+            RuntimeMode::Batch => false,
+        };
+        if streaming {
+            let graph = planner.collect(&plan, NAME)?;
             return dataflow::query(&graph, Handle::current()).map(Outcome::Rows);
         }
-        let plan = planner.for_batch(plan)?;
         let plan = adhoc::plan(&plan, self.settings.batch_rows(), Arc::default()).await?;
         plan.rows(self.settings.pipeline_name().unwrap_or(NAME)).map(Outcome::Rows)
     }
 
     async fn insert(&self, inserts: &[Insert]) -> Result<Outcome> {
         let name = self.job_name(inserts);
-        let planner = self.planner();
-        let watch = Arc::<Watch>::default();
-        let mut graphs = Vec::new();
-        let mut batches = Vec::new();
-        for insert in inserts {
-            let bound = planner.insert(insert)?;
-            if planner.insert_runs_as_dataflow(&bound.plan).map_err(|error| error.at(insert.span))? {
-                graphs.push(planner.dataflow(&bound.plan, &Target::Insert(bound.table), &name)?);
-            } else {
-                let plan = planner.for_batch(bound.plan)?;
-                let plan = adhoc::plan(&plan, self.settings.batch_rows(), Arc::clone(&watch)).await?;
-                batches.push((plan, bound.table.sink_spec()));
+        let job = match self.settings.runtime_mode() {
+            RuntimeMode::Batch => self.insert_batch(inserts, &name).await?,
+            RuntimeMode::Automatic | RuntimeMode::Streaming => {
+                let planner = self.planner();
+                let graphs = inserts.iter().map(|insert| planner.insert(insert, &name)).collect::<Result<Vec<_>>>()?;
+                dataflow::insert(&dataflow::merge(graphs, &name), Handle::current())?
             }
-        }
-        let job = match (graphs.is_empty(), batches.is_empty()) {
-            (false, true) => dataflow::insert(&dataflow::merge(graphs, &name), Handle::current())?,
-            (true, false) => adhoc::insert(batches, watch, &name)?,
-            _ => return Err(Error::internal("the inserts of one statement set run in two hosts")),
         };
         Ok(Outcome::Job(job))
+    }
+
+    async fn insert_batch(&self, inserts: &[Insert], name: &str) -> Result<JobHandle> {
+        let watch = Arc::<Watch>::default();
+        let mut plans = Vec::new();
+        for insert in inserts {
+            let (plan, table) = self.planner().insert_plan(insert)?;
+            if is_unbounded(&plan) {
+                return Err(unbounded_in_batch().at(insert.source.span));
+            }
+            let plan = adhoc::plan(&plan, self.settings.batch_rows(), Arc::clone(&watch)).await?;
+            plans.push((plan, table.written()));
+        }
+        adhoc::insert(plans, watch, name)
     }
 
     fn job_name(&self, inserts: &[Insert]) -> String {
@@ -258,6 +275,11 @@ fn kind_name(kind: RelationKind) -> &'static str {
         RelationKind::Table => "table",
         RelationKind::View => "view",
     }
+}
+
+fn unbounded_in_batch() -> Error {
+    let error = Error::invalid("the query reads a table that never ends, which batch mode cannot");
+    error.with_hint("SET 'execution.runtime-mode' = 'streaming'")
 }
 
 /// Points a connector's complaint at the option that it names.

@@ -11,6 +11,8 @@ pub mod logical;
 mod parser;
 mod plan;
 mod source_text;
+#[cfg(test)]
+mod test_catalog;
 
 pub use bind::DipperTableSource;
 pub use explain::unbounded_state;

@@ -32,7 +32,9 @@ fn time_unit(data_type: &DataType) -> Option<TimeUnit> {
     match data_type {
         DataType::Timestamp(unit, _) => Some(*unit),
         DataType::Dictionary(_, value) => time_unit(value),
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => time_unit(item.data_type()),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            time_unit(item.data_type())
+        }
         _ => None,
     }
 }

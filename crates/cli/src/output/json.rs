@@ -20,7 +20,8 @@ impl<W: Write> JsonWriter<W> {
     pub(super) fn new(schema: &SchemaRef, out: W) -> Result<Self, WriteError> {
         let mut names = HashSet::new();
         if let Some(twice) = schema.fields().iter().find(|field| !names.insert(field.name())) {
-            let message = format!("the result has two columns named '{}', which one JSON object cannot hold", twice.name());
+            let message =
+                format!("the result has two columns named '{}', which one JSON object cannot hold", twice.name());
             return Err(WriteError::Rows(Error::invalid(message).with_hint("give one of them another name with AS")));
         }
         let writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(out);

@@ -5,14 +5,95 @@ use std::collections::BTreeSet;
 use dipper_session::Table;
 
 const KEYWORDS: &[&str] = &[
-    "AFTER MATCH SKIP", "ALL ROWS PER MATCH", "AND", "AS", "ASC", "AVG", "BEGIN", "BETWEEN", "BIGINT", "BOOLEAN", "CASE", "CAST",
-    "CLASSIFIER()", "COUNT", "CREATE", "DATE", "DECIMAL", "DEFINE", "DESC", "DESCRIBE", "DESCRIPTOR", "DISTINCT", "DOUBLE", "DROP", "ELSE",
-    "END", "EXECUTE STATEMENT SET", "EXISTS", "EXPLAIN", "FINAL", "FIRST", "FORMAT", "FROM", "GROUP BY", "HAVING", "HOP", "INSERT INTO",
-    "INTERVAL", "INT", "JOIN", "LAST", "LEFT", "LIMIT", "MATCH_NUMBER()", "MATCH_RECOGNIZE", "MATCH_ROWTIME()", "MATCH_STATUS()", "MAX",
-    "MEASURES", "MIN", "MINUTE", "NEXT", "NOT", "NULL", "OMIT EMPTY MATCHES", "ONE ROW PER MATCH", "ONLY TIMEOUT MATCHES", "ORDER BY",
-    "PARTITION BY", "PAST LAST ROW", "PATTERN", "PERMUTE", "PREV", "PRIMARY KEY", "RESET", "RUNNING", "SECOND", "SELECT", "SET",
-    "SHOW CREATE TABLE", "SHOW EMPTY MATCHES", "SHOW TABLES", "SHOW TIMEOUT MATCHES", "SHOW VIEWS", "STRING", "SUBSET", "SUM", "TABLE",
-    "TIMESTAMP", "TO NEXT ROW", "TUMBLE", "UNION", "VALUES", "VIEW", "WATERMARK FOR", "WHERE", "WITH", "WITH UNMATCHED ROWS", "WITHIN",
+    "AFTER MATCH SKIP",
+    "ALL ROWS PER MATCH",
+    "AND",
+    "AS",
+    "ASC",
+    "AVG",
+    "BEGIN",
+    "BETWEEN",
+    "BIGINT",
+    "BOOLEAN",
+    "CASE",
+    "CAST",
+    "CLASSIFIER()",
+    "COUNT",
+    "CREATE",
+    "DATE",
+    "DECIMAL",
+    "DEFINE",
+    "DESC",
+    "DESCRIBE",
+    "DESCRIPTOR",
+    "DISTINCT",
+    "DOUBLE",
+    "DROP",
+    "ELSE",
+    "END",
+    "EXECUTE STATEMENT SET",
+    "EXISTS",
+    "EXPLAIN",
+    "FINAL",
+    "FIRST",
+    "FORMAT",
+    "FROM",
+    "GROUP BY",
+    "HAVING",
+    "HOP",
+    "INSERT INTO",
+    "INTERVAL",
+    "INT",
+    "JOIN",
+    "LAST",
+    "LEFT",
+    "LIMIT",
+    "MATCH_NUMBER()",
+    "MATCH_RECOGNIZE",
+    "MATCH_ROWTIME()",
+    "MATCH_STATUS()",
+    "MAX",
+    "MEASURES",
+    "MIN",
+    "MINUTE",
+    "NEXT",
+    "NOT",
+    "NULL",
+    "OMIT EMPTY MATCHES",
+    "ONE ROW PER MATCH",
+    "ONLY TIMEOUT MATCHES",
+    "ORDER BY",
+    "PARTITION BY",
+    "PAST LAST ROW",
+    "PATTERN",
+    "PERMUTE",
+    "PREV",
+    "PRIMARY KEY",
+    "RESET",
+    "RUNNING",
+    "SECOND",
+    "SELECT",
+    "SET",
+    "SHOW CREATE TABLE",
+    "SHOW EMPTY MATCHES",
+    "SHOW TABLES",
+    "SHOW TIMEOUT MATCHES",
+    "SHOW VIEWS",
+    "STRING",
+    "SUBSET",
+    "SUM",
+    "TABLE",
+    "TIMESTAMP",
+    "TO NEXT ROW",
+    "TUMBLE",
+    "UNION",
+    "VALUES",
+    "VIEW",
+    "WATERMARK FOR",
+    "WHERE",
+    "WITH",
+    "WITH UNMATCHED ROWS",
+    "WITHIN",
 ];
 
 const COMMANDS: &[&str] = &["\\?", "\\d", "\\dt", "\\i", "\\q", "\\timing"];
@@ -35,12 +116,17 @@ impl Words {
     pub(super) fn complete(&self, line: &str, pos: usize) -> (usize, Vec<String>) {
         let before = line.get(..pos).unwrap_or(line);
         if before.starts_with('\\') && !before.contains(char::is_whitespace) {
-            return (0, COMMANDS.iter().filter(|name| name.starts_with(before)).map(|name| (*name).to_owned()).collect());
+            return (
+                0,
+                COMMANDS.iter().filter(|name| name.starts_with(before)).map(|name| (*name).to_owned()).collect(),
+            );
         }
         let is_name = |character: char| character.is_alphanumeric() || character == '_';
-        let start = before.char_indices().rev().take_while(|(_, c)| is_name(*c)).last().map_or(before.len(), |(at, _)| at);
+        let start =
+            before.char_indices().rev().take_while(|(_, c)| is_name(*c)).last().map_or(before.len(), |(at, _)| at);
         let word = &before[start..];
-        let names = |names: &BTreeSet<String>| names.iter().filter(|name| begins(name, word)).cloned().collect::<Vec<_>>();
+        let names =
+            |names: &BTreeSet<String>| names.iter().filter(|name| begins(name, word)).cloned().collect::<Vec<_>>();
         let mut found = names(&self.tables);
         if before.starts_with('\\') {
             return (start, found);

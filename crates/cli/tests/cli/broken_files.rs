@@ -40,71 +40,156 @@ const AS_IT_IS: (&str, &str) = ("A", "A");
 #[test]
 fn a_bad_row() {
     let ticks = format!("{GOOD}a,2024-01-01 09:30:02,dear\n");
-    assert_snapshot!(run(Some(&ticks), AS_IT_IS), @"");
+    assert_snapshot!(run(Some(&ticks), AS_IT_IS), @"
+    exit code 1
+    error: Source: ticks: ticks.csv, line 4, column 'price': cannot parse 'dear' as Float64
+     |
+     = help: mend the file, or leave bad records out with 'csv.on-error' = 'skip'
+    ");
 }
 
 #[test]
 fn a_missing_column() {
-    assert_snapshot!(run(Some(&GOOD.replace("price", "prize")), AS_IT_IS), @"");
+    assert_snapshot!(run(Some(&GOOD.replace("price", "prize")), AS_IT_IS), @"
+    exit code 1
+    error: Source: ticks: ticks.csv: no column 'price' in the header: symbol, ts, prize
+     |
+     = help: if the file has no header line, set 'csv.header' = 'false'
+    ");
 }
 
 #[test]
 fn a_missing_file() {
-    assert_snapshot!(run(None, AS_IT_IS), @"");
+    assert_snapshot!(run(None, AS_IT_IS), @"
+    exit code 1
+    error: Source: ticks: table 'ticks': cannot read 'ticks.csv': No such file or directory (os error 2)
+     |
+     = help: a relative path counts from the directory in which dipper runs
+    ");
 }
 
 #[test]
 fn a_directory_that_is_not_one() {
-    assert_snapshot!(run(Some(GOOD), ("'path' = 'ticks.csv'", "'path' = 'ticks.csv/2024'")), @"");
+    assert_snapshot!(run(Some(GOOD), ("'path' = 'ticks.csv'", "'path' = 'ticks.csv/2024'")), @"
+    exit code 1
+    error: Source: ticks: table 'ticks': cannot read 'ticks.csv/2024': Not a directory (os error 20)
+     |
+     = help: a relative path counts from the directory in which dipper runs
+    ");
 }
 
 #[test]
 fn an_unknown_option() {
-    assert_snapshot!(run(Some(GOOD), ("'format' = 'csv'", "'format' = 'csv', 'csv.field-delimeter' = ';'")), @"");
+    assert_snapshot!(run(Some(GOOD), ("'format' = 'csv'", "'format' = 'csv', 'csv.field-delimeter' = ';'")), @"
+    exit code 3
+    error: table 'ticks': unknown option 'csv.field-delimeter'
+     --> job.sql:6:77
+      |
+    6 | ) WITH ('connector' = 'filesystem', 'path' = 'ticks.csv', 'format' = 'csv', 'csv.field-delimeter' = ';');
+      |                                                                             ^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: did you mean 'csv.field-delimiter'?
+    ");
 }
 
 #[test]
 fn an_unknown_connector() {
-    assert_snapshot!(run(Some(GOOD), ("'filesystem'", "'filesytem'")), @"");
+    assert_snapshot!(run(Some(GOOD), ("'filesystem'", "'filesytem'")), @"
+    exit code 3
+    error: table 'ticks': option 'connector': 'filesytem' is not one of filesystem, datagen, print, blackhole
+     --> job.sql:6:23
+      |
+    6 | ) WITH ('connector' = 'filesytem', 'path' = 'ticks.csv', 'format' = 'csv');
+      |                       ^^^^^^^^^^^
+      |
+      = help: did you mean 'filesystem'?
+    ");
 }
 
 #[test]
 fn a_syntax_error_in_the_pattern() {
-    assert_snapshot!(run(Some(GOOD), ("PATTERN (A B)", "PATTERN (A | * B)")), @"");
+    assert_snapshot!(run(Some(GOOD), ("PATTERN (A B)", "PATTERN (A | * B)")), @"
+    exit code 3
+    error: the quantifier `*` has no pattern before it
+      --> job.sql:12:16
+       |
+    12 |   PATTERN (A | * B)
+       |                ^
+    ");
 }
 
 #[test]
 fn a_watermark_on_text() {
-    assert_snapshot!(run(Some(GOOD), ("WATERMARK FOR ts AS ts", "WATERMARK FOR symbol AS ts")), @"");
+    assert_snapshot!(run(Some(GOOD), ("WATERMARK FOR ts AS ts", "WATERMARK FOR symbol AS ts")), @"
+    exit code 3
+    error: watermark on column 'symbol' of type STRING: it must be a TIMESTAMP
+     --> job.sql:5:17
+      |
+    5 |   WATERMARK FOR symbol AS ts - INTERVAL '2' SECOND
+      |                 ^^^^^^
+      |
+      = help: declare it TIMESTAMP(3), or add a computed column, such as event_time AS TO_TIMESTAMP(symbol)
+    ");
 }
 
 #[test]
 fn an_unknown_column_in_a_condition() {
-    assert_snapshot!(run(Some(GOOD), ("B.price > A.price", "B.price > A.prize")), @"");
+    assert_snapshot!(run(Some(GOOD), ("B.price > A.price", "B.price > A.prize")), @"
+    exit code 3
+    error: column 'prize' not found
+      --> job.sql:13:27
+       |
+    13 |   DEFINE B AS B.price > A.prize
+       |                           ^^^^^
+       |
+       = help: did you mean price?
+    ");
 }
 
 #[test]
 fn columns_that_do_not_fit_the_sink() {
-    assert_snapshot!(run(Some(GOOD), ("B.price AS b", "B.symbol AS b, B.ts AS c")), @"");
+    assert_snapshot!(run(Some(GOOD), ("B.price AS b", "B.symbol AS b, B.ts AS c")), @"
+    exit code 3
+    error: the query has 3 columns, but 2 go into 'found'
+     --> job.sql:9:1
+      |
+    9 | SELECT * FROM ticks MATCH_RECOGNIZE (
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: they are a, b
+    ");
 }
 
 #[test]
 fn a_sql_file_that_does_not_exist() {
-    assert_snapshot!(Workspace::new().run(&["run", "no/such.sql"]).failure(), @"");
+    assert_snapshot!(Workspace::new().run(&["run", "no/such.sql"]).failure(), @"
+    exit code 2
+    error: cannot read SQL file 'no/such.sql': no such file
+    ");
 }
 
 #[test]
 fn a_sql_file_that_is_not_text() {
     let workspace = Workspace::new();
     std::fs::write(workspace.path("job.sql"), b"SELECT 1;\nSELECT '\xff';\n").unwrap();
-    assert_snapshot!(workspace.run(&["run", "job.sql"]).failure(), @"");
+    assert_snapshot!(workspace.run(&["run", "job.sql"]).failure(), @"
+    exit code 2
+    error: cannot read SQL file 'job.sql': line 2 is not UTF-8
+     |
+     = help: save the file as UTF-8
+    ");
 }
 
 #[test]
 fn an_unknown_setting() {
     let workspace = Workspace::new();
     workspace.file("job.sql", "SELECT 1;");
-    assert_snapshot!(workspace.run(&["run", "job.sql", "--set", "paralelism.default=2"]).failure(), @"");
+    assert_snapshot!(workspace.run(&["run", "job.sql", "--set", "paralelism.default=2"]).failure(), @"
+    exit code 2
+    error: unknown setting 'paralelism.default'
+     |
+     = help: did you mean 'parallelism.default'?
+    ");
 }
 
 #[test]

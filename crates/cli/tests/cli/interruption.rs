@@ -51,7 +51,8 @@ fn a_cancelled_insert_leaves_nothing_in_its_sink() {
     let workspace = Workspace::new();
     let sink = "CREATE TABLE s (n BIGINT) WITH ('connector' = 'filesystem', 'path' = 'out', 'format' = 'csv');";
     let seen = "CREATE TABLE p (n BIGINT) WITH ('connector' = 'print');";
-    let insert = "EXECUTE STATEMENT SET BEGIN INSERT INTO s SELECT n FROM numbers; INSERT INTO p SELECT n FROM numbers; END;";
+    let insert =
+        "EXECUTE STATEMENT SET BEGIN INSERT INTO s SELECT n FROM numbers; INSERT INTO p SELECT n FROM numbers; END;";
     workspace.file("job.sql", &format!("{ENDLESS}{sink}{seen}{insert}"));
     let mut child = workspace.command(&["run", "job.sql"]).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap());

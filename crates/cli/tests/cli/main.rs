@@ -3,6 +3,7 @@
 
 mod architecture;
 mod broken_files;
+mod examples;
 mod explain;
 mod harness;
 mod interruption;

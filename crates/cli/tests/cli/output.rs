@@ -10,21 +10,34 @@ const QUERY: &str = "SELECT * FROM (VALUES (1, 'a', 1.5), (2, NULL, 2.25)) AS t(
 fn a_table_has_aligned_columns_and_a_count() {
     let ran = Workspace::new().run_with_input(&["run", "-"], QUERY);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert_snapshot!(ran.stdout, @"");
+    assert_snapshot!(ran.stdout, @"
+     n | c    |    x
+    ---+------+------
+     1 | a    |  1.5
+     2 | NULL | 2.25
+    (2 rows)
+    ");
 }
 
 #[test]
 fn json_has_one_object_per_row_and_nothing_else_on_standard_output() {
     let ran = Workspace::new().run_with_input(&["run", "-", "--output", "json"], QUERY);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert_snapshot!(ran.stdout, @"");
+    assert_snapshot!(ran.stdout, @r#"
+    {"n":1,"c":"a","x":1.5}
+    {"n":2,"c":null,"x":2.25}
+    "#);
 }
 
 #[test]
 fn csv_has_a_header_and_tells_null_from_empty() {
     let ran = Workspace::new().run_with_input(&["run", "-", "--output", "csv"], QUERY);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert_snapshot!(ran.stdout, @"");
+    assert_snapshot!(ran.stdout, @"
+    n,c,x
+    1,a,1.5
+    2,,2.25
+    ");
 }
 
 #[test]

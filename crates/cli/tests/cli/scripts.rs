@@ -31,10 +31,8 @@ SELECT symbol, start_ts, bottom, end_ts FROM ticks MATCH_RECOGNIZE (
   DEFINE DOWN AS DOWN.price < PREV(DOWN.price), UP AS UP.price > PREV(UP.price)
 )";
 
-const MATCHES: [&str; 2] = [
-    "a,2024-01-01 09:30:00.000,7.0,2024-01-01 09:30:03.000",
-    "b,2024-01-01 09:30:00.500,40.0,2024-01-01 09:30:02.500",
-];
+const MATCHES: [&str; 2] =
+    ["a,2024-01-01 09:30:00.000,7.0,2024-01-01 09:30:03.000", "b,2024-01-01 09:30:00.500,40.0,2024-01-01 09:30:02.500"];
 
 fn sorted_lines(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = text.lines().skip(1).map(str::to_owned).collect();
@@ -69,7 +67,8 @@ fn an_insert_writes_files_that_another_table_reads() {
     let ran = workspace.run(&["run", "job.sql"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{}", ran.stderr);
     assert!(ran.stderr.contains("9 rows in, 2 rows out, 2 matches"), "{}", ran.stderr);
-    let read = workspace.run_with_input(&["run", "-", "-o", "csv"], &format!("{sink} SELECT * FROM vs ORDER BY symbol;"));
+    let read =
+        workspace.run_with_input(&["run", "-", "-o", "csv"], &format!("{sink} SELECT * FROM vs ORDER BY symbol;"));
     assert_eq!(sorted_lines(&read.stdout), MATCHES, "{}", read.stderr);
 }
 
@@ -125,7 +124,16 @@ fn skipped_records_and_late_rows_are_warned_about() {
     let table = TABLE.replace("'format' = 'csv'", "'format' = 'csv', 'csv.on-error' = 'skip'");
     let late = "a,2024-01-01 09:29:00.000,1\nb,not a time,1\n";
     workspace.file("ticks.csv", &format!("{TICKS}{late}")).file("job.sql", &format!("{table}{V_SHAPE};"));
-    let ran = workspace.run(&["run", "job.sql", "-o", "csv", "--set", "execution.runtime-mode=streaming", "--set", "execution.batch-size=1"]);
+    let ran = workspace.run(&[
+        "run",
+        "job.sql",
+        "-o",
+        "csv",
+        "--set",
+        "execution.runtime-mode=streaming",
+        "--set",
+        "execution.batch-size=1",
+    ]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(sorted_lines(&ran.stdout), MATCHES);
     assert!(ran.stderr.contains("warning: 1 late row was left out"), "{}", ran.stderr);
@@ -135,5 +143,12 @@ fn skipped_records_and_late_rows_are_warned_about() {
 #[test]
 fn nothing_runs_when_a_later_statement_does_not_parse() {
     let ran = Workspace::new().run_with_input(&["run", "-"], "SELECT 1 AS one;\nSELECT 2 FROM;\n");
-    assert_snapshot!(ran.failure(), @"");
+    assert_snapshot!(ran.failure(), @"
+    exit code 3
+    error: expected identifier, found the end of the statement
+     --> <stdin>:2:14
+      |
+    2 | SELECT 2 FROM;
+      |              ^
+    ");
 }

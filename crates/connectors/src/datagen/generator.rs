@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::compute::kernels::cast::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::compute::kernels::cast_utils::Parser;
+use arrow::datatypes::{DataType, Field, TimeUnit, TimestampMicrosecondType};
 use dipper_types::{Error, Result};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::clock::now_us;
-use crate::format::parse_timestamp_us;
 use crate::options::TableOptions;
 
 /// The length of a random string that does not say one, as in Flink.
@@ -90,7 +90,7 @@ impl ColumnSpec {
 
     fn take_times(options: &mut TableOptions, prefix: &str, kind: Option<Kind>) -> Result<Values> {
         let start_us = options.take_with(&format!("{prefix}.start"), |text| {
-            parse_timestamp_us(text).ok_or_else(|| {
+            TimestampMicrosecondType::parse(text.trim()).ok_or_else(|| {
                 Error::invalid(format!("'{text}' is not a timestamp")).with_hint("write it as '2024-01-01 00:00:00'")
             })
         })?;

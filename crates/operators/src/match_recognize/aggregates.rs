@@ -56,7 +56,12 @@ pub(super) struct MatchRows {
 
 impl Aggregate {
     /// Keeps the columns it reads. `data_type` is the type of the frame column.
-    pub(super) fn new(call: &AggregateCall, input: &SchemaRef, data_type: &DataType, kept: &mut KeptColumns) -> Result<Self> {
+    pub(super) fn new(
+        call: &AggregateCall,
+        input: &SchemaRef,
+        data_type: &DataType,
+        kept: &mut KeptColumns,
+    ) -> Result<Self> {
         let what = format!("aggregate {}", call.call);
         let refs = call.call.0.column_refs();
         let (mut columns, mut fields) = (Vec::new(), Vec::new());
@@ -157,7 +162,8 @@ impl Aggregate {
             return Ok(take(&of_nothing, &UInt32Array::from(vec![0; matches.len()]), None)?);
         }
         let values = as_type(evaluate().or_plan_error().map_err(|error| error.context(&self.what))?, &self.data_type)?;
-        let places: Vec<(usize, usize)> = group_of.into_iter().map(|group| group.map_or((1, 0), |group| (0, group))).collect();
+        let places: Vec<(usize, usize)> =
+            group_of.into_iter().map(|group| group.map_or((1, 0), |group| (0, group))).collect();
         Ok(interleave(&[values.as_ref(), of_nothing.as_ref()], &places)?)
     }
 
@@ -219,7 +225,12 @@ impl Aggregate {
     }
 
     /// Adds rows, in the aggregate's own order if it has one.
-    pub(super) fn feed_all(&self, accumulator: &mut dyn Accumulator, arguments: &Arguments, rows: MatchRows) -> Result<()> {
+    pub(super) fn feed_all(
+        &self,
+        accumulator: &mut dyn Accumulator,
+        arguments: &Arguments,
+        rows: MatchRows,
+    ) -> Result<()> {
         let passes = |row: &usize| arguments.passes.as_ref().is_none_or(|passes| passes.value(*row));
         let mut wanted: UInt32Array = (rows.start..rows.end).filter(passes).map(|row| row as u32).collect();
         let order = self.function.order_bys();
@@ -234,7 +245,8 @@ impl Aggregate {
             let sorted = take(&wanted, &lexsort_to_indices(&sort, None)?, None)?;
             wanted = arrow::array::AsArray::as_primitive::<arrow::datatypes::UInt32Type>(&sorted).clone();
         }
-        let values = arguments.values.iter().map(|value| Ok(take(value, &wanted, None)?)).collect::<Result<Vec<_>>>()?;
+        let values =
+            arguments.values.iter().map(|value| Ok(take(value, &wanted, None)?)).collect::<Result<Vec<_>>>()?;
         accumulator.update_batch(&values).or_plan_error().map_err(|error| error.context(&self.what))
     }
 

@@ -56,7 +56,8 @@ impl DividedConditions {
 /// Whether an expression reads only the row under test and rows at a fixed distance from it.
 fn is_fixed(expr: &Expr, frame: &Frame) -> bool {
     let names: HashSet<&str> = expr.column_refs().into_iter().map(|column| column.name.as_str()).collect();
-    let read = frame.columns.iter().zip(frame.schema.fields()).filter(|(_, field)| names.contains(field.name().as_str()));
+    let read =
+        frame.columns.iter().zip(frame.schema.fields()).filter(|(_, field)| names.contains(field.name().as_str()));
     let fixed = |column: &FrameColumn| match column {
         FrameColumn::Input { target, .. } | FrameColumn::Exists { target } => target.fixed_distance().is_some(),
         _ => false,

@@ -75,7 +75,9 @@ pub(super) fn as_type(column: ArrayRef, data_type: &DataType) -> Result<ArrayRef
 /// Where a frame column navigates to.
 pub(super) fn target_of(column: &FrameColumn) -> Option<&Target> {
     match column {
-        FrameColumn::Input { target, .. } | FrameColumn::Exists { target } | FrameColumn::Classifier { target } => Some(target),
+        FrameColumn::Input { target, .. } | FrameColumn::Exists { target } | FrameColumn::Classifier { target } => {
+            Some(target)
+        }
         _ => None,
     }
 }

@@ -124,11 +124,18 @@ impl History {
         self.conditions.iter().all(Option::is_none)
     }
 
-    fn frame(&mut self, expression: FrameExpression, input: &SchemaRef, kept: &mut KeptColumns) -> Result<FrameOfMatch> {
+    fn frame(
+        &mut self,
+        expression: FrameExpression,
+        input: &SchemaRef,
+        kept: &mut KeptColumns,
+    ) -> Result<FrameOfMatch> {
         let mut columns = Vec::new();
         for (column, data_type) in expression.columns().iter().zip(expression.types()) {
             columns.push(match column {
-                FrameColumn::Input { column, target } => HistoryColumn::Value { slot: kept.keep(*column)?, target: *target },
+                FrameColumn::Input { column, target } => {
+                    HistoryColumn::Value { slot: kept.keep(*column)?, target: *target }
+                }
                 FrameColumn::Exists { target } => HistoryColumn::Exists { target: *target },
                 FrameColumn::Classifier { target } => HistoryColumn::Classifier { target: *target },
                 FrameColumn::MatchNumber => HistoryColumn::MatchNumber,
@@ -193,7 +200,13 @@ impl Conditions for PartitionConditions<'_> {
 }
 
 /// Why the condition of `symbol` fails on a row of a partition.
-pub(super) fn failure_at(letters: &Letters, symbol: SymbolId, row: u64, rows: &PartitionRows, store: &RowStore) -> Error {
+pub(super) fn failure_at(
+    letters: &Letters,
+    symbol: SymbolId,
+    row: u64,
+    rows: &PartitionRows,
+    store: &RowStore,
+) -> Error {
     let address = |shift: &i64| -> Result<Addresses> {
         let (mut addresses, row) = (Addresses::default(), row as i64 + shift);
         rows.address(row..row + 1, store, &mut addresses)?;
@@ -252,7 +265,8 @@ impl PartitionConditions<'_> {
             self.rows.address(row..row + 1, self.store, &mut addresses)?;
         }
         let names = || {
-            let names = running.fed[fresh..].iter().map(|offset| self.history.variables[labels[*offset].index()].as_str());
+            let names =
+                running.fed[fresh..].iter().map(|offset| self.history.variables[labels[*offset].index()].as_str());
             StringArray::from_iter_values(names)
         };
         let arguments = aggregate.arguments(self.store, &addresses, names)?;
@@ -291,7 +305,8 @@ impl RunningAggregate {
             self.states.truncate(fed);
             let mut accumulator = aggregate.start()?;
             if let Some(state) = self.states.last() {
-                let state: Vec<ArrayRef> = state.iter().map(|value| value.to_array_of_size(1).or_plan_error()).collect::<Result<_>>()?;
+                let state: Vec<ArrayRef> =
+                    state.iter().map(|value| value.to_array_of_size(1).or_plan_error()).collect::<Result<_>>()?;
                 accumulator.merge_batch(&state).or_plan_error()?;
             }
             self.accumulator = Some(accumulator);

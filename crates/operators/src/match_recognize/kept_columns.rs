@@ -22,7 +22,8 @@ impl KeptColumns {
 
     /// Keeps an input column and says where.
     pub(super) fn keep(&mut self, input: usize) -> Result<usize> {
-        let slot = self.slots.get_mut(input).ok_or_else(|| Error::internal(format!("there is no input column {input}")))?;
+        let slot =
+            self.slots.get_mut(input).ok_or_else(|| Error::internal(format!("there is no input column {input}")))?;
         Ok(*slot.get_or_insert_with(|| {
             self.inputs.push(input);
             self.inputs.len() - 1
@@ -31,7 +32,8 @@ impl KeptColumns {
 
     /// Keeps an input column by its name.
     pub(super) fn keep_named(&mut self, name: &str) -> Result<usize> {
-        let found = self.schema.index_of(name).map_err(|_| Error::internal(format!("there is no input column '{name}'")))?;
+        let found =
+            self.schema.index_of(name).map_err(|_| Error::internal(format!("there is no input column '{name}'")))?;
         self.keep(found)
     }
 

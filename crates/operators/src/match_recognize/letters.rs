@@ -59,7 +59,8 @@ impl Letters {
                 FrameColumn::Exists { target } => (target, None),
                 _ => return Err(Error::internal("a condition on the match is not evaluated ahead of the search")),
             };
-            let distance = target.fixed_distance().ok_or_else(|| Error::internal("a navigation without a fixed distance"))?;
+            let distance =
+                target.fixed_distance().ok_or_else(|| Error::internal("a navigation without a fixed distance"))?;
             let shift = self.shifts.iter().position(|shift| *shift == distance).unwrap_or_else(|| {
                 self.shifts.push(distance);
                 self.shifts.len() - 1

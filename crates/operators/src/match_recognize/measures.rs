@@ -136,7 +136,9 @@ impl Measures {
                 }
                 ColumnKind::Classifier { target } => Arc::new(self.classifiers(batch, &reached[*target])),
                 ColumnKind::Aggregate { aggregate, semantics } => self.aggregate(batch, aggregate, *semantics)?,
-                ColumnKind::MatchNumber => Arc::new(Int64Array::from_iter_values(batch.each(|found| found.number as i64))),
+                ColumnKind::MatchNumber => {
+                    Arc::new(Int64Array::from_iter_values(batch.each(|found| found.number as i64)))
+                }
                 ColumnKind::Status => Arc::new(StringArray::from_iter_values(batch.each(|found| match found.status {
                     Status::Complete => "COMPLETE",
                     Status::Timeout => "TIMEOUT",
@@ -183,7 +185,9 @@ impl Measures {
                 ColumnKind::Rowtime { slot }
             }
             FrameColumn::MatchProctime => {
-                return Err(Error::unsupported("MATCH_PROCTIME() is not supported yet").with_hint("use MATCH_ROWTIME()"));
+                return Err(
+                    Error::unsupported("MATCH_PROCTIME() is not supported yet").with_hint("use MATCH_ROWTIME()")
+                );
             }
         };
         self.columns.push(MeasureColumn { source: source.clone(), data_type: data_type.clone(), kind });
@@ -247,7 +251,8 @@ impl<'a> MatchBatch<'a> {
 
     /// The row of its partition that a navigation reaches from each row.
     fn reach(self, target: &Target) -> Vec<Option<i64>> {
-        let rows: Vec<(&Match, usize)> = self.rows.iter().map(|row| (&self.matches[row.found].found, row.offset)).collect();
+        let rows: Vec<(&Match, usize)> =
+            self.rows.iter().map(|row| (&self.matches[row.found].found, row.offset)).collect();
         positions(target, &rows)
     }
 

@@ -23,9 +23,15 @@ pub(super) fn native_values(column: &ArrayRef) -> Result<ScalarBuffer<i64>> {
     Ok(match column.data_type() {
         DataType::Int64 => column.as_primitive::<Int64Type>().values().clone(),
         DataType::Timestamp(TimeUnit::Second, _) => column.as_primitive::<TimestampSecondType>().values().clone(),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => column.as_primitive::<TimestampMillisecondType>().values().clone(),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => column.as_primitive::<TimestampMicrosecondType>().values().clone(),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => column.as_primitive::<TimestampNanosecondType>().values().clone(),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            column.as_primitive::<TimestampMillisecondType>().values().clone()
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            column.as_primitive::<TimestampMicrosecondType>().values().clone()
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            column.as_primitive::<TimestampNanosecondType>().values().clone()
+        }
         other => return Err(Error::internal(format!("a time column of type {other}"))),
     })
 }
@@ -74,7 +80,8 @@ pub(super) fn native_within(within: WithinSpec, unit: TimeUnit) -> Result<Within
         TimeUnit::Microsecond => Within { span: us, inclusive: within.inclusive },
         TimeUnit::Nanosecond => {
             let span = us.checked_mul(1_000);
-            let span = span.ok_or_else(|| Error::invalid("the interval of WITHIN is too long for a time in nanoseconds"))?;
+            let span =
+                span.ok_or_else(|| Error::invalid("the interval of WITHIN is too long for a time in nanoseconds"))?;
             Within { span, inclusive: within.inclusive }
         }
     })

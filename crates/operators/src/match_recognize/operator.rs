@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use dipper_graph::{MatchRecognizeSpec, OrderKey, RowsPerMatch};
 use dipper_operator_api::{Operator, OperatorCtx, OperatorMetrics, Port};
-use dipper_pattern::{CompileLimits, Match, Program, SearchOptions, Timeouts};
+use dipper_pattern::{CompileLimits, Match, Program, SearchOptions, Timeouts, Within};
 use dipper_types::{Error, Result, Timestamp, Watermark};
 
 use super::conditions::DividedConditions;
@@ -38,7 +38,7 @@ pub struct MatchRecognizeOperator {
     partitions: Vec<Partition>,
     search: Search,
     reach: Reach,
-    has_within: bool,
+    within: Option<Within>,
     wakeups: Wakeups,
     hold: Option<WatermarkHold>,
     measures: Measures,
@@ -89,11 +89,14 @@ impl MatchRecognizeOperator {
         let conditions = DividedConditions::new(spec, &mut kept)?;
         let order = RowOrder::new(&spec.order_by, spec.event_time.is_some(), &mut kept)?;
         let event_time = time.filter(|_| spec.event_time.is_some()).map(|time| time.event);
-        let never_null = time.filter(|_| spec.event_time.is_none() && spec.within.is_some()).map(|time| time.event.column);
+        let never_null =
+            time.filter(|_| spec.event_time.is_none() && spec.within.is_some()).map(|time| time.event.column);
         let within = match (spec.within, time) {
             (None, _) => None,
             (Some(within), Some(time)) => Some(native_within(within, time.event.unit)?),
-            (Some(_), None) => return Err(Error::invalid("WITHIN needs an ORDER BY that begins with a timestamp, ascending")),
+            (Some(_), None) => {
+                return Err(Error::invalid("WITHIN needs an ORDER BY that begins with a timestamp, ascending"));
+            }
         };
         let program = Program::compile(&spec.pattern, CompileLimits::default());
         let program = program.map_err(|error| Error::invalid(error.to_string()))?;
@@ -112,7 +115,7 @@ impl MatchRecognizeOperator {
             partitions: Vec::new(),
             search,
             reach,
-            has_within: within.is_some(),
+            within,
             wakeups: Wakeups::default(),
             hold: (event_time.is_some() && measures.read_rowtime()).then(WatermarkHold::default),
             measures,
@@ -194,7 +197,9 @@ impl MatchRecognizeOperator {
         let shifted = self.search.letters().shifts().iter().map(shifted).collect::<Result<Vec<_>>>()?;
         let letters = self.search.letters().evaluate(rows, &shifted, &self.store)?;
         let times = match self.time {
-            Some(time) if self.has_within => native_values(&self.store.gather(time.slot, &self.addresses(work, 0)?)?)?,
+            Some(time) if self.within.is_some() => {
+                native_values(&self.store.gather(time.slot, &self.addresses(work, 0)?)?)?
+            }
             _ => Vec::new().into(),
         };
         let (mut found, mut items) = (Vec::new(), Vec::new());

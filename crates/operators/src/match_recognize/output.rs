@@ -134,9 +134,10 @@ impl Output {
             // Rows of no match have no measures.
             let of_row: UInt32Array = rows.measure_of.iter().copied().collect();
             for measure in &mut measured {
-                *measure = match rows.measured.is_empty() {
-                    true => new_null_array(measure.data_type(), rows.current.len()),
-                    false => take(measure, &of_row, None)?,
+                *measure = if rows.measured.is_empty() {
+                    new_null_array(measure.data_type(), rows.current.len())
+                } else {
+                    take(measure, &of_row, None)?
                 };
             }
         }

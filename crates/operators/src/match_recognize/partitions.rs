@@ -51,7 +51,8 @@ impl Partitions {
         let values = if columns.is_empty() {
             None
         } else {
-            let key = Arc::new(Schema::new(columns.iter().map(|column| schema.field(*column).clone()).collect::<Vec<_>>()));
+            let key =
+                Arc::new(Schema::new(columns.iter().map(|column| schema.field(*column).clone()).collect::<Vec<_>>()));
             Some(new_group_values(key, &GroupOrdering::None).or_plan_error()?)
         };
         let (columns, keys, row_counts) = (columns.to_vec(), Vec::new(), Vec::new());
@@ -121,7 +122,8 @@ impl Partitions {
         };
         let places: Vec<(usize, usize)> = partitions.iter().map(place).collect();
         let column = |index: usize| -> Result<ArrayRef> {
-            let batches: Vec<&dyn arrow::array::Array> = self.keys.iter().map(|batch| batch.columns[index].as_ref()).collect();
+            let batches: Vec<&dyn arrow::array::Array> =
+                self.keys.iter().map(|batch| batch.columns[index].as_ref()).collect();
             Ok(interleave(&batches, &places)?)
         };
         (0..self.columns.len()).map(column).collect()
@@ -161,10 +163,8 @@ mod tests {
     use super::*;
 
     fn batch(keys: &[Option<&str>], numbers: &[i64]) -> RecordBatch {
-        let schema = Schema::new(vec![
-            Field::new("key", DataType::Utf8, true),
-            Field::new("number", DataType::Int64, false),
-        ]);
+        let schema =
+            Schema::new(vec![Field::new("key", DataType::Utf8, true), Field::new("number", DataType::Int64, false)]);
         let columns: Vec<ArrayRef> =
             vec![Arc::new(StringArray::from(keys.to_vec())), Arc::new(Int64Array::from(numbers.to_vec()))];
         RecordBatch::try_new(Arc::new(schema), columns).unwrap()

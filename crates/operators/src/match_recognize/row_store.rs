@@ -92,7 +92,8 @@ impl RowStore {
     pub(super) fn address(&self, seqs: Range<u64>, addresses: &mut Addresses) -> Result<()> {
         let mut from = seqs.start;
         while from < seqs.end {
-            let (segment, row) = self.locate(from).ok_or_else(|| Error::internal(format!("row {from} has been released")))?;
+            let (segment, row) =
+                self.locate(from).ok_or_else(|| Error::internal(format!("row {from} has been released")))?;
             let count = self.segments[segment].consecutive(row, (seqs.end - from) as usize);
             let source = addresses.source(Some(segment));
             addresses.places.extend((row..row + count).map(|row| (source, row)));
@@ -104,7 +105,8 @@ impl RowStore {
     /// The values of a column.
     pub(super) fn gather(&self, slot: usize, addresses: &Addresses) -> Result<ArrayRef> {
         let whole = |segment: &Segment| {
-            segment.rows == addresses.places.len() && addresses.places.iter().enumerate().all(|(row, place)| place.1 == row)
+            segment.rows == addresses.places.len()
+                && addresses.places.iter().enumerate().all(|(row, place)| place.1 == row)
         };
         if let [Some(segment)] = addresses.sources[..]
             && whole(&self.segments[segment])

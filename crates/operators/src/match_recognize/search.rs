@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use dipper_pattern::{
-    BacktrackMatcher, Letter, Match, MatchError, Program, SearchOptions, SkipFault, SymbolSet, ThreadMatcher, ThreadRuns,
+    BacktrackMatcher, Letter, Match, MatchError, Program, SearchOptions, SkipFault, SymbolSet, ThreadMatcher,
+    ThreadRuns,
 };
 use dipper_types::{Error, Result};
 
@@ -143,7 +144,13 @@ impl Search {
     }
 
     /// The partition has ended.
-    pub(super) fn finish(&self, runs: &mut Runs, rows: &PartitionRows, store: &RowStore, out: &mut Vec<Match>) -> Result<()> {
+    pub(super) fn finish(
+        &self,
+        runs: &mut Runs,
+        rows: &PartitionRows,
+        store: &RowStore,
+        out: &mut Vec<Match>,
+    ) -> Result<()> {
         match (&self.engine, runs) {
             (Engine::Threads(matcher), Runs::Threads(runs)) => {
                 matcher.finish(runs, out).map_err(|error| self.explain(error, never, rows, store))
@@ -176,15 +183,17 @@ impl Search {
                 let names = names.join(", ");
                 let why = match fault {
                     SkipFault::NotMapped => "the match maps no row to it",
-                    SkipFault::FirstRow => "that is the match's own first row, so the same match would be found for ever",
+                    SkipFault::FirstRow => {
+                        "that is the match's own first row, so the same match would be found for ever"
+                    }
                 };
                 Error::invalid(format!("match {number} cannot be followed by AFTER MATCH SKIP TO {names}: {why}"))
                     .with_hint("skip to a variable that every match maps behind its first row, or PAST LAST ROW")
             }
-            MatchError::StepBudget { start, budget } => {
-                Error::invalid(format!("the search for a match from row {start} of its partition took more than {budget} steps"))
-                    .with_hint("make the DEFINE conditions or the quantifiers more selective")
-            }
+            MatchError::StepBudget { start, budget } => Error::invalid(format!(
+                "the search for a match from row {start} of its partition took more than {budget} steps"
+            ))
+            .with_hint("make the DEFINE conditions or the quantifiers more selective"),
             other => Error::internal(other_text(&other)),
         }
     }

@@ -38,7 +38,8 @@ impl Plan {
         let running = self.start()?;
         let (sender, ended) = oneshot::channel();
         let running = Told { running, teller: Some(sender) };
-        let stream = stream::unfold(running, |mut running| async move { running.next().await.map(|item| (item, running)) });
+        let stream =
+            stream::unfold(running, |mut running| async move { running.next().await.map(|item| (item, running)) });
         // A stream that is dropped before its end has been cancelled by whoever read it.
         let end = async move { ended.await.unwrap_or_else(|_| Err(Error::cancelled())) };
         let job = JobHandle::new(name, watch, end.boxed());

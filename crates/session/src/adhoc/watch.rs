@@ -43,7 +43,9 @@ impl Control for Watch {
 
     fn progress(&self) -> Progress {
         let nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        let sum = |counter: fn(&OperatorMetrics) -> &AtomicU64| nodes.iter().map(|node| OperatorMetrics::get(counter(node))).sum();
+        let sum = |counter: fn(&OperatorMetrics) -> &AtomicU64| {
+            nodes.iter().map(|node| OperatorMetrics::get(counter(node))).sum()
+        };
         Progress {
             rows_in: sum(|node| &node.rows_in),
             rows_out: self.rows_out.load(Ordering::Relaxed),

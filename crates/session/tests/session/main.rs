@@ -66,8 +66,5 @@ fn check(directory: &str, variants: &[Settings]) {
 
 async fn update(file: &Path, settings: Settings) {
     let mut runner = Runner::new(|| async { Database::new(settings) });
-    runner
-        .update_test_file(file, " ", default_validator, default_normalizer, default_column_validator)
-        .await
-        .unwrap();
+    runner.update_test_file(file, " ", default_validator, default_normalizer, default_column_validator).await.unwrap();
 }

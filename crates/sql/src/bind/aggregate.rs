@@ -28,8 +28,12 @@ impl Rewriter<'_, '_> {
         let word = function_name(function).to_uppercase();
         match self.mode {
             Mode::Match => {}
-            Mode::Row(..) => return Err(Error::invalid(format!("the aggregate {word} cannot stand inside a navigation"))),
-            Mode::Aggregate => return Err(Error::invalid(format!("the aggregate {word} cannot stand inside an aggregate"))),
+            Mode::Row(..) => {
+                return Err(Error::invalid(format!("the aggregate {word} cannot stand inside a navigation")));
+            }
+            Mode::Aggregate => {
+                return Err(Error::invalid(format!("the aggregate {word} cannot stand inside an aggregate")));
+            }
         }
         let mut call = function.clone();
         let counted = self.count_rows(&mut call, &word)?;
@@ -87,9 +91,11 @@ impl Rewriter<'_, '_> {
         let fields: Vec<FieldRef> = self.scope.input.fields().cloned().chain([classifier]).collect();
         let schema = DFSchema::try_from(Arc::new(Schema::new(fields))).map_err(plan_error)?;
         let here = span(call.span());
-        let planned = self.planner.sql_to_expr(Expr::Function(call), &schema).map_err(|error| plan_error(error).at(here))?;
+        let planned =
+            self.planner.sql_to_expr(Expr::Function(call), &schema).map_err(|error| plan_error(error).at(here))?;
         let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
-        let coerced = ExprSimplifier::new(context).coerce(planned, &schema).map_err(|error| plan_error(error).at(here))?;
+        let coerced =
+            ExprSimplifier::new(context).coerce(planned, &schema).map_err(|error| plan_error(error).at(here))?;
         let bound = coerced.unalias_nested().data;
         if !matches!(bound, DfExpr::AggregateFunction(_)) {
             return Err(Error::unsupported("this form of aggregate is not supported in MATCH_RECOGNIZE").at(here));

@@ -11,16 +11,16 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
+use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
 use datafusion::optimizer::OptimizerContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::prelude::SessionConfig;
 use dipper_graph::into_datafusion;
 use dipper_types::{Error, ErrorKind};
 
-use super::query::bind_view;
 use super::relation::DipperRelations;
 use super::table_source::{DipperTableSource, ViewSource};
+use super::views::BoundViews;
 use crate::ast::MatchRecognizeClause;
 use crate::catalog::{Catalog, Relation, SkipErrors, SqlTypes};
 
@@ -46,39 +46,35 @@ pub(crate) fn optimizer_context() -> OptimizerContext {
     OptimizerContext::new_with_config_options(Arc::clone(options())).with_skip_failing_rules(false)
 }
 
+/// The plan after all of DataFusion's rules.
+pub(crate) fn optimized_by_datafusion(plan: &LogicalPlan) -> DfResult<LogicalPlan> {
+    functions().optimize(plan)
+}
+
 /// What one query is planned against.
 pub(super) struct QueryContext<'a> {
     catalog: &'a Catalog,
-    skip_errors: SkipErrors,
+    views: &'a BoundViews,
     relations: Vec<Arc<dyn RelationPlanner>>,
-    views: Vec<String>,
 }
 
 impl<'a> QueryContext<'a> {
-    /// For a query that stands in the view `views.last()`, which stands in the one before it, and so on.
+    /// For a query with these clauses, whose views are bound.
     pub(super) fn new(
         catalog: &'a Catalog,
         clauses: Vec<Arc<MatchRecognizeClause>>,
         skip_errors: SkipErrors,
-        views: Vec<String>,
+        views: &'a BoundViews,
     ) -> Self {
         let relations = DipperRelations::new(clauses, skip_errors);
-        Self { catalog, skip_errors, relations: vec![Arc::new(relations)], views }
+        Self { catalog, views, relations: vec![Arc::new(relations)] }
     }
 
-    fn view(&self, view: &crate::catalog::View) -> dipper_types::Result<ViewSource> {
-        if self.views.contains(&view.name) {
-            return Err(Error::invalid(format!("view '{}' refers to itself", view.name)));
+    fn view(&self, name: &str) -> dipper_types::Result<ViewSource> {
+        match self.views.get(name) {
+            Some(plan) => plan.clone().map(ViewSource::new),
+            None => Err(Error::internal(format!("view '{name}' is not bound"))),
         }
-        let mut views = self.views.clone();
-        views.push(view.name.clone());
-        bind_view(self.catalog, view, self.skip_errors, views)
-            .map(ViewSource::new)
-            // The place is one in the view's text, not in this query's.
-            .map_err(|error| match (error.kind(), error.hint()) {
-                (kind, Some(hint)) => Error::new(kind, format!("view '{}': {error}", view.name)).with_hint(hint),
-                (kind, None) => Error::new(kind, format!("view '{}': {error}", view.name)),
-            })
     }
 }
 
@@ -90,7 +86,7 @@ impl ContextProvider for QueryContext<'_> {
         }
         match self.catalog.get(name.table()) {
             Some(Relation::Table(table)) => Ok(Arc::new(DipperTableSource { table: Arc::clone(table) })),
-            Some(Relation::View(view)) => Ok(Arc::new(self.view(view).map_err(into_datafusion)?)),
+            Some(Relation::View(view)) => Ok(Arc::new(self.view(&view.name).map_err(into_datafusion)?)),
             None => Err(into_datafusion(self.catalog.unknown(name.table()))),
         }
     }

@@ -15,14 +15,17 @@ use dipper_types::{Error, Result};
 use sqlparser::ast::{Expr as SqlExpr, Spanned};
 
 use super::context::{QueryContext, options};
-use super::plan_error;
+use super::views::BoundViews;
+use super::{check_depth, plan_error};
 use crate::catalog::{Catalog, SkipErrors};
 use crate::source_text::span;
 
 /// Binds the expression of a computed column or watermark: the expression, its type and whether it can be NULL.
 pub(crate) fn bind_column_expression(expr: &SqlExpr, schema: &SchemaRef) -> Result<(Expr, DataType, bool)> {
+    check_depth(expr)?;
     let catalog = Catalog::new();
-    let context = QueryContext::new(&catalog, Vec::new(), SkipErrors::Automatic, Vec::new());
+    let no_views = BoundViews::new();
+    let context = QueryContext::new(&catalog, Vec::new(), SkipErrors::Automatic, &no_views);
     let df_schema = DFSchema::try_from(Arc::clone(schema)).map_err(plan_error)?;
     let here = span(expr.span());
     let bind = || {
@@ -31,7 +34,8 @@ pub(crate) fn bind_column_expression(expr: &SqlExpr, schema: &SchemaRef) -> Resu
             .map_err(plan_error)?;
         let scalar = Scalar::new(planned, &df_schema)?;
         if let Some(function) = scalar.unrepeatable() {
-            let error = Error::invalid(format!("{function}() gives another value each time: a column's value must not change"));
+            let error =
+                Error::invalid(format!("{function}() gives another value each time: a column's value must not change"));
             return Err(error);
         }
         scalar.finish(schema)
@@ -106,7 +110,9 @@ fn refuse_other_than_scalar(expr: &Expr) -> Result<()> {
     let mut refused = None;
     let _ = expr.apply(|part| {
         refused = match part {
-            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => Some("a subquery"),
+            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => {
+                Some("a subquery")
+            }
             Expr::AggregateFunction(_) | Expr::GroupingSet(_) => Some("an aggregate"),
             Expr::WindowFunction(_) => Some("a window function"),
             Expr::OuterReferenceColumn(..) => Some("a reference to an outer query"),

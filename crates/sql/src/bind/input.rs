@@ -33,7 +33,9 @@ impl Input {
     /// The columns of a plan.
     pub(super) fn new(plan: LogicalPlan) -> Self {
         let mut input = Self { own: plan.schema().fields().len(), columns: Vec::new(), plan };
-        for (column, field) in input.plan.schema().columns().into_iter().zip(input.plan.schema().fields().clone().iter()) {
+        for (column, field) in
+            input.plan.schema().columns().into_iter().zip(input.plan.schema().fields().clone().iter())
+        {
             let name = column.name.clone();
             input.push(Expr::Column(column), field.as_ref().clone(), Some(name));
         }
@@ -124,8 +126,10 @@ impl Input {
             let column = &self.columns[*index];
             column.expr.clone().alias(column.field.name())
         });
-        let plan =
-            LogicalPlanBuilder::from(self.plan.clone()).project(exprs).and_then(LogicalPlanBuilder::build).map_err(plan_error)?;
+        let plan = LogicalPlanBuilder::from(self.plan.clone())
+            .project(exprs)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(plan_error)?;
         let fields: Vec<FieldRef> = columns.iter().map(|index| Arc::clone(&self.columns[*index].field)).collect();
         Ok((plan, Arc::new(Schema::new(fields))))
     }

@@ -18,10 +18,10 @@ use super::expression::Scalar;
 use super::input::Input;
 use super::ordering::{self, Ordering};
 use super::output;
-use super::plan_error;
 use super::rewrite::{Part, Rewriter, Scope};
 use super::variables::{Variables, place_of};
 use super::window_tvf::interval_us;
+use super::{check_depth, plan_error};
 use crate::ast::{MatchRecognizeClause, RowsPerMatchAst, SkipAst, TimeoutsAst};
 use crate::catalog::{SkipErrors, column_name, sql_type_name, variable_name};
 use crate::logical::{MatchRecognizeNode, is_unbounded};
@@ -67,7 +67,11 @@ pub(super) fn bind(
         within,
         timeouts: timeouts(clause)?,
     };
-    let columns: Vec<usize> = columns_read(&spec, &input).into_iter().collect();
+    let mut columns: Vec<usize> = columns_read(&spec, &input).into_iter().collect();
+    if columns.is_empty() {
+        // Rows are counted by a column, whichever it is.
+        columns.extend(input.own().take(1));
+    }
     let (projected, schema) = input.project(&columns)?;
     spec.input_schema = schema;
     renumber(&mut spec, &columns);
@@ -78,9 +82,13 @@ pub(super) fn bind(
 fn check_pattern(clause: &MatchRecognizeClause, variables: &Variables, unbounded: bool) -> Result<()> {
     let pattern = &clause.pattern;
     if unbounded && let Some((_, range)) = pattern.parsed.anchors.iter().find(|(edge, _)| *edge == Edge::End) {
-        return Err(Error::invalid("$ cannot hold: a partition of an unbounded input never ends").at(pattern.place(range)));
+        return Err(
+            Error::invalid("$ cannot hold: a partition of an unbounded input never ends").at(pattern.place(range))
+        );
     }
-    if let (RowsPerMatchAst::AllWithUnmatched(_), Some(range)) = (clause.rows_per_match, pattern.parsed.exclusions.first()) {
+    if let (RowsPerMatchAst::AllWithUnmatched(_), Some(range)) =
+        (clause.rows_per_match, pattern.parsed.exclusions.first())
+    {
         return Err(Error::invalid("{- -} cannot be used with WITH UNMATCHED ROWS")
             .at(pattern.place(range))
             .with_hint("its rows are neither matched rows to put out nor unmatched ones"));
@@ -91,7 +99,7 @@ fn check_pattern(clause: &MatchRecognizeClause, variables: &Variables, unbounded
     }
     Program::compile(&pattern.parsed.pattern, CompileLimits::default())
         .map(drop)
-        .map_err(|error| Error::invalid(error.to_string()).at(pattern.span).with_hint("shorten PERMUTE or the counts in braces"))
+        .map_err(|error| Error::invalid(error.to_string()).at(pattern.span))
 }
 
 fn rows_per_match(clause: &MatchRecognizeClause) -> Result<RowsPerMatch> {
@@ -101,7 +109,10 @@ fn rows_per_match(clause: &MatchRecognizeClause) -> Result<RowsPerMatch> {
         RowsPerMatchAst::AllOmitEmpty => RowsPerMatch::AllOmitEmpty,
         RowsPerMatchAst::AllWithUnmatched(place) => {
             if clause.timeouts != TimeoutsAst::Hide {
-                return Err(Error::unsupported("WITH UNMATCHED ROWS together with TIMEOUT MATCHES is not supported yet").at(place));
+                return Err(Error::unsupported(
+                    "WITH UNMATCHED ROWS together with TIMEOUT MATCHES is not supported yet",
+                )
+                .at(place));
             }
             RowsPerMatch::AllWithUnmatched
         }
@@ -240,6 +251,7 @@ fn bind_expression(
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<FrameExpr> {
     let mut bind = || {
+        check_depth(expr)?;
         let mut plain = expr.clone();
         let mut rewriter = Rewriter::new(scope, planner);
         rewriter.apply(&mut plain)?;
@@ -250,8 +262,10 @@ fn bind_expression(
         let planned = planner.sql_to_expr(plain, &df_schema).map_err(plan_error)?;
         let scalar = Scalar::new(planned, &df_schema)?;
         if let (true, Some(function)) = (repeatable, scalar.unrepeatable()) {
-            return Err(Error::unsupported(format!("{function}() cannot stand in {part}: it gives another value each time"))
-                .with_hint("use the event time of the rows"));
+            return Err(Error::unsupported(format!(
+                "{function}() cannot stand in {part}: it gives another value each time"
+            ))
+            .with_hint("use the event time of the rows"));
         }
         let (bound, data_type) = scalar.finish(&schema)?;
         Ok(frame.finish(bound, data_type))

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod context;
+mod depth;
 mod expression;
 mod frame;
 mod input;
@@ -20,12 +21,14 @@ mod relation;
 mod rewrite;
 mod table_source;
 mod variables;
+mod views;
 mod window_tvf;
 
-pub(crate) use context::{function_names, optimizer_context};
+pub(crate) use context::{function_names, optimized_by_datafusion, optimizer_context};
+pub(crate) use depth::check_depth;
 pub(crate) use expression::bind_column_expression;
 pub(crate) use plan_error::plan_error;
-pub(crate) use query::{analyse, bind_query, bind_view};
+pub(crate) use query::{analyse, bind_definition, bind_query, bind_view};
 pub use table_source::DipperTableSource;
 
 #[cfg(test)]

@@ -82,7 +82,11 @@ impl Rewriter<'_, '_> {
     }
 
     /// FIRST and LAST: argument, row and variable.
-    fn logical<'e>(&mut self, function: &'e Function, prefix: Option<Semantics>) -> Result<(&'e Expr, Target, Variable)> {
+    fn logical<'e>(
+        &mut self,
+        function: &'e Function,
+        prefix: Option<Semantics>,
+    ) -> Result<(&'e Expr, Target, Variable)> {
         let name = function_name(function);
         let word = name.to_uppercase();
         let (argument, offset) = self.argument_and_offset(function, &word, 0)?;
@@ -144,7 +148,11 @@ impl Rewriter<'_, '_> {
         let offset = match value {
             Some(ScalarValue::Int64(Some(offset))) => offset,
             Some(ScalarValue::UInt64(Some(offset))) => i64::try_from(offset).unwrap_or(i64::MAX),
-            _ => return Err(Error::invalid(format!("the offset of {word} must be a constant whole number")).at(place(expr))),
+            _ => {
+                return Err(
+                    Error::invalid(format!("the offset of {word} must be a constant whole number")).at(place(expr))
+                );
+            }
         };
         u64::try_from(offset)
             .map_err(|_| Error::invalid(format!("the offset of {word} must not be negative")).at(place(expr)))

@@ -12,9 +12,9 @@ use sqlparser::ast::{Expr, OrderByExpr, Value, ValueWithSpan, visit_expressions}
 
 use super::expression::Scalar;
 use super::input::Input;
-use super::plan_error;
 use super::reference::function_name;
 use super::rewrite::place;
+use super::{check_depth, plan_error};
 use crate::ast::{FINAL, MatchRecognizeClause, PartitionItem, RUNNING};
 use crate::catalog::{column_name, sql_type_name};
 use crate::logical::{ColumnRole, column_roles, is_unbounded};
@@ -49,11 +49,11 @@ pub(super) fn bind(
     }
     let mut order_by = Vec::new();
     for key in &clause.order_by {
+        check_depth(&key.expr)?;
         order_by.push(bind_key(key, input, planner).map_err(|error| error.at(place(&key.expr)))?);
     }
-    let is_time = |key: &&OrderKey| {
-        !key.descending && matches!(input.field(key.column).data_type(), DataType::Timestamp(..))
-    };
+    let is_time =
+        |key: &&OrderKey| !key.descending && matches!(input.field(key.column).data_type(), DataType::Timestamp(..));
     let row_time = order_by.first().filter(is_time).map(|key| key.column);
     let roles = column_roles(input.plan());
     let is_attribute = |column: &usize| roles.get(*column).copied().is_some_and(ColumnRole::is_time_attribute);
@@ -66,13 +66,16 @@ pub(super) fn bind(
 
 /// Says why the rows of an unbounded input cannot be put in order.
 fn unordered_stream(clause: &MatchRecognizeClause, input: &Input, ordering: &Ordering, roles: &[ColumnRole]) -> Error {
-    let attribute = roles.iter().position(|role| role.is_time_attribute()).map(|index| input.field(index).name().as_str());
+    let attribute =
+        roles.iter().position(|role| role.is_time_attribute()).map(|index| input.field(index).name().as_str());
     let hint = match attribute {
         Some(name) => format!("begin with ORDER BY {name}"),
         None => "give its table a WATERMARK and order by that column".to_owned(),
     };
     let (Some(key), Some(first)) = (ordering.order_by.first(), clause.order_by.first()) else {
-        return Error::invalid("MATCH_RECOGNIZE over unbounded input needs an ORDER BY").at(clause.span).with_hint(hint);
+        return Error::invalid("MATCH_RECOGNIZE over unbounded input needs an ORDER BY")
+            .at(clause.span)
+            .with_hint(hint);
     };
     let name = input.field(key.column).name();
     let why = if key.descending {
@@ -122,6 +125,7 @@ fn bind_expression(
     input: &LogicalPlan,
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<DfExpr> {
+    check_depth(expr)?;
     refuse_clause_functions(expr, clause)?;
     let schema: &DFSchema = input.schema();
     let planned = planner.sql_to_expr(expr.clone(), schema).map_err(plan_error)?;
@@ -139,11 +143,22 @@ fn bind_expression(
 
 fn refuse_clause_functions(expr: &Expr, clause: &str) -> Result<()> {
     const OF_THE_MATCH: &[&str] = &[
-        "prev", "next", "first", "last", "classifier", "match_number", "match_rowtime", "match_proctime", "match_status",
-        RUNNING, FINAL,
+        "prev",
+        "next",
+        "first",
+        "last",
+        "classifier",
+        "match_number",
+        "match_rowtime",
+        "match_proctime",
+        "match_status",
+        RUNNING,
+        FINAL,
     ];
     let found = visit_expressions(expr, |part| match part {
-        Expr::Function(call) if OF_THE_MATCH.contains(&function_name(call).as_str()) => ControlFlow::Break(call.clone()),
+        Expr::Function(call) if OF_THE_MATCH.contains(&function_name(call).as_str()) => {
+            ControlFlow::Break(call.clone())
+        }
         _ => ControlFlow::Continue(()),
     });
     match found {

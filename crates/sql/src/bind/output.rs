@@ -38,7 +38,11 @@ pub(super) fn columns(
     if all_rows {
         for key in &ordering.order_by {
             if !shown.contains(&key.column) {
-                fields.push(if input.is_own(key.column) { named(input, key.column) } else { Arc::clone(input.field(key.column)) });
+                fields.push(if input.is_own(key.column) {
+                    named(input, key.column)
+                } else {
+                    Arc::clone(input.field(key.column))
+                });
                 shown.push(key.column);
             }
         }
@@ -54,18 +58,23 @@ pub(super) fn columns(
         fields.push(Arc::new(Field::new(&measure.name, measure.value.data_type.clone(), true)));
     }
     if fields.is_empty() && !all_rows {
-        return Err(Error::invalid("ONE ROW PER MATCH with neither PARTITION BY nor MEASURES has no columns to put out")
-            .at(clause.span)
-            .with_hint("add MEASURES, or ALL ROWS PER MATCH"));
+        return Err(Error::invalid(
+            "ONE ROW PER MATCH with neither PARTITION BY nor MEASURES has no columns to put out",
+        )
+        .at(clause.span)
+        .with_hint("add MEASURES, or ALL ROWS PER MATCH"));
     }
-    let remaining: Vec<usize> = if all_rows { input.own().filter(|index| !shown.contains(index)).collect() } else { Vec::new() };
+    let remaining: Vec<usize> =
+        if all_rows { input.own().filter(|index| !shown.contains(index)).collect() } else { Vec::new() };
     for index in &remaining {
         let field = named(input, *index);
         let name = field.name().clone();
         if fields.iter().any(|field| *field.name() == name) {
             let error = match clause.measures.iter().find(|item| crate::catalog::column_name(&item.name) == name) {
-                Some(item) => Error::invalid(format!("measure '{name}' has the name of an input column, which ALL ROWS puts out too"))
-                    .at(span(item.name.span)),
+                Some(item) => Error::invalid(format!(
+                    "measure '{name}' has the name of an input column, which ALL ROWS puts out too"
+                ))
+                .at(span(item.name.span)),
                 None => Error::invalid(format!("ALL ROWS puts out two columns '{name}'")).at(clause.span),
             };
             return Err(error.with_hint("give one of them another name"));

@@ -2,11 +2,17 @@
 
 use datafusion::common::{DataFusionError, Diagnostic};
 use dipper_graph::FromDataFusion;
-use dipper_types::{Error, Position, Span};
+use dipper_types::{Error, ErrorKind, Position, Span};
+
+use super::function_names;
+use crate::catalog::nearest;
 
 /// Functions that exist only inside the clause.
 const CLAUSE_FUNCTIONS: &[&str] =
     &["prev", "next", "first", "last", "classifier", "match_number", "match_rowtime", "match_proctime", "match_status"];
+
+/// A diagnostic that says less than its error.
+const SAYS_LESS: &str = "expressions have incompatible types";
 
 /// Ours as it was; DataFusion's with its diagnostic's words and place.
 pub(crate) fn plan_error(error: DataFusionError) -> Error {
@@ -21,19 +27,25 @@ pub(crate) fn plan_error(error: DataFusionError) -> Error {
             None => converted,
         };
     }
-    let message = match &diagnostic {
-        Some(diagnostic) => tidy(&diagnostic.message),
-        None => tidy(&converted.to_string()),
+    let (kind, message) = match &diagnostic {
+        Some(diagnostic) if !diagnostic.message.starts_with(SAYS_LESS) => (converted.kind(), tidy(&diagnostic.message)),
+        _ => match argument_types(&converted.to_string()) {
+            Some(message) => (ErrorKind::Invalid, message),
+            None => (converted.kind(), tidy(&converted.to_string())),
+        },
     };
-    let mut error = Error::new(converted.kind(), message);
-    if let Some(function) = unknown_function(&error.to_string()) {
-        error = unknown_function_error(&function);
+    let mut error = Error::new(kind, message);
+    let function = unknown_function(&error.to_string());
+    if let Some(function) = &function {
+        error = unknown_function_error(function);
     }
     if let Some(place) = converted.span().or_else(|| place(diagnostic.as_ref())) {
         error = error.at(place);
     }
     match diagnostic.as_ref().and_then(advice) {
-        Some(advice) if error.hint().is_none() => error.with_hint(advice),
+        Some(advice) if error.hint().is_none() && function.is_none() && !advice.starts_with("has type") => {
+            error.with_hint(advice)
+        }
         _ => error,
     }
 }
@@ -50,19 +62,47 @@ fn is_ours(error: &DataFusionError) -> bool {
 
 /// `t.price` for DataFusion's "possible column t.price".
 fn advice(diagnostic: &Diagnostic) -> Option<String> {
-    let first = diagnostic.notes.iter().map(|note| &note.message).chain(diagnostic.helps.iter().map(|help| &help.message)).next()?;
+    let first = diagnostic
+        .notes
+        .iter()
+        .map(|note| &note.message)
+        .chain(diagnostic.helps.iter().map(|help| &help.message))
+        .next()?;
     let lower = tidy(first);
-    Some(match lower.strip_prefix("possible column ").or_else(|| lower.strip_prefix("possible function ")) {
+    Some(match lower.strip_prefix("possible column ") {
         Some(name) => format!("did you mean {name}?"),
         None => lower,
     })
 }
 
+/// A call with arguments that its function does not take: DataFusion lists every signature that it has tried.
+fn argument_types(message: &str) -> Option<String> {
+    if let Some((function, rest)) = message.split_once(" failed to match any signature") {
+        let function = function.rsplit('\'').nth(1)?;
+        let received = rest.split_once("but received ")?.1;
+        let received = received.split([' ', '(', '.', ',']).next()?;
+        return Some(format!("{} does not take a {received}", function.to_uppercase()));
+    }
+    let (_, rest) = message.split_once("No function matches the given name and argument types '")?;
+    let (call, _) = rest.split_once('\'')?;
+    Some(format!("no function takes these arguments: {call}"))
+}
+
 /// The sentence without its frame, begun in lower case.
 fn tidy(message: &str) -> String {
     let mut text = message.trim();
-    for frame in ["Error during planning: ", "Schema error: ", "Execution error: ", "Optimizer rule ", "type_coercion\ncaused by\n"] {
+    for frame in [
+        "Error during planning: ",
+        "Schema error: ",
+        "Execution error: ",
+        "Optimizer rule ",
+        "type_coercion\ncaused by\n",
+    ] {
         text = text.strip_prefix(frame).unwrap_or(text);
+    }
+    if text.starts_with("Unsupported ast node") || text.starts_with("Unsupported SQL ast node") {
+        // What follows is a dump of the syntax tree.
+        return "this form of SQL is not supported".to_owned();
     }
     let text = text.strip_suffix('.').unwrap_or(text);
     let mut characters = text.chars();
@@ -92,7 +132,13 @@ fn unknown_function_error(name: &str) -> Error {
             let word = lower.to_uppercase();
             Error::invalid(format!("{word} stands outside of MEASURES and DEFINE of MATCH_RECOGNIZE"))
         }
-        _ => Error::invalid(format!("unknown function '{name}'")),
+        _ => {
+            let error = Error::invalid(format!("unknown function '{name}'"));
+            match nearest(&lower, function_names().iter().map(String::as_str)) {
+                Some(meant) => error.with_hint(format!("did you mean {meant}?")),
+                None => error.with_hint("SHOW FUNCTIONS lists the functions"),
+            }
+        }
     }
 }
 

@@ -7,18 +7,50 @@ use dipper_types::{Error, Result};
 use sqlparser::ast::Statement;
 
 use super::context::{QueryContext, options};
-use super::plan_error;
+use super::depth::check_plan_depth;
+use super::views::{BoundViews, bind_all};
+use super::{check_depth, plan_error};
 use crate::ast::Query;
 use crate::catalog::{Catalog, SkipErrors, View};
 
 /// Binds a query; types are coerced.
 pub(crate) fn bind_query(catalog: &Catalog, query: &Query, skip_errors: SkipErrors) -> Result<LogicalPlan> {
-    bind(catalog, query, skip_errors, Vec::new())
+    bind_over(catalog, query, skip_errors, &bind_all(catalog, query, skip_errors, None))
 }
 
-/// Binds a view's query and names its columns. `views` are the views around it, itself the last.
-pub(crate) fn bind_view(catalog: &Catalog, view: &View, skip_errors: SkipErrors, views: Vec<String>) -> Result<LogicalPlan> {
-    let plan = bind(catalog, &view.query, skip_errors, views)?;
+/// Binds the query that is to define the view `name`.
+pub(crate) fn bind_definition(
+    catalog: &Catalog,
+    query: &Query,
+    skip_errors: SkipErrors,
+    name: &str,
+) -> Result<LogicalPlan> {
+    bind_over(catalog, query, skip_errors, &bind_all(catalog, query, skip_errors, Some(name)))
+}
+
+/// Binds a view.
+pub(crate) fn bind_view(catalog: &Catalog, view: &View, skip_errors: SkipErrors) -> Result<LogicalPlan> {
+    rename(bind_definition(catalog, &view.query, skip_errors, &view.name)?, view)
+}
+
+/// Binds a query whose views are bound.
+pub(super) fn bind_over(
+    catalog: &Catalog,
+    query: &Query,
+    skip_errors: SkipErrors,
+    views: &BoundViews,
+) -> Result<LogicalPlan> {
+    check_depth(&query.query)?;
+    let context = QueryContext::new(catalog, query.clauses.clone(), skip_errors, views);
+    let plan =
+        SqlToRel::new(&context).sql_statement_to_plan(Statement::Query(query.query.clone())).map_err(plan_error)?;
+    let plan = analyse(plan)?;
+    check_plan_depth(&plan)?;
+    Ok(plan)
+}
+
+/// Names the columns of a view's query.
+pub(super) fn rename(plan: LogicalPlan, view: &View) -> Result<LogicalPlan> {
     if view.columns.is_empty() {
         return Ok(plan);
     }
@@ -29,14 +61,6 @@ pub(crate) fn bind_view(catalog: &Catalog, view: &View, skip_errors: SkipErrors,
     }
     let renamed = columns.into_iter().zip(&view.columns).map(|(column, name)| Expr::Column(column).alias(name));
     LogicalPlanBuilder::from(plan).project(renamed).and_then(LogicalPlanBuilder::build).map_err(plan_error)
-}
-
-fn bind(catalog: &Catalog, query: &Query, skip_errors: SkipErrors, views: Vec<String>) -> Result<LogicalPlan> {
-    let context = QueryContext::new(catalog, query.clauses.clone(), skip_errors, views);
-    let plan = SqlToRel::new(&context)
-        .sql_statement_to_plan(Statement::Query(query.query.clone()))
-        .map_err(plan_error)?;
-    analyse(plan)
 }
 
 /// Coerces types, so that every node has the types that it will have when it runs.

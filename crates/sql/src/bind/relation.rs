@@ -109,7 +109,13 @@ fn refuse_what_is_overlooked(relation: &TableFactor) -> Result<()> {
         {
             "a hint on a table"
         }
-        _ => return Ok(()),
+        TableFactor::TableFunction { .. } => "TABLE(…) around anything but TUMBLE and HOP",
+        TableFactor::Table { .. }
+        | TableFactor::Derived { .. }
+        | TableFactor::NestedJoin { .. }
+        | TableFactor::UNNEST { .. }
+        | TableFactor::Function { .. } => return Ok(()),
+        _ => "this form of a table in FROM",
     };
     Err(Error::unsupported(format!("{what} is not supported")).at(span(relation.span())))
 }

@@ -158,7 +158,9 @@ impl<'a, 'p> Rewriter<'a, 'p> {
             Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => {
                 Err(Error::unsupported(format!("a subquery in {} is not supported yet", self.part())).at(here))
             }
-            Expr::Lambda(_) => Err(Error::unsupported(format!("a lambda in {} is not supported", self.part())).at(here)),
+            Expr::Lambda(_) => {
+                Err(Error::unsupported(format!("a lambda in {} is not supported", self.part())).at(here))
+            }
             Expr::Wildcard(_) | Expr::QualifiedWildcard(..) => {
                 Err(Error::invalid(format!("* can only stand in COUNT in {}", self.part())).at(here))
             }
@@ -174,7 +176,12 @@ impl<'a, 'p> Rewriter<'a, 'p> {
     }
 
     /// `column` or `variable.column`.
-    pub(super) fn column(&mut self, variable: Option<Variable>, ident: &Ident, prefix: Option<Semantics>) -> Result<Expr> {
+    pub(super) fn column(
+        &mut self,
+        variable: Option<Variable>,
+        ident: &Ident,
+        prefix: Option<Semantics>,
+    ) -> Result<Expr> {
         let here = span(ident.span);
         let name = column_name(ident);
         let index = self.scope.input.resolve(&name, here).map_err(|error| match self.scope.variables.find(ident) {
@@ -224,9 +231,12 @@ impl<'a, 'p> Rewriter<'a, 'p> {
     fn unknown_variable(&self, ident: &Ident) -> Error {
         let is_input = self.scope.input_name.is_some_and(|name| column_name(name) == column_name(ident));
         if is_input {
-            return Error::invalid(format!("'{}' is the input's name, which only PARTITION BY and ORDER BY know", ident.value))
-                .at(span(ident.span))
-                .with_hint("write the column alone, or with a variable of the pattern");
+            return Error::invalid(format!(
+                "'{}' is the input's name, which only PARTITION BY and ORDER BY know",
+                ident.value
+            ))
+            .at(span(ident.span))
+            .with_hint("write the column alone, or with a variable of the pattern");
         }
         let part = self.part();
         let name = crate::catalog::variable_name(ident);
@@ -255,7 +265,9 @@ impl<'a, 'p> Rewriter<'a, 'p> {
             FINAL => self.prefixed(function, Semantics::Final).map(Some),
             "prev" | "next" | "first" | "last" => self.navigation(function, None).map(Some),
             "classifier" => self.classifier(function).map(Some),
-            "match_number" | "match_rowtime" | "match_status" | "match_proctime" => self.of_match(&name, function).map(Some),
+            "match_number" | "match_rowtime" | "match_status" | "match_proctime" => {
+                self.of_match(&name, function).map(Some)
+            }
             _ if is_aggregate(&name) => self.aggregate(function, None).map(Some),
             _ => Ok(None),
         }
@@ -316,10 +328,8 @@ impl<'a, 'p> Rewriter<'a, 'p> {
             let name = self.scope.variables.names()[symbol.index()].clone();
             return Ok(Expr::value(Value::SingleQuotedString(name)));
         }
-        let what = match (&variable.name, target.logical) {
-            (Some(name), _) => format!("CLASSIFIER({name})"),
-            (None, _) => "CLASSIFIER()".to_owned(),
-        };
+        let what =
+            variable.name.as_ref().map_or_else(|| "CLASSIFIER()".to_owned(), |name| format!("CLASSIFIER({name})"));
         // The plain classifier of the last row reads best without LAST around it.
         let plain = matches!(target.logical, Logical::Last { offset: 0, semantics, .. } if semantics == self.scope.default_semantics())
             && target.shift == 0;
@@ -352,7 +362,8 @@ impl<'a, 'p> Rewriter<'a, 'p> {
         let Some(time) = self.scope.row_time else {
             return Err(Error::invalid("MATCH_ROWTIME() needs an ORDER BY that begins with a time column, ascending"));
         };
-        let is_time = |ident: &Ident| self.scope.input.resolve(&column_name(ident), span(ident.span)).map(|index| index == time);
+        let is_time =
+            |ident: &Ident| self.scope.input.resolve(&column_name(ident), span(ident.span)).map(|index| index == time);
         match args {
             [] => {}
             [sqlparser::ast::FunctionArg::Unnamed(sqlparser::ast::FunctionArgExpr::Expr(Expr::Identifier(ident)))]

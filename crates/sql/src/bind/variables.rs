@@ -41,8 +41,10 @@ impl Variables {
         let names = pattern.parsed.names();
         if names.len() > MAX_SYMBOLS {
             let count = names.len();
-            return Err(Error::unsupported(format!("the pattern has {count} variables: at most {MAX_SYMBOLS} are supported"))
-                .at(pattern.span));
+            return Err(Error::unsupported(format!(
+                "the pattern has {count} variables: at most {MAX_SYMBOLS} are supported"
+            ))
+            .at(pattern.span));
         }
         let mut variables = Self { names, subsets: Vec::new() };
         for subset in &clause.subsets {

@@ -10,7 +10,7 @@ use sqlparser::ast::{Expr as SqlExpr, Spanned};
 use std::sync::Arc;
 
 use super::expression::constant;
-use super::plan_error;
+use super::{check_depth, plan_error};
 use crate::catalog::sql_type_name;
 use crate::logical::{WindowTvfNode, column_roles, is_unbounded};
 use crate::source_text::span;
@@ -24,7 +24,8 @@ pub(super) fn bind(
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<LogicalPlan> {
     let here = span(time_column.span());
-    let planned = planner.sql_to_expr(time_column.clone(), input.schema()).map_err(|error| plan_error(error).at(here))?;
+    let planned =
+        planner.sql_to_expr(time_column.clone(), input.schema()).map_err(|error| plan_error(error).at(here))?;
     let Expr::Column(column) = planned else {
         return Err(Error::invalid("the time column is not a column of the input").at(here));
     };
@@ -32,7 +33,11 @@ pub(super) fn bind(
     let field = input.schema().field(index);
     if !matches!(field.data_type(), DataType::Timestamp(..)) {
         let kind = sql_type_name(field.data_type());
-        return Err(Error::invalid(format!("the time column '{}' is of type {kind}: it must be a TIMESTAMP", column.name)).at(here));
+        return Err(Error::invalid(format!(
+            "the time column '{}' is of type {kind}: it must be a TIMESTAMP",
+            column.name
+        ))
+        .at(here));
     }
     if is_unbounded(&input) && !column_roles(&input)[index].is_time_attribute() {
         return Err(Error::invalid(format!("'{}' is not a time attribute, and the input is unbounded", column.name))
@@ -69,6 +74,7 @@ pub(super) fn interval_us(
     expr: &SqlExpr,
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<std::result::Result<i64, &'static str>> {
+    check_depth(expr)?;
     let value = constant(expr, planner)?;
     Ok(match value {
         Some(ScalarValue::IntervalMonthDayNano(Some(interval))) => {

@@ -89,7 +89,9 @@ fn decimal(digits: &ExactNumberInfo) -> Result<DataType> {
         ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
     };
     if !(1..=DECIMAL_DIGITS_MAX).contains(&precision) || scale < 0 || scale as u64 > precision {
-        return Err(Error::invalid(format!("DECIMAL({precision}, {scale}): 1 to 38 digits, of them 0 to all behind the point")));
+        return Err(Error::invalid(format!(
+            "DECIMAL({precision}, {scale}): 1 to 38 digits, of them 0 to all behind the point"
+        )));
     }
     Ok(DataType::Decimal128(precision as u8, scale as i8))
 }
@@ -118,7 +120,9 @@ pub fn sql_type_name(data_type: &DataType) -> String {
             format!("DECIMAL({precision}, {scale})")
         }
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "STRING".to_owned(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "BYTES".to_owned(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            "BYTES".to_owned()
+        }
         DataType::Date32 | DataType::Date64 => "DATE".to_owned(),
         DataType::Time32(unit) | DataType::Time64(unit) => format!("TIME({})", precision(unit)),
         DataType::Timestamp(unit, None) => format!("TIMESTAMP({})", precision(unit)),

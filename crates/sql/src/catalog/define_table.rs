@@ -32,8 +32,7 @@ pub(super) fn define(create: &CreateTable, ddl: &str) -> Result<Table> {
         Some(definition) => Some(watermark(definition, &schema, options.idle_timeout_ms)?),
         None => None,
     };
-    let spec =
-        TableSpec { name, columns: stored.schema, metadata: stored.metadata, options: options.of_connector };
+    let spec = TableSpec { name, columns: stored.schema, metadata: stored.metadata, options: options.of_connector };
     Ok(Table {
         spec,
         primary_key: primary_key(create, &schema, &computed)?,
@@ -91,11 +90,15 @@ fn stored_columns(create: &CreateTable) -> Result<Stored> {
     for column in &create.columns {
         let name = column_name(&column.name);
         let field = |data_type: &SqlType, type_span, not_null: bool| {
-            arrow_type(data_type).map(|data_type| Field::new(&name, data_type, !not_null)).map_err(|error| error.at(type_span))
+            arrow_type(data_type)
+                .map(|data_type| Field::new(&name, data_type, !not_null))
+                .map_err(|error| error.at(type_span))
         };
         match &column.kind {
             ColumnKind::Computed(_) => {}
-            ColumnKind::Physical { data_type, type_span, not_null } => fields.push(field(data_type, *type_span, *not_null)?),
+            ColumnKind::Physical { data_type, type_span, not_null } => {
+                fields.push(field(data_type, *type_span, *not_null)?)
+            }
             ColumnKind::Metadata { data_type, type_span, not_null, key, is_virtual } => {
                 metadata.push((fields.len(), key.clone().unwrap_or_else(|| name.clone())));
                 if *is_virtual {
@@ -127,7 +130,10 @@ fn computed_columns(create: &CreateTable, stored: &SchemaRef) -> Result<Vec<(Com
         let (name, expr, _) = waiting.remove(next);
         let (expr, data_type, nullable) = bind_column_expression(expr, &with_computed(stored, &bound))
             .map_err(|error| error.context(format!("computed column '{name}'")))?;
-        bound.push((ComputedColumn { name: name.clone(), expr: BoundExpr(expr) }, Field::new(name, data_type, nullable)));
+        bound.push((
+            ComputedColumn { name: name.clone(), expr: BoundExpr(expr) },
+            Field::new(name, data_type, nullable),
+        ));
     }
     Ok(bound)
 }
@@ -149,7 +155,8 @@ fn with_computed(stored: &SchemaRef, computed: &[(ComputedColumn, Field)]) -> Sc
 /// All columns in the order of the definition.
 fn whole_schema(create: &CreateTable, stored: &SchemaRef, computed: &[(ComputedColumn, Field)]) -> SchemaRef {
     let all = with_computed(stored, computed);
-    let in_order = create.columns.iter().filter_map(|column| all.field_with_name(&column_name(&column.name)).ok().cloned());
+    let in_order =
+        create.columns.iter().filter_map(|column| all.field_with_name(&column_name(&column.name)).ok().cloned());
     Arc::new(Schema::new(in_order.collect::<Vec<_>>()))
 }
 
@@ -165,12 +172,14 @@ fn watermark(definition: &WatermarkDef, schema: &SchemaRef, idle_timeout_ms: Opt
     })?;
     if !matches!(field.data_type(), DataType::Timestamp(..)) {
         let kind = sql_type_name(field.data_type());
-        return Err(Error::invalid(format!("watermark on column '{column}' of type {kind}: it must be a TIMESTAMP")).at(here).with_hint(
-            format!("declare it TIMESTAMP(3), or add a computed column, such as event_time AS TO_TIMESTAMP({column})"),
-        ));
+        return Err(Error::invalid(format!("watermark on column '{column}' of type {kind}: it must be a TIMESTAMP"))
+            .at(here)
+            .with_hint(format!(
+                "declare it TIMESTAMP(3), or add a computed column, such as event_time AS TO_TIMESTAMP({column})"
+            )));
     }
-    let (expr, data_type, _) =
-        bind_column_expression(&definition.expr, schema).map_err(|error| error.context("watermark").at(definition.span))?;
+    let (expr, data_type, _) = bind_column_expression(&definition.expr, schema)
+        .map_err(|error| error.context("watermark").at(definition.span))?;
     if !matches!(data_type, DataType::Timestamp(..)) {
         let kind = sql_type_name(&data_type);
         return Err(Error::invalid(format!("the watermark is of type {kind}: it must be a TIMESTAMP"))

@@ -20,5 +20,7 @@ pub(super) fn parse_duration_ms(text: &str) -> Result<u64> {
         (Ok(number), Some(factor)) => number.checked_mul(factor),
         _ => None,
     }
-    .ok_or_else(|| Error::invalid(format!("'{text}' is no duration")).with_hint("write '500 ms', '5 s', '1 min' or '2 h'"))
+    .ok_or_else(|| {
+        Error::invalid(format!("'{text}' is no duration")).with_hint("write '500 ms', '5 s', '1 min' or '2 h'")
+    })
 }

@@ -4,7 +4,11 @@ use datafusion::common::utils::datafusion_strsim::levenshtein;
 
 /// The candidate closest to `name`, if one is close enough to be worth suggesting.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).max(1);
+    // Of one or two letters, any change makes another name.
+    let limit = match name.chars().count() {
+        0..=2 => 0,
+        length => (length / 3).max(1),
+    };
     candidates
         .into_iter()
         .map(|candidate| (levenshtein(name, candidate), candidate))

@@ -67,7 +67,15 @@ const SETTINGS: &[Setting] = &[
 ];
 
 /// Flink's settings whose effect is not there yet.
-const NOT_YET: &[&str] = &["execution.checkpointing.", "restart-strategy.", "state.", "table.", "taskmanager.", "jobmanager."];
+const NOT_YET: &[&str] = &[
+    "execution.checkpointing.",
+    "restart-strategy.",
+    "state.",
+    "table.",
+    "taskmanager.",
+    "jobmanager.",
+    "sql-client.",
+];
 
 /// Which host runs a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,7 +196,8 @@ impl Setting {
                     return Ok(lower);
                 }
                 let list = choices.iter().map(|choice| format!("'{choice}'")).collect::<Vec<_>>().join(", ");
-                Err(Error::invalid(format!("setting '{key}': unknown value '{value}'")).with_hint(format!("it is one of {list}")))
+                Err(Error::invalid(format!("setting '{key}': unknown value '{value}'"))
+                    .with_hint(format!("it is one of {list}")))
             }
         }
     }

@@ -68,7 +68,8 @@ impl Table {
 
     /// The table as a sink sees it: the columns that are written.
     pub fn written(&self) -> TableSpec {
-        let kept: Vec<usize> = (0..self.spec.columns.fields().len()).filter(|i| !self.not_written.contains(i)).collect();
+        let kept: Vec<usize> =
+            (0..self.spec.columns.fields().len()).filter(|i| !self.not_written.contains(i)).collect();
         let columns = kept.iter().map(|i| Arc::clone(&self.spec.columns.fields()[*i])).collect::<Vec<_>>();
         let place = |column: usize| kept.iter().position(|i| *i == column);
         let metadata =

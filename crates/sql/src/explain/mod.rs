@@ -3,10 +3,10 @@
 mod delivery;
 mod pattern;
 
-use dipper_graph::{JobGraph, MatchRecognizeSpec};
-use dipper_types::{Error, Result};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;
+use dipper_graph::{JobGraph, MatchRecognizeSpec};
+use dipper_types::{Error, Result};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -14,10 +14,13 @@ use std::sync::Arc;
 use crate::ast::{ExplainFormat, Insert, Query, Statement};
 use crate::catalog::{RuntimeMode, Settings};
 use crate::logical::{MatchRecognizeNode, is_unbounded};
-use crate::plan::Planner;
+use crate::plan::{Planner, for_batch, for_dataflow};
 use pattern::PatternReport;
 
 pub use pattern::unbounded_state;
+
+#[cfg(test)]
+mod tests;
 
 /// One query or insert.
 struct Explained {
@@ -62,22 +65,20 @@ fn query_of(planner: &Planner<'_>, settings: &Settings, query: &Query) -> Result
         RuntimeMode::Batch => false,
     };
     let graph = if is_dataflow { Some(planner.collect(&plan, "query")?) } else { None };
-    finish(planner, None, plan, graph)
+    Ok(Explained { title: None, plan: optimized(plan, is_dataflow)?, graph })
 }
 
 fn insert_of(planner: &Planner<'_>, settings: &Settings, insert: &Insert) -> Result<Explained> {
     let (plan, table) = planner.insert_plan(insert)?;
     let title = format!("INSERT INTO {}", table.name());
-    let graph = match settings.runtime_mode() {
-        RuntimeMode::Batch => None,
-        RuntimeMode::Automatic | RuntimeMode::Streaming => Some(planner.insert(insert, &format!("insert into {}", table.name()))?),
-    };
-    finish(planner, Some(title), plan, graph)
+    let is_dataflow = settings.runtime_mode() != RuntimeMode::Batch;
+    let graph = if is_dataflow { Some(planner.insert(insert, &title)?) } else { None };
+    Ok(Explained { title: Some(title), plan: optimized(plan, is_dataflow)?, graph })
 }
 
-fn finish(planner: &Planner<'_>, title: Option<String>, plan: LogicalPlan, graph: Option<JobGraph>) -> Result<Explained> {
-    let plan = if graph.is_some() { planner.optimized(plan)? } else { plan };
-    Ok(Explained { title, plan, graph })
+/// The plan as its host runs it.
+fn optimized(plan: LogicalPlan, is_dataflow: bool) -> Result<LogicalPlan> {
+    if is_dataflow { for_dataflow(plan) } else { for_batch(&plan) }
 }
 
 impl Explained {

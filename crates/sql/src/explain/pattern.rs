@@ -6,7 +6,7 @@ use dipper_pattern::{CompileLimits, Pattern, Program, Timeouts};
 use dipper_types::{Error, Result};
 use serde_json::{Value, json};
 
-use crate::logical::seconds;
+use crate::logical::length_text;
 
 /// The findings about one clause.
 pub(super) struct PatternReport {
@@ -31,8 +31,10 @@ struct ConditionReport {
 impl PatternReport {
     /// Looks at a clause; `unbounded` says whether its input is.
     pub(super) fn of(spec: &MatchRecognizeSpec, unbounded: bool) -> Result<Self> {
-        let program = Program::compile(&spec.pattern, CompileLimits::default()).map_err(|e| Error::invalid(e.to_string()))?;
-        let conditions: Vec<ConditionReport> = (0..spec.variables.len()).map(|symbol| condition(spec, symbol)).collect();
+        let program =
+            Program::compile(&spec.pattern, CompileLimits::default()).map_err(|e| Error::invalid(e.to_string()))?;
+        let conditions: Vec<ConditionReport> =
+            (0..spec.variables.len()).map(|symbol| condition(spec, symbol)).collect();
         let (engine, engine_why) = engine(&conditions);
         Ok(Self {
             pattern: spec.pattern.display(&spec.variables),
@@ -43,7 +45,7 @@ impl PatternReport {
             engine_why,
             within: spec.within.map(|within| {
                 let kind = if within.inclusive { "at most" } else { "less than" };
-                format!("a match lasts {kind} {}", seconds(within.span_us))
+                format!("a match lasts {kind} {}", length_text(within.span_us))
             }),
             state: state_bound(spec, unbounded),
             is_final: finality(spec),
@@ -53,7 +55,7 @@ impl PatternReport {
     /// The paragraph of the text form.
     pub(super) fn to_text(&self) -> String {
         let width = self.conditions.iter().map(|condition| condition.variable.chars().count()).max().unwrap_or(0);
-        let mut lines = vec![format!("{}", self.pattern), "conditions".to_owned()];
+        let mut lines = vec![self.pattern.clone(), "conditions".to_owned()];
         for condition in &self.conditions {
             let ConditionReport { variable, condition, class, why } = condition;
             lines.push(format!("  {variable:width$}  {class}  {condition}  -- {why}"));
@@ -119,7 +121,9 @@ fn why(define: &Define) -> String {
     match define.class() {
         ConditionClass::H => {
             let of_history = named(&|column| match column {
-                FrameColumn::Input { target, .. } | FrameColumn::Exists { target } => target.logical != Logical::Current,
+                FrameColumn::Input { target, .. } | FrameColumn::Exists { target } => {
+                    target.logical != Logical::Current
+                }
                 FrameColumn::MatchNumber => false,
                 _ => true,
             });
@@ -145,7 +149,9 @@ fn rows(count: u64, side: &str) -> String {
 /// How many rows before and behind the current one a condition reads.
 fn reach(define: &Define) -> (u64, u64) {
     let shifts = define.condition.frame.columns.iter().map(|column| match column {
-        FrameColumn::Input { target, .. } | FrameColumn::Exists { target } | FrameColumn::Classifier { target } => target.shift,
+        FrameColumn::Input { target, .. } | FrameColumn::Exists { target } | FrameColumn::Classifier { target } => {
+            target.shift
+        }
         _ => 0,
     });
     shifts.fold((0, 0), |(back, ahead), shift| {
@@ -155,10 +161,17 @@ fn reach(define: &Define) -> (u64, u64) {
 
 fn engine(conditions: &[ConditionReport]) -> (&'static str, String) {
     match conditions.iter().find(|condition| condition.class != "R") {
-        None => ("threads", "every condition is of class R, so it is evaluated ahead for whole batches, and no row is looked at twice".to_owned()),
+        None => (
+            "threads",
+            "every condition is of class R, so it is evaluated ahead for whole batches, and no row is looked at twice"
+                .to_owned(),
+        ),
         Some(condition) => (
             "backtracking",
-            format!("the condition of {} depends on the match so far, so it is tested while searching", condition.variable),
+            format!(
+                "the condition of {} depends on the match so far, so it is tested while searching",
+                condition.variable
+            ),
         ),
     }
 }
@@ -175,7 +188,7 @@ pub fn unbounded_state(spec: &MatchRecognizeSpec) -> Option<String> {
 fn state_bound(spec: &MatchRecognizeSpec, unbounded: bool) -> String {
     let of = if spec.partition_by.is_empty() { "" } else { " of a partition" };
     if let Some(within) = spec.within {
-        return format!("bounded: the rows{of} of the last {} of event time", seconds(within.span_us));
+        return format!("bounded: the rows{of} of the last {} of event time", length_text(within.span_us));
     }
     match rows_max(&spec.pattern) {
         Some(rows) => format!("bounded: {rows} rows{of} at most in an open match"),

@@ -110,7 +110,8 @@ fn of_extension(node: &dyn std::any::Any) -> Vec<ColumnRole> {
     let role = |name: &str| {
         let measure = clause.spec.measures.iter().find(|measure| measure.name == name);
         let is_row_time = measure.is_some_and(|measure| {
-            matches!(measure.value.expr.0, Expr::Column(_)) && measure.value.frame.columns == [FrameColumn::MatchRowtime]
+            matches!(measure.value.expr.0, Expr::Column(_))
+                && measure.value.frame.columns == [FrameColumn::MatchRowtime]
         });
         if is_row_time { ColumnRole::EventTime } else { ColumnRole::Plain }
     };

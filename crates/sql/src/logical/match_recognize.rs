@@ -74,8 +74,14 @@ impl UserDefinedLogicalNodeCore for MatchRecognizeNode {
 
     /// A predicate on partition columns keeps or drops whole partitions, so it may go below.
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
-        let partition: Vec<&String> = self.spec.partition_by.iter().map(|i| self.spec.input_schema.field(*i).name()).collect();
-        self.schema.fields().iter().map(|field| field.name().clone()).filter(|name| !partition.contains(&name)).collect()
+        let partition: Vec<&String> =
+            self.spec.partition_by.iter().map(|i| self.spec.input_schema.field(*i).name()).collect();
+        self.schema
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .filter(|name| !partition.contains(&name))
+            .collect()
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,9 +125,12 @@ impl UserDefinedLogicalNodeCore for MatchRecognizeNode {
             return Err(DataFusionError::Internal("MatchRecognize has one input".to_owned()));
         };
         let same = input.schema().fields().len() == self.spec.input_schema.fields().len()
-            && input.schema().fields().iter().zip(self.spec.input_schema.fields()).all(|(new, old)| {
-                new.name() == old.name() && new.data_type() == old.data_type()
-            });
+            && input
+                .schema()
+                .fields()
+                .iter()
+                .zip(self.spec.input_schema.fields())
+                .all(|(new, old)| new.name() == old.name() && new.data_type() == old.data_type());
         if !same {
             return Err(DataFusionError::Internal("the input of MatchRecognize has changed its columns".to_owned()));
         }

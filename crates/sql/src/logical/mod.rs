@@ -9,7 +9,7 @@ pub(crate) use column_role::column_index;
 pub use column_role::{ColumnRole, column_roles};
 pub use match_recognize::MatchRecognizeNode;
 pub use window_tvf::WindowTvfNode;
-pub(crate) use window_tvf::seconds;
+pub(crate) use window_tvf::length_text;
 
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;

@@ -105,11 +105,11 @@ impl UserDefinedLogicalNodeCore for WindowTvfNode {
         let column = &self.time_column.name;
         match self.kind {
             WindowKind::Tumble { size_us, offset_us } => {
-                write!(f, "WindowTvf: TUMBLE({column}, size={})", seconds(size_us))?;
+                write!(f, "WindowTvf: TUMBLE({column}, size={})", length_text(size_us))?;
                 offset(f, offset_us)
             }
             WindowKind::Hop { slide_us, size_us, offset_us } => {
-                write!(f, "WindowTvf: HOP({column}, slide={}, size={})", seconds(slide_us), seconds(size_us))?;
+                write!(f, "WindowTvf: HOP({column}, slide={}, size={})", length_text(slide_us), length_text(size_us))?;
                 offset(f, offset_us)
             }
         }
@@ -134,10 +134,15 @@ impl UserDefinedLogicalNodeCore for WindowTvfNode {
 }
 
 fn offset(f: &mut fmt::Formatter<'_>, offset_us: i64) -> fmt::Result {
-    if offset_us == 0 { Ok(()) } else { write!(f, " offset={}", seconds(offset_us)) }
+    if offset_us == 0 { Ok(()) } else { write!(f, " offset={}", length_text(offset_us)) }
 }
 
-/// A length for people: `1.5s`.
-pub(crate) fn seconds(us: i64) -> String {
-    format!("{}s", us as f64 / 1e6)
+/// A length for people, in the largest unit that it is a whole number of.
+pub(crate) fn length_text(us: i64) -> String {
+    const UNITS: [(i64, &str); 5] =
+        [(86_400_000_000, "d"), (3_600_000_000, "h"), (60_000_000, "min"), (1_000_000, "s"), (1_000, "ms")];
+    match UNITS.iter().find(|(unit, _)| us % unit == 0) {
+        Some((unit, name)) => format!("{} {name}", us / unit),
+        None => format!("{us} us"),
+    }
 }

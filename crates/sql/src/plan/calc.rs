@@ -29,7 +29,9 @@ fn refuse_subqueries(expr: &Expr) -> Result<()> {
     // The closure does not fail.
     let _ = expr.apply(|part| {
         refused = match part {
-            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => Some("a subquery"),
+            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => {
+                Some("a subquery")
+            }
             Expr::OuterReferenceColumn(..) => Some("a reference to an outer query"),
             Expr::Unnest(_) => Some("UNNEST"),
             _ => None,

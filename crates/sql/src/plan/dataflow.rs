@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::{self as df, Expr, LogicalPlan, lit};
 use dipper_graph::{
-    BoundExpr, CalcSpec, JobGraph, NamedExpr, Node, NodeId, OperatorSpec, Partitioning, SinkSpec, SourceSpec, ValuesSpec,
+    BoundExpr, CalcSpec, JobGraph, NamedExpr, Node, NodeId, OperatorSpec, Partitioning, SinkSpec, SourceSpec,
+    ValuesSpec,
 };
 use dipper_types::{Error, Result};
 
@@ -16,14 +17,22 @@ use crate::catalog::{Settings, Table};
 use crate::logical::{MatchRecognizeNode, WindowTvfNode, column_roles, has_watermark, is_unbounded};
 
 /// Makes the graph.
-pub(super) fn build(plan: &LogicalPlan, sink: Option<&Table>, settings: &Settings, fallback_name: &str) -> Result<JobGraph> {
+pub(super) fn build(
+    plan: &LogicalPlan,
+    sink: Option<&Table>,
+    settings: &Settings,
+    fallback_name: &str,
+) -> Result<JobGraph> {
     let mut graph = JobGraph::new(settings.pipeline_name().unwrap_or(fallback_name));
     graph.key_groups = settings.key_groups();
     graph.batch_rows = settings.batch_rows();
     let parallelism = settings.parallelism();
     if parallelism > usize::from(graph.key_groups) {
-        return Err(Error::invalid(format!("parallelism {parallelism} is more than the {} key groups of the job", graph.key_groups))
-            .with_hint("SET 'pipeline.max-parallelism' to at least as much"));
+        return Err(Error::invalid(format!(
+            "parallelism {parallelism} is more than the {} key groups of the job",
+            graph.key_groups
+        ))
+        .with_hint("SET 'pipeline.max-parallelism' to at least as much"));
     }
     let mut dataflow = Dataflow { graph, parallelism, unbounded: is_unbounded(plan), ids: OperatorIds::default() };
     let rows = dataflow.plan(plan)?;
@@ -37,7 +46,15 @@ pub(super) fn build(plan: &LogicalPlan, sink: Option<&Table>, settings: &Setting
         None => {
             let signature = Signature::of("collect", &[rows.signature]);
             let schema = Arc::clone(&rows.schema);
-            dataflow.add("collect", "Collect", OperatorSpec::Collect, schema, rows.parallelism, signature, &[(rows, None)])
+            dataflow.add(
+                "collect",
+                "Collect",
+                OperatorSpec::Collect,
+                schema,
+                rows.parallelism,
+                signature,
+                &[(rows, None)],
+            )
         }
     };
     Ok(dataflow.graph)
@@ -105,10 +122,17 @@ impl Dataflow {
 
     fn scan(&mut self, scan: &df::TableScan) -> Result<Built> {
         let Some(source) = scan.source.downcast_ref::<DipperTableSource>() else {
-            return Err(Error::unsupported(format!("the table function {} is not supported in a dataflow", scan.table_name)));
+            return Err(Error::unsupported(format!(
+                "the table function {} is not supported in a dataflow",
+                scan.table_name
+            )));
         };
         let table = &source.table;
-        let schema = node_schema(&scan.projected_schema);
+        let mut schema = node_schema(&scan.projected_schema);
+        if schema.fields().is_empty() {
+            // A batch needs a column to have rows; nobody behind reads it.
+            schema = Arc::new(Schema::new(table.schema.fields().iter().take(1).cloned().collect::<Vec<_>>()));
+        }
         let spec = SourceSpec {
             table: table.spec.clone(),
             computed: table.computed.clone(),
@@ -118,8 +142,7 @@ impl Dataflow {
         };
         let name = format!("Source: {}", table.name());
         let signature = Signature::of(&name, &[]);
-        let mut built =
-            self.add("source", &name, OperatorSpec::Source(spec), schema, self.parallelism, signature, &[]);
+        let mut built = self.add("source", &name, OperatorSpec::Source(spec), schema, self.parallelism, signature, &[]);
         for filter in &scan.filters {
             built = self.add_filter(filter, &scan.projected_schema, built)?;
         }
@@ -165,7 +188,8 @@ impl Dataflow {
         }
         let signature = input.signature;
         let parallelism = input.parallelism;
-        let built = self.add("calc", "Calc", OperatorSpec::Calc(spec), schema, parallelism, signature, &[(input, None)]);
+        let built =
+            self.add("calc", "Calc", OperatorSpec::Calc(spec), schema, parallelism, signature, &[(input, None)]);
         Built { signature, ..built }
     }
 
@@ -184,7 +208,8 @@ impl Dataflow {
 
     /// The same rows under the columns of another schema.
     fn renamed(&mut self, input: Built, schema: &SchemaRef) -> Built {
-        let same_names = input.schema.fields().iter().zip(schema.fields()).all(|(left, right)| left.name() == right.name());
+        let same_names =
+            input.schema.fields().iter().zip(schema.fields()).all(|(left, right)| left.name() == right.name());
         if same_names {
             return input;
         }
@@ -227,7 +252,8 @@ impl Dataflow {
         let input = self.plan(&clause.input)?;
         let spec = clause.spec.as_ref().clone();
         let input = self.renamed(input, &spec.input_schema);
-        let what = format!("match-recognize {} {}", spec.pattern.display(&spec.variables), clause.spec.partition_by.len());
+        let what =
+            format!("match-recognize {} {}", spec.pattern.display(&spec.variables), clause.spec.partition_by.len());
         let signature = Signature::of(&what, &[input.signature]);
         let (parallelism, keys) =
             if spec.partition_by.is_empty() { (1, None) } else { (self.parallelism, Some(spec.partition_by.clone())) };
@@ -244,7 +270,9 @@ impl Dataflow {
                 "the window is on '{}', but the watermark is about another column",
                 window.time_column.name
             ))
-            .with_hint("put the window on the column that has the WATERMARK, or SET 'execution.runtime-mode' = 'batch'"));
+            .with_hint(
+                "put the window on the column that has the WATERMARK, or SET 'execution.runtime-mode' = 'batch'",
+            ));
         }
         let input = self.plan(&window.input)?;
         let fields = input.schema.fields().iter().cloned();
@@ -278,7 +306,9 @@ impl Dataflow {
         let error = Error::unsupported(format!("{what} is not supported in a dataflow yet"));
         match (self.unbounded, grouping) {
             (false, _) => error.with_hint("the input is bounded: SET 'execution.runtime-mode' = 'batch'"),
-            (true, true) => error.with_hint("group by a window: TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE))"),
+            (true, true) => {
+                error.with_hint("group by a window: TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE))")
+            }
             (true, false) => error.with_hint("write the rows into a table and query that"),
         }
     }

@@ -4,11 +4,30 @@ use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use dipper_types::{Error, Result, Span};
+use sqlparser::ast::{Ident, SelectItem, SetExpr};
 
-use crate::ast::Insert;
+use crate::ast::{Insert, Query};
 use crate::bind::{analyse, plan_error};
 use crate::catalog::{Table, column_name, sql_type_name};
 use crate::source_text::span;
+
+/// The query with names for the columns that have the same text: an insert goes by position, and DataFusion wants them distinct.
+pub(super) fn with_distinct_names(source: &Query) -> Query {
+    let mut source = source.clone();
+    if let SetExpr::Select(select) = source.query.body.as_mut() {
+        let mut seen: Vec<String> = Vec::new();
+        for item in &mut select.projection {
+            let SelectItem::UnnamedExpr(expr) = item else { continue };
+            let text = expr.to_string();
+            if seen.contains(&text) {
+                let alias = Ident::with_quote('"', format!("{text}#{}", seen.len()));
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            }
+            seen.push(text);
+        }
+    }
+    source
+}
 
 /// Brings a bound query into the shape of the sink.
 pub(super) fn bind(insert: &Insert, source: LogicalPlan, table: &Table) -> Result<LogicalPlan> {
@@ -32,13 +51,18 @@ pub(super) fn bind(insert: &Insert, source: LogicalPlan, table: &Table) -> Resul
             }
             None if field.is_nullable() => null_of(field.data_type())?,
             None => {
-                return Err(Error::invalid(format!("column '{}' of '{}' is NOT NULL and gets no value", field.name(), table.name()))
-                    .at(span(insert.columns.last().map_or(sqlparser::tokenizer::Span::empty(), |column| column.span))));
+                return Err(Error::invalid(format!(
+                    "column '{}' of '{}' is NOT NULL and gets no value",
+                    field.name(),
+                    table.name()
+                ))
+                .at(span(insert.columns.last().map_or(sqlparser::tokenizer::Span::empty(), |column| column.span))));
             }
         };
         exprs.push(expr.alias(field.name()));
     }
-    let plan = LogicalPlanBuilder::from(source).project(exprs).and_then(LogicalPlanBuilder::build).map_err(plan_error)?;
+    let plan =
+        LogicalPlanBuilder::from(source).project(exprs).and_then(LogicalPlanBuilder::build).map_err(plan_error)?;
     analyse(plan)
 }
 
@@ -94,10 +118,11 @@ fn is_implicit(from: &DataType, to: &DataType) -> bool {
     let is_text = |t: &DataType| matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     let is_bytes = |t: &DataType| matches!(t, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
     match (from, to) {
-        (Null, _) | (Timestamp(..) | Date32, Timestamp(..)) => true,
+        (Null, _)
+        | (Timestamp(..) | Date32, Timestamp(..))
+        | (DataType::Time32(_) | DataType::Time64(_), DataType::Time32(_) | DataType::Time64(_)) => true,
         (Dictionary(_, value), _) => value.as_ref() == to || is_implicit(value, to),
-        (DataType::Time32(_) | DataType::Time64(_), DataType::Time32(_) | DataType::Time64(_)) => true,
-        _ if is_text(from) && is_text(to) || is_bytes(from) && is_bytes(to) => true,
+        _ if is_text(from) || is_bytes(from) => is_text(from) && is_text(to) || is_bytes(from) && is_bytes(to),
         _ if from.is_integer() => is_number(to),
         _ => (from.is_floating() || is_decimal(from)) && is_number(to) && !to.is_integer(),
     }

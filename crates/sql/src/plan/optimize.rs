@@ -15,11 +15,11 @@ use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use dipper_types::{Error, Result};
 
-use crate::bind::{optimizer_context, plan_error};
+use crate::bind::{optimized_by_datafusion, optimizer_context, plan_error};
 use crate::logical::is_unbounded;
 
 /// Optimises a bound plan.
-pub(super) fn for_dataflow(plan: LogicalPlan) -> Result<LogicalPlan> {
+pub(crate) fn for_dataflow(plan: LogicalPlan) -> Result<LogicalPlan> {
     if is_unbounded(&plan) {
         refuse_clocks(&plan)?;
     }
@@ -35,6 +35,11 @@ pub(super) fn for_dataflow(plan: LogicalPlan) -> Result<LogicalPlan> {
     Optimizer::with_rules(rules).optimize(plan, &optimizer_context(), |_, _| {}).map_err(plan_error)
 }
 
+/// Optimises a bound plan as the batch host does.
+pub(crate) fn for_batch(plan: &LogicalPlan) -> Result<LogicalPlan> {
+    optimized_by_datafusion(plan).map_err(plan_error)
+}
+
 /// The clock would be read once, when the query is planned, and a query that goes on for ever would go on with that.
 fn refuse_clocks(plan: &LogicalPlan) -> Result<()> {
     let mut found = None;
@@ -42,7 +47,9 @@ fn refuse_clocks(plan: &LogicalPlan) -> Result<()> {
     let _ = plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
             expr.apply(|part| match part {
-                Expr::ScalarFunction(call) if ["now", "current_date", "current_time", "today"].contains(&call.name()) => {
+                Expr::ScalarFunction(call)
+                    if ["now", "current_date", "current_time", "today"].contains(&call.name()) =>
+                {
                     found = Some(call.name().to_uppercase());
                     Ok(TreeNodeRecursion::Stop)
                 }
@@ -51,8 +58,10 @@ fn refuse_clocks(plan: &LogicalPlan) -> Result<()> {
         })
     });
     match found {
-        Some(function) => Err(Error::unsupported(format!("{function}() in a query over unbounded input is not supported"))
-            .with_hint("use the event time of the rows")),
+        Some(function) => {
+            Err(Error::unsupported(format!("{function}() in a query over unbounded input is not supported"))
+                .with_hint("use the event time of the rows"))
+        }
         None => Ok(()),
     }
 }

@@ -9,8 +9,8 @@ use dipper_types::{Error, Result};
 
 use super::{dataflow, insert, optimize};
 use crate::ast::{CreateView, ExplainFormat, Insert, Query, Statement};
-use crate::bind::{bind_query, bind_view, function_names};
-use crate::catalog::{Catalog, Settings, Table, View};
+use crate::bind::{bind_definition, bind_query, bind_view, check_depth, function_names};
+use crate::catalog::{Catalog, Settings, Table, View, relation_name};
 use crate::explain;
 
 /// Plans statements against a catalog and settings.
@@ -34,7 +34,9 @@ impl<'a> Planner<'a> {
 
     /// Checks a view's query, before the view is registered.
     pub fn view(&self, create: &CreateView) -> Result<LogicalPlan> {
-        let plan = self.logical(&create.query)?;
+        // The name of the view that it is to be, so that it cannot come to refer to itself.
+        let name = relation_name(&create.name)?;
+        let plan = bind_definition(self.catalog, &create.query, self.settings.skip_errors(), &name)?;
         let (names, found) = (create.columns.len(), plan.schema().fields().len());
         match create.columns.first() {
             Some(first) if names != found => {
@@ -47,14 +49,15 @@ impl<'a> Planner<'a> {
 
     /// The columns of a view.
     pub fn view_schema(&self, view: &View) -> Result<SchemaRef> {
-        let plan = bind_view(self.catalog, view, self.settings.skip_errors(), vec![view.name.clone()])?;
+        let plan = bind_view(self.catalog, view, self.settings.skip_errors())?;
         Ok(Arc::clone(plan.schema().inner()))
     }
 
     /// Binds an insert. The plan's columns are those of [`Table::written`], by name, type and order.
     pub fn insert_plan(&self, insert: &Insert) -> Result<(LogicalPlan, Arc<Table>)> {
         let table = self.catalog.table(&insert.table)?;
-        let source = self.logical(&insert.source)?;
+        check_depth(&insert.source.query)?;
+        let source = self.logical(&insert::with_distinct_names(&insert.source))?;
         let plan = insert::bind(insert, source, &table)?;
         Ok((plan, table))
     }
@@ -79,11 +82,5 @@ impl<'a> Planner<'a> {
     #[expect(clippy::unused_self, reason = "asked of the planner like the rest; they may come to differ by session")]
     pub fn functions(&self) -> Vec<String> {
         function_names()
-    }
-
-    /// The plan after the optimiser rules that dataflows use.
-    #[expect(clippy::unused_self, reason = "asked of the planner like the rest")]
-    pub(crate) fn optimized(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        optimize::for_dataflow(plan)
     }
 }

@@ -21,11 +21,14 @@ impl Dataflow {
             return Err(self.refuse("GROUP BY with GROUPING SETS, CUBE or ROLLUP"));
         }
         let input_roles = column_roles(&aggregate.input);
-        let role = |expr: &Expr| column_index(expr, &aggregate.input).map_or(ColumnRole::Plain, |index| input_roles[index]);
+        let role =
+            |expr: &Expr| column_index(expr, &aggregate.input).map_or(ColumnRole::Plain, |index| input_roles[index]);
         let roles: Vec<ColumnRole> = aggregate.group_expr.iter().map(role).collect();
         let Some(window_end) = roles.iter().position(|role| *role == ColumnRole::WindowEnd) else {
             if roles.contains(&ColumnRole::WindowStart) || roles.contains(&ColumnRole::WindowTime) {
-                return Err(Error::unsupported("GROUP BY names the window, but not its window_end").with_hint("add window_end"));
+                return Err(
+                    Error::unsupported("GROUP BY names the window, but not its window_end").with_hint("add window_end")
+                );
             }
             return Err(self.refuse("GROUP BY without a window"));
         };

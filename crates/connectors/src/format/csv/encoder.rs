@@ -1,115 +1,117 @@
-//! Writes CSV: a header, then one line for each row. What is written is read back as it was, NULL and empty text included.
+//! Writes CSV with arrow-csv: a header, then one line for each row.
 
 use std::io::Write;
+use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, AsArray, StringArray};
+use arrow::compute::cast;
+use arrow::csv::{QuoteStyle, WriterBuilder};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use dipper_types::{Error, Result};
 
-use super::options::CsvOptions;
+use super::options::{CsvOptions, NO_QUOTE};
 use crate::format::RecordEncoder;
-use crate::row_text::RowText;
+use crate::row_text::{TIMESTAMP, ZONED_TIMESTAMP};
 
 /// Writes one CSV file.
 pub(crate) struct CsvEncoder<W> {
     options: CsvOptions,
+    builder: WriterBuilder,
     out: W,
-    lines: String,
+    lines: Vec<u8>,
     written: u64,
 }
 
 impl<W: Write> CsvEncoder<W> {
     pub(crate) fn new(options: &CsvOptions, schema: &SchemaRef, out: W) -> Result<Self> {
-        let mut encoder = Self { options: options.clone(), out, lines: String::new(), written: 0 };
-        if options.header {
-            for (column, field) in schema.fields().iter().enumerate() {
-                encoder.separate(column);
-                encoder.text(field.name())?;
-            }
-            encoder.lines.push('\n');
-            encoder.flush()?;
+        let mut builder = WriterBuilder::new()
+            .with_header(options.header)
+            .with_delimiter(options.delimiter)
+            .with_quote(options.quote.unwrap_or(NO_QUOTE))
+            .with_timestamp_format(TIMESTAMP.to_owned())
+            .with_timestamp_tz_format(ZONED_TIMESTAMP.to_owned());
+        let mut null = options.null_literal.clone().unwrap_or_default();
+        if let Some(escape) = options.escape {
+            builder = builder.with_double_quote(false).with_escape(escape);
+            null = double(&null, escape);
         }
+        builder = builder.with_null(null);
+        if options.allow_comments && options.quote.is_some() {
+            // A line that begins with a quote is no comment, whatever the text.
+            builder = builder.with_quote_style(QuoteStyle::Always);
+        }
+        let mut encoder = Self { options: options.clone(), builder, out, lines: Vec::new(), written: 0 };
+        // A file without rows has a header too.
+        encoder.append(&RecordBatch::new_empty(Arc::clone(schema)))?;
+        encoder.builder = encoder.builder.with_header(false);
         Ok(encoder)
     }
 
-    fn separate(&mut self, column: usize) {
-        if column > 0 {
-            self.lines.push(char::from(self.options.delimiter));
-        }
-    }
-
-    /// Appends a value, in quotes where it needs them.
-    fn text(&mut self, text: &str) -> Result<()> {
-        let options = &self.options;
-        let special = |byte: u8| {
-            byte == options.delimiter
-                || Some(byte) == options.quote
-                || Some(byte) == options.escape
-                || matches!(byte, b'\n' | b'\r')
-        };
-        let looks_null = match &options.null_literal {
-            None => text.is_empty(),
-            Some(literal) => text == literal || text.is_empty(),
-        };
-        let looks_comment = options.allow_comments && text.starts_with('#');
-        if !looks_null && !looks_comment && !text.bytes().any(special) {
-            self.lines.push_str(text);
-            return Ok(());
-        }
-        let Some(quote) = options.quote.map(char::from) else {
-            if text.is_empty() {
-                return Ok(());
-            }
-            return Err(Error::invalid(format!("cannot write '{text}' as CSV without a quote character"))
-                .with_hint("leave out 'csv.disable-quote-character'"));
-        };
-        let escape = options.escape.map(char::from);
-        self.lines.push(quote);
-        for character in text.chars() {
-            if Some(character) == escape || character == quote {
-                self.lines.push(escape.unwrap_or(quote));
-            }
-            self.lines.push(character);
-        }
-        self.lines.push(quote);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.out.write_all(self.lines.as_bytes()).map_err(|error| Error::unavailable(error.to_string()))?;
-        self.written += self.lines.len() as u64;
+    fn append(&mut self, batch: &RecordBatch) -> Result<()> {
         self.lines.clear();
+        let mut writer = self.builder.clone().build(&mut self.lines);
+        match self.options.escape {
+            None => writer.write(batch)?,
+            Some(escape) => writer.write(&double_escapes(batch, escape)?)?,
+        }
+        drop(writer);
+        if self.options.quote.is_none() {
+            self.check_unquoted()?;
+        }
+        self.out.write_all(&self.lines).map_err(|error| Error::unavailable(error.to_string()))?;
+        self.written += self.lines.len() as u64;
         Ok(())
     }
+
+    /// Refuses values that cannot be told apart from what is around them without quotes.
+    fn check_unquoted(&self) -> Result<()> {
+        let mut lines = self.lines.split(|byte| *byte == b'\n');
+        let needs_quotes =
+            |line: &&[u8]| line.contains(&NO_QUOTE) || (self.options.allow_comments && line.first() == Some(&b'#'));
+        let Some(line) = lines.find(needs_quotes) else { return Ok(()) };
+        let value = line.split(|byte| *byte == NO_QUOTE).nth(1).unwrap_or(line);
+        let value = String::from_utf8_lossy(value);
+        Err(Error::invalid(format!("cannot write '{value}' as CSV without a quote character"))
+            .with_hint("leave out 'csv.disable-quote-character'"))
+    }
+}
+
+/// Doubles the escape character in names and text: arrow-csv puts it before quotes, but not before itself.
+fn double_escapes(batch: &RecordBatch, escape: u8) -> Result<RecordBatch> {
+    let schema = batch.schema();
+    let mut fields = Vec::with_capacity(batch.num_columns());
+    let mut columns = Vec::with_capacity(batch.num_columns());
+    for (field, column) in schema.fields().iter().zip(batch.columns()) {
+        let mut column = Arc::clone(column);
+        if field.data_type().is_string() {
+            let text = cast(&column, &DataType::Utf8)?;
+            let doubled: StringArray =
+                text.as_string::<i32>().iter().map(|text| text.map(|text| double(text, escape))).collect();
+            column = Arc::new(doubled) as ArrayRef;
+        }
+        let field = field.as_ref().clone().with_name(double(field.name(), escape));
+        fields.push(field.with_data_type(column.data_type().clone()));
+        columns.push(column);
+    }
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
+fn double(text: &str, escape: u8) -> String {
+    let escape = char::from(escape);
+    text.replace(escape, &format!("{escape}{escape}"))
 }
 
 impl<W: Write + Send> RecordEncoder for CsvEncoder<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let rows = RowText::new(batch)?;
-        let mut value = String::new();
-        for row in 0..batch.num_rows() {
-            for column in 0..batch.num_columns() {
-                self.separate(column);
-                value.clear();
-                if rows.append(row, column, &mut value)? {
-                    self.text(&value)?;
-                } else if let Some(literal) = &self.options.null_literal {
-                    self.lines.push_str(literal);
-                } else if batch.num_columns() == 1 {
-                    return Err(Error::invalid("cannot write NULL as CSV: a blank line is no record")
-                        .with_hint("set 'csv.null-literal'"));
-                }
-            }
-            self.lines.push('\n');
-        }
-        self.flush()
+        self.append(batch)
     }
 
     fn flushed_bytes(&self) -> u64 {
         self.written
     }
 
-    fn finish(mut self: Box<Self>) -> Result<()> {
-        self.flush()
+    fn finish(self: Box<Self>) -> Result<()> {
+        Ok(())
     }
 }

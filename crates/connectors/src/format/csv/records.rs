@@ -10,8 +10,11 @@ pub(super) struct Records<'a> {
     /// Where the next record begins, but for blank lines and comments, and the number of that line.
     position: usize,
     line: u64,
+    /// The record just read: where it begins, its fields one behind the other, their ends, and how many they are.
+    start: usize,
     text: Vec<u8>,
     ends: Vec<usize>,
+    fields: usize,
 }
 
 /// What comes next in the bytes.
@@ -35,7 +38,7 @@ impl<'a> Records<'a> {
     /// `bytes` begin on `line`, and not within a record.
     pub(super) fn new(options: &'a CsvOptions, bytes: &'a [u8], line: u64) -> Self {
         let reader = options.record_reader();
-        Self { options, bytes, reader, position: 0, line, text: vec![0; 1024], ends: vec![0; 64] }
+        Self { options, bytes, reader, position: 0, line, start: 0, text: vec![0; 1024], ends: vec![0; 64], fields: 0 }
     }
 
     /// The number of bytes read: all before the next record.
@@ -65,19 +68,19 @@ impl<'a> Records<'a> {
                 }
             }
         }
-        self.text_len_and_fields(fields);
+        (self.start, self.fields) = (start, fields);
         self.go_to(at);
         Next::Record { line }
     }
 
-    /// Whether the bytes from `from` to the end of the record just read are UTF-8.
-    pub(super) fn is_utf8_since(&self, from: usize) -> bool {
-        std::str::from_utf8(&self.bytes[from..self.position]).is_ok()
+    /// Whether the record just read is UTF-8. If not, the text of its fields may be missing.
+    pub(super) fn is_utf8(&self) -> bool {
+        std::str::from_utf8(&self.bytes[self.start..self.position]).is_ok()
     }
 
     /// The number of fields of the record just read.
     pub(super) fn field_count(&self) -> usize {
-        self.ends.len()
+        self.fields
     }
 
     /// A field of the record just read.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, StringArray, TimestampMillisecondArray};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray, TimestampMillisecondArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
@@ -119,16 +119,17 @@ fn quotes_hold_delimiters_newlines_and_quotes() {
     let rows = read(text, &CsvOptions::default()).unwrap().batch;
     let names: &StringArray = rows.column(0).as_any().downcast_ref().unwrap();
     let names: Vec<Option<&str>> = names.iter().collect();
-    assert_eq!(names, [Some("a,b"), Some("say \"hi\""), Some("two\nlines"), Some(""), None]);
+    assert_eq!(names, [Some("a,b"), Some("say \"hi\""), Some("two\nlines"), None, None]);
 }
 
 #[test]
 fn escapes_comments_and_blank_lines_are_read_where_the_table_says_so() {
     let options = CsvOptions { escape: Some(b'\\'), allow_comments: true, ..CsvOptions::default() };
-    let text = "# a comment\nname,ts,price,n\n\n#more, of, it\na\\,b,,1,1\n\"q\\\"x\",,2,2\n\r\n";
+    // Outside of quotes an escape character is text.
+    let text = "# a comment\nname,ts,price,n\n\n#more, of, it\na\\b,,1,1\n\"q\\\"x\",,2,2\n\r\n";
     let rows = read(text, &options).unwrap().batch;
     let names: &StringArray = rows.column(0).as_any().downcast_ref().unwrap();
-    assert_eq!(names.iter().collect::<Vec<_>>(), [Some("a,b"), Some("q\"x")]);
+    assert_eq!(names.iter().collect::<Vec<_>>(), [Some("a\\b"), Some("q\"x")]);
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn other_delimiters_and_null_literals_are_taken_from_the_options() {
     let options = CsvOptions { delimiter: b';', null_literal: Some("n/a".to_owned()), ..CsvOptions::default() };
     let rows = read("name;ts;price;n\nn/a;n/a;n/a;1\n;;;2\n\"n/a\";;1;3\n", &options).unwrap().batch;
     let names: &StringArray = rows.column(0).as_any().downcast_ref().unwrap();
-    assert_eq!(names.iter().collect::<Vec<_>>(), [None, Some(""), Some("n/a")]);
+    assert_eq!(names.iter().collect::<Vec<_>>(), [None, Some(""), None]);
     assert_eq!(rows.column(2).null_count(), 2);
 }
 
@@ -171,7 +172,7 @@ fn every_kind_of_bad_record_is_reported() {
         ("a,,1,\n", "line 3, column 'n': the value is NULL, but the column is NOT NULL"),
         ("a,,1,1.5\n", "line 3, column 'n': cannot parse '1.5' as Int64"),
         ("a,,1,99999999999999999999\n", "line 3, column 'n': cannot parse '99999999999999999999' as Int64"),
-        ("\"a\"b,,1,1\n", "line 3, text after a closing quote"),
+        ("a,,1,\"1\n", "line 3, a quote is never closed"),
         ("\"a,,1,1\nb,,2,2\n", "line 3, a quote is never closed"),
     ];
     for (bad, expected) in cases {
@@ -182,7 +183,7 @@ fn every_kind_of_bad_record_is_reported() {
 
 #[test]
 fn skipping_leaves_out_bad_records_only_and_counts_them() {
-    let text = "name,ts,price,n\na,,1,1\nb,,x,2\n\"c\",,3\n\"d\nd\",,4,4\ne,,5,\nf,,6,6\n\"g\"g,,7,7\nh,,8,8\n\"i,,9,9\nj,,10,10\n";
+    let text = "name,ts,price,n\na,,1,1\nb,,x,2\n\"c\",,3\n\"d\nd\",,4,4\ne,,5,\nf,,6,6\n\"g\"g,,x,7\nh,,8,8\n\"i,,9,9\nj,,10,10\n";
     let rows = read(text, &skipping()).unwrap();
     let names: &StringArray = rows.batch.column(0).as_any().downcast_ref().unwrap();
     assert_eq!(names.iter().flatten().collect::<Vec<_>>(), ["a", "d\nd", "f", "h", "j"]);
@@ -260,6 +261,57 @@ fn every_type_that_csv_holds_is_read() {
 }
 
 #[test]
+fn blanks_around_values_do_no_harm_but_blanks_alone_are_no_value() {
+    let text = "name,ts,price,n\n a , 2024-01-01 00:00:00 , 1.5 , 7 \n";
+    let rows = read(text, &CsvOptions::default()).unwrap().batch;
+    assert_eq!(rows.column(0).as_string::<i32>().value(0), " a ");
+    assert_eq!(rows.column(1).null_count() + rows.column(2).null_count(), 0);
+    let error = message(read("name,ts,price,n\na,,  ,1\n", &CsvOptions::default()));
+    assert_eq!(error, "data/a.csv, line 2, column 'price': cannot parse '  ' as Float64");
+}
+
+#[test]
+fn lines_are_counted_across_batches_whatever_ends_them() {
+    for end in ["\n", "\r\n", "\n\n", "\r\n\r\n"] {
+        let good = format!("a,,1,1{end}").repeat(9);
+        let text = format!("name,ts,price,n{end}{good}b,,x,1{end}");
+        let line = 1 + 10 * end.matches('\n').count();
+        let expected = format!("data/a.csv, line {line}, column 'price': cannot parse 'x' as Float64");
+        assert_eq!(message(read(&text, &CsvOptions::default())), expected);
+    }
+}
+
+#[test]
+fn halves_of_a_character_in_two_fields_are_not_utf8() {
+    let schema: SchemaRef =
+        Arc::new(Schema::new(vec![Field::new("a", DataType::Utf8, true), Field::new("b", DataType::Utf8, true)]));
+    let text = b"a,b\n\xc3,\xa9\nx,y\n";
+    let rows = read_with(text, &skipping(), &schema, &[0, 1], (99, 9)).unwrap();
+    assert_eq!((rows.batch.num_rows(), rows.skipped), (1, 1));
+}
+
+#[test]
+fn a_record_without_end_is_refused_before_it_fills_the_memory() {
+    for (quoted, fields) in [("x,,1,\"", "good fields"), ("x,,1,1,1,\"", "too many fields")] {
+        let mut text = format!("name,ts,price,n\na,,1,1\n{quoted}").into_bytes();
+        text.resize(18 << 20, b'\n');
+        for options in [CsvOptions::default(), skipping()] {
+            let error = message(read_with(&text, &options, &schema(), &[0], (1 << 20, 8192)));
+            assert_eq!(error, "data/a.csv: line 3: the record is longer than 16 MiB", "{fields}");
+        }
+    }
+}
+
+#[test]
+fn a_number_too_long_for_a_decimal_is_bad() {
+    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("c", DataType::Decimal128(10, 2), true)]));
+    for text in ["1".repeat(400), format!("0.{}", "1".repeat(400)), "1e99999".to_owned(), "123456789.00".to_owned()] {
+        let error = read_with(format!("c\n{text}\n").as_bytes(), &CsvOptions::default(), &schema, &[0], (99, 9)).err();
+        assert!(error.unwrap().to_string().contains("line 2, column 'c': cannot parse"), "{text}");
+    }
+}
+
+#[test]
 fn what_is_written_is_read_back() {
     let names = StringArray::from(vec![Some("a,\"b\"\nc"), Some(""), None, Some("ü\\")]);
     let times = TimestampMillisecondArray::from(vec![Some(1_704_101_400_123), Some(-1), None, Some(0)]);
@@ -267,15 +319,40 @@ fn what_is_written_is_read_back() {
     let columns: Vec<ArrayRef> =
         vec![Arc::new(names), Arc::new(times), Arc::new(prices), Arc::new(Int64Array::from(vec![1, 2, 3, i64::MIN]))];
     let batch = RecordBatch::try_new(schema(), columns).unwrap();
-    let plain = CsvOptions::default();
-    let literal = CsvOptions { null_literal: Some("NULL".to_owned()), ..plain.clone() };
-    let escaped = CsvOptions { escape: Some(b'\\'), delimiter: b'\t', header: false, ..plain.clone() };
-    for options in [plain, literal, escaped] {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let mut encoder = Box::new(CsvEncoder::new(&options, &schema(), file.reopen().unwrap()).unwrap());
-        encoder.write(&batch).unwrap();
-        encoder.finish().unwrap();
-        let text = std::fs::read_to_string(file.path()).unwrap();
+    // With a literal for NULL, empty text is not NULL.
+    let literal = CsvOptions { null_literal: Some("\\N".to_owned()), ..CsvOptions::default() };
+    let escaped = CsvOptions { escape: Some(b'\\'), delimiter: b'\t', header: false, ..literal.clone() };
+    let commented = CsvOptions { allow_comments: true, ..literal.clone() };
+    for options in [literal, escaped, commented] {
+        let text = written(&options, &batch).unwrap();
         assert_eq!(read(&text, &options).unwrap().batch, batch, "{text}");
     }
+    let text = written(&CsvOptions::default(), &batch).unwrap();
+    assert_eq!(read(&text, &CsvOptions::default()).unwrap().batch.column(0).null_count(), 2, "{text}");
+}
+
+fn written(options: &CsvOptions, batch: &RecordBatch) -> Result<String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut encoder = Box::new(CsvEncoder::new(options, &batch.schema(), file.reopen().unwrap())?);
+    encoder.write(batch)?;
+    encoder.finish()?;
+    Ok(std::fs::read_to_string(file.path()).unwrap())
+}
+
+#[test]
+fn without_quotes_text_that_needs_them_is_refused() {
+    let options = CsvOptions { quote: None, ..CsvOptions::default() };
+    let of =
+        |text: &str| RecordBatch::try_from_iter([("c", Arc::new(StringArray::from(vec![text])) as ArrayRef)]).unwrap();
+    assert_eq!(written(&options, &of("say \"hi\"")).unwrap(), "c\nsay \"hi\"\n");
+    for text in ["a,b", "a\nb", ""] {
+        let error = written(&options, &of(text)).unwrap_err();
+        assert!(error.to_string().starts_with("cannot write '"), "{error}");
+        assert_eq!(error.hint(), Some("leave out 'csv.disable-quote-character'"));
+    }
+    let commented = CsvOptions { allow_comments: true, ..options };
+    assert!(written(&commented, &of("#1")).is_err());
+    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("c", DataType::Utf8, true)]));
+    let rows = read_with(b"c\n\"x\n", &commented, &schema, &[0], (99, 9)).unwrap();
+    assert_eq!(rows.batch.column(0).as_string::<i32>().value(0), "\"x");
 }

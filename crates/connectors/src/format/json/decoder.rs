@@ -59,7 +59,7 @@ impl JsonDecoder {
         let mut lines = Vec::new();
         while lines.len() < self.batch_rows {
             let rest = &self.pending[self.position..];
-            let len = match rest.iter().position(|byte| *byte == b'\n') {
+            let len = match memchr::memchr(b'\n', rest) {
                 Some(newline) => newline,
                 None if self.ended && !rest.is_empty() => rest.len(),
                 None if rest.len() > LINE_BYTES_MAX => {

@@ -8,8 +8,8 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::{Expr, ident};
 use dipper_graph::{
-    AfterMatch, AggregateCall, BoundExpr, Define, Frame, FrameColumn, FrameExpr, Logical, MatchRecognizeSpec, Measure, OrderKey,
-    RowsPerMatch, Semantics, Target, WithinSpec,
+    AfterMatch, AggregateCall, BoundExpr, Define, Frame, FrameColumn, FrameExpr, Logical, MatchRecognizeSpec, Measure,
+    OrderKey, RowsPerMatch, Semantics, Target, WithinSpec,
 };
 use dipper_operator_api::harness::OperatorHarness;
 use dipper_operator_api::{OperatorMetrics, StreamElement};
@@ -65,7 +65,8 @@ pub(super) fn text(batches: &[RecordBatch]) -> Vec<String> {
     let options = FormatOptions::new().with_null("-").with_timestamp_format(Some("%S%.f"));
     let mut lines = Vec::new();
     for batch in batches {
-        let columns: Vec<_> = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
+        let columns: Vec<_> =
+            batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
         for row in 0..batch.num_rows() {
             lines.push(columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join(" "));
         }
@@ -99,11 +100,17 @@ impl Columns {
     }
 
     pub(super) fn last(&self, names: &str) -> Target {
-        Target { logical: Logical::Last { symbols: self.set(names), offset: 0, semantics: Semantics::Running }, shift: 0 }
+        Target {
+            logical: Logical::Last { symbols: self.set(names), offset: 0, semantics: Semantics::Running },
+            shift: 0,
+        }
     }
 
     pub(super) fn first(&self, names: &str) -> Target {
-        Target { logical: Logical::First { symbols: self.set(names), offset: 0, semantics: Semantics::Running }, shift: 0 }
+        Target {
+            logical: Logical::First { symbols: self.set(names), offset: 0, semantics: Semantics::Running },
+            shift: 0,
+        }
     }
 
     pub(super) fn column(&mut self, column: FrameColumn, data_type: DataType) -> Expr {

@@ -13,7 +13,11 @@ fn prev_before_the_first_row_is_null_and_so_the_condition_false() {
     let clause = || Clause::new("A").define("A", |c| c.v(Target::CURRENT).gt(c.v(prev(1)))).bounds();
     assert_eq!(clause().run(values(&[5, 6, NULL, 9])), ["k 00.000001 00.000001"]);
     let clause = Clause::new("A")
-        .define("A", |c| datafusion::prelude::Expr::Not(Box::new(c.column(FrameColumn::Exists { target: prev(2) }, DataType::Boolean))))
+        .define("A", |c| {
+            datafusion::prelude::Expr::Not(Box::new(
+                c.column(FrameColumn::Exists { target: prev(2) }, DataType::Boolean),
+            ))
+        })
         .bounds();
     assert_eq!(clause.run(values(&[5, 6, 7])), ["k 00 00", "k 00.000001 00.000001"]);
 }
@@ -46,9 +50,9 @@ fn next_waits_for_the_rows_it_reads_or_the_end() {
 #[test]
 fn a_condition_that_fails_is_an_error_only_where_the_search_asks_for_it() {
     let clause = || {
-        Clause::new("A B").define("A", |c| c.v(Target::CURRENT).eq(lit(1_i64))).define("B", |c| {
-            (lit(10_i64) / c.input(super::clause::W, Target::CURRENT)).gt(lit(1_i64))
-        })
+        Clause::new("A B")
+            .define("A", |c| c.v(Target::CURRENT).eq(lit(1_i64)))
+            .define("B", |c| (lit(10_i64) / c.input(super::clause::W, Target::CURRENT)).gt(lit(1_i64)))
     };
     // The zeros stand where B is not asked about.
     let harmless = rows(&[("k", 0, 0, 0), ("k", 1, 1, 0), ("k", 2, 0, 5), ("k", 3, 0, 0)]);
@@ -152,7 +156,8 @@ fn what_is_not_supported_is_refused_by_name() {
     let proctime = |c: &mut super::clause::Columns| c.column(FrameColumn::MatchProctime, DataType::Int64);
     let error = Clause::new("A").measure("t", DataType::Int64, proctime).open().err().unwrap();
     assert!(error.to_string().contains("MATCH_PROCTIME"), "{error}");
-    let status = |c: &mut super::clause::Columns| c.column(FrameColumn::MatchStatus, DataType::Utf8).eq(lit("COMPLETE"));
+    let status =
+        |c: &mut super::clause::Columns| c.column(FrameColumn::MatchStatus, DataType::Utf8).eq(lit("COMPLETE"));
     let error = Clause::new("A").define("A", status).open().err().unwrap();
     assert!(error.to_string().contains("MATCH_STATUS"), "{error}");
     let error = Clause::new("{- A -} B").all_rows(RowsPerMatch::AllWithUnmatched).open().err().unwrap();

@@ -42,7 +42,10 @@ fn navigation_is_logical_then_physical() {
         let first = c.first("*");
         c.v(Target { shift: -1, ..first })
     });
-    assert_eq!(clause.run(values(&[99, 1, 2, 3, 11, 12, 13, 4])), ["k - 99 - - -", "k 2 12 2 - 99"].map(str::to_owned)[1..]);
+    assert_eq!(
+        clause.run(values(&[99, 1, 2, 3, 11, 12, 13, 4])),
+        ["k - 99 - - -", "k 2 12 2 - 99"].map(str::to_owned)[1..]
+    );
 }
 
 #[test]
@@ -61,7 +64,10 @@ fn a_measure_that_looks_ahead_waits_for_the_row() {
 
 #[test]
 fn running_and_final_differ_row_by_row() {
-    let of_b = |c: &Columns, semantics| Target { logical: Logical::Last { symbols: c.set("B"), offset: 0, semantics }, shift: 0 };
+    let of_b = |c: &Columns, semantics| Target {
+        logical: Logical::Last { symbols: c.set("B"), offset: 0, semantics },
+        shift: 0,
+    };
     let mut all = clause("A+ B+").all_rows(RowsPerMatch::AllShowEmpty);
     for semantics in [Semantics::Running, Semantics::Final] {
         all = number(all, &format!("b_{semantics:?}"), |c| {
@@ -75,7 +81,12 @@ fn running_and_final_differ_row_by_row() {
             c.aggregate(count(lit(1_i64)), "B", semantics, DataType::Int64)
         });
     }
-    let expected = ["k 00 - 1 0 12 26 2 1", "k 00.000001 - 3 0 12 26 2 2", "k 00.000002 11 14 1 12 26 2 11", "k 00.000003 12 26 2 12 26 2 12"];
+    let expected = [
+        "k 00 - 1 0 12 26 2 1",
+        "k 00.000001 - 3 0 12 26 2 2",
+        "k 00.000002 11 14 1 12 26 2 11",
+        "k 00.000003 12 26 2 12 26 2 12",
+    ];
     assert_eq!(all.run(values(&[1, 2, 11, 12])), expected);
 }
 
@@ -93,7 +104,9 @@ fn aggregates_honour_filter_distinct_and_order() {
             let w = cast(ident("w"), DataType::Float64);
             c.aggregate(avg(w), "B", Semantics::Final, DataType::Float64)
         })
-        .measure("nothing", DataType::Int64, |c| c.aggregate(max(ident("v")), "B", Semantics::Running, DataType::Int64) + lit(1_i64));
+        .measure("nothing", DataType::Int64, |c| {
+            c.aggregate(max(ident("v")), "B", Semantics::Running, DataType::Int64) + lit(1_i64)
+        });
     let lines = clause.run(values(&[3, 1, 2, 3, 10, 20, 2, 30]));
     assert_eq!(lines, ["k 8 3 [3, 3, 2, 1] 0.0 11", "k 2 1 [2] 0.0 31"]);
 }
@@ -102,11 +115,15 @@ fn aggregates_honour_filter_distinct_and_order() {
 fn running_aggregates_with_an_order_or_filter_are_right_on_every_row() {
     let list = || DataType::new_list(DataType::Int64, true);
     let ordered = || {
-        array_agg(ident("v")).order_by(vec![ident("v").sort(true, false)]).filter(ident("v").gt(lit(1_i64))).build().unwrap()
+        array_agg(ident("v"))
+            .order_by(vec![ident("v").sort(true, false)])
+            .filter(ident("v").gt(lit(1_i64)))
+            .build()
+            .unwrap()
     };
-    let all = clause("A+ B").all_rows(RowsPerMatch::AllShowEmpty).measure("so_far", list(), |c| {
-        c.aggregate(ordered(), "A", Semantics::Running, list())
-    });
+    let all = clause("A+ B")
+        .all_rows(RowsPerMatch::AllShowEmpty)
+        .measure("so_far", list(), |c| c.aggregate(ordered(), "A", Semantics::Running, list()));
     let lines = all.run(values(&[3, 1, 2, 10]));
     assert_eq!(lines, ["k 00 [3] 3", "k 00.000001 [3] 1", "k 00.000002 [2, 3] 2", "k 00.000003 [2, 3] 10"]);
 }
@@ -141,5 +158,8 @@ fn an_empty_match_counts_nothing_and_navigates_nowhere() {
             c.input(TS, last)
         })
         .measure("status", DataType::Utf8, |c| c.column(FrameColumn::MatchStatus, DataType::Utf8));
-    assert_eq!(clause.run(values(&[11, 1, NULL])), ["k 0 - - COMPLETE", "k 1 1 00.000001 COMPLETE", "k 0 - - COMPLETE"]);
+    assert_eq!(
+        clause.run(values(&[11, 1, NULL])),
+        ["k 0 - - COMPLETE", "k 1 1 00.000001 COMPLETE", "k 0 - - COMPLETE"]
+    );
 }

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use arrow::datatypes::DataType;
 use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::prelude::{ident, lit};
-use dipper_graph::{Semantics, Target};
+use dipper_graph::{FrameColumn, Semantics, Target};
 use dipper_pattern::{Skip, Timeouts, Within, reference};
 
-use super::clause::{Clause, Row, prev, rows};
+use super::clause::{Clause, Row, next, prev, rows, time_type};
 
 /// A small generator of our own: the tests need no more, and a seed says everything.
 struct Dice(u64);
@@ -58,7 +58,11 @@ fn clause(pattern: &str, history: History) -> Clause {
                 History::Sums => {
                     let mut sum = |names| c.aggregate(sum(ident("v")), names, Semantics::Running, DataType::Int64);
                     let all = sum("*").lt_eq(lit(SUM_MAX));
-                    if has_b { condition.and(all).and(sum("B").lt_eq(lit(SUM_OF_B_MAX)).is_not_false()) } else { condition.and(all) }
+                    if has_b {
+                        condition.and(all).and(sum("B").lt_eq(lit(SUM_OF_B_MAX)).is_not_false())
+                    } else {
+                        condition.and(all)
+                    }
                 }
             }
         });
@@ -139,7 +143,9 @@ fn any_arrival_gives_what_the_reference_finds_in_the_sorted_rows() {
         let count = 20 + dice.roll(60);
         // Distinct times: ties would depend on the order of arrival.
         let mut arriving: Vec<(i64, Row<'_>)> = (0..count as i64)
-            .map(|time| (time + dice.roll(bound as u64 + 1) as i64, (keys[dice.roll(3) as usize], time, dice.roll(6) as i64, 0)))
+            .map(|time| {
+                (time + dice.roll(bound as u64 + 1) as i64, (keys[dice.roll(3) as usize], time, dice.roll(6) as i64, 0))
+            })
             .collect();
         arriving.sort_by_key(|(arrival, _)| *arrival);
         let arriving: Vec<Row<'_>> = arriving.into_iter().map(|(_, row)| row).collect();
@@ -163,4 +169,42 @@ fn any_arrival_gives_what_the_reference_finds_in_the_sorted_rows() {
         assert_eq!(run.metric(|m| &m.late_rows), 0, "seed {seed}");
         assert_eq!(by_key(make().ad_hoc().run(rows(&arriving))), expected, "seed {seed}, ad hoc");
     }
+}
+
+#[test]
+fn no_match_is_late_by_its_row_time_when_it_comes_out() {
+    let micros = |text: &str| text.split_once('.').map_or(0, |(_, fraction)| fraction.parse::<i64>().unwrap());
+    let mut seen = 0;
+    for seed in 0..200_u64 {
+        let mut dice = Dice(seed);
+        let pattern = PATTERNS[dice.roll(PATTERNS.len() as u64) as usize];
+        let history = [History::Nothing, History::Sums][dice.roll(2) as usize];
+        let mut clause = clause(pattern, history)
+            .skip([Skip::PastLastRow, Skip::ToNextRow][dice.roll(2) as usize])
+            .measure("rowtime", time_type(), |c| c.column(FrameColumn::MatchRowtime, time_type()));
+        if dice.roll(2) == 0 {
+            clause = clause.within(2 + dice.roll(12) as i64, Timeouts::Show);
+        }
+        if dice.roll(3) == 0 {
+            clause = clause.measure("ahead", DataType::Int64, |c| c.v(next(2)));
+            clause.spec.measures.rotate_right(1);
+        }
+        let mut run = clause.open().unwrap();
+        let (mut time, mut promised) = (0, i64::MIN);
+        for _ in 0..60 {
+            time += 1 + dice.roll(3) as i64;
+            run.push(rows(&[(["a", "b"][dice.roll(2) as usize], time, dice.roll(6) as i64, 0)]));
+            for line in run.watermark(time) {
+                if let Some(watermark) = line.strip_prefix('w') {
+                    promised = watermark.parse().unwrap();
+                } else {
+                    let rowtime = micros(line.rsplit(' ').next().unwrap());
+                    assert!(rowtime > promised, "seed {seed}: {line} after {promised}");
+                    seen += 1;
+                }
+            }
+            assert!(promised <= time, "seed {seed}");
+        }
+    }
+    assert!(seen > 1000, "{seen}");
 }

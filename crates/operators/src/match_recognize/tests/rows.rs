@@ -1,10 +1,14 @@
 //! Buffering, order, partitions, and the rows that a match puts out.
 
+use arrow::datatypes::{DataType, Schema};
 use datafusion::prelude::lit;
-use dipper_graph::{OrderKey, RowsPerMatch, Target};
+use dipper_graph::{FrameColumn, OrderKey, RowsPerMatch, Target};
+use dipper_operator_api::{Operator, OperatorCtx};
 use dipper_pattern::Skip;
+use dipper_types::{SubtaskId, Timestamp, Watermark};
 
 use super::clause::{Clause, KEY, NULL, Row, TS, V, W, prev, rows, values};
+use crate::MatchRecognizeOperator;
 
 /// A is positive, B is not.
 fn signs(pattern: &str) -> Clause {
@@ -57,7 +61,7 @@ fn rows_are_sorted_by_time_before_they_are_searched() {
 
 #[test]
 fn rows_of_one_time_keep_the_order_of_arrival_or_that_of_further_keys() {
-    let clause = || signs("A B").bounds().measure("w", arrow::datatypes::DataType::Int64, |c| c.input(W, Target::CURRENT));
+    let clause = || signs("A B").bounds().measure("w", DataType::Int64, |c| c.input(W, Target::CURRENT));
     let first = [("k", 1, 1, 9), ("k", 1, 0, 8)];
     let second = [("k", 1, 0, 7)];
     let mut run = clause().open().unwrap();
@@ -75,7 +79,7 @@ fn an_ad_hoc_query_is_sorted_by_any_keys() {
     let order = |column, descending, nulls_first| OrderKey { column, descending, nulls_first };
     let input = [("k", 1, 3, 2), ("k", 2, 1, 1), ("k", 3, NULL, 1), ("k", 4, 2, 2)];
     let run = |keys: Vec<OrderKey>| {
-        let mut clause = Clause::new("A").ad_hoc().measure("v", arrow::datatypes::DataType::Int64, |c| c.v(Target::CURRENT));
+        let mut clause = Clause::new("A").ad_hoc().measure("v", DataType::Int64, |c| c.v(Target::CURRENT));
         clause.spec.order_by = keys;
         clause.spec.partition_by.clear();
         clause.run(rows(&input))
@@ -114,9 +118,7 @@ fn a_greedy_tail_waits_for_the_row_that_ends_it() {
 #[test]
 fn all_rows_show_keys_order_measures_and_the_rest() {
     let clause = |shown| {
-        signs("A+ {- B -} A*")
-            .all_rows(shown)
-            .measure("class", arrow::datatypes::DataType::Utf8, |c| c.classifier(Target::CURRENT))
+        signs("A+ {- B -} A*").all_rows(shown).measure("class", DataType::Utf8, |c| c.classifier(Target::CURRENT))
     };
     let lines = clause(RowsPerMatch::AllShowEmpty).run(values(&[0, 5, 6, -1, 7, 0]));
     assert_eq!(lines, ["k 00.000001 A 5", "k 00.000002 A 6", "k 00.000004 A 7"]);
@@ -127,10 +129,8 @@ fn empty_matches_are_shown_or_omitted_and_take_a_number() {
     let clause = |shown| {
         signs("A*")
             .all_rows(shown)
-            .measure("number", arrow::datatypes::DataType::Int64, |c| {
-                c.column(dipper_graph::FrameColumn::MatchNumber, arrow::datatypes::DataType::Int64)
-            })
-            .measure("last_v", arrow::datatypes::DataType::Int64, |c| c.v(Target::CURRENT))
+            .measure("number", DataType::Int64, |c| c.column(FrameColumn::MatchNumber, DataType::Int64))
+            .measure("last_v", DataType::Int64, |c| c.v(Target::CURRENT))
     };
     let input = values(&[1, 2, 0, -3, 4]);
     let shown = ["k 00 1 1 1", "k 00.000001 1 2 2", "k 00.000002 2 - 0", "k 00.000003 3 - -3", "k 00.000004 4 4 4"];
@@ -145,11 +145,10 @@ fn empty_matches_are_shown_or_omitted_and_take_a_number() {
 #[test]
 fn unmatched_rows_come_out_once_in_their_place() {
     let clause = |skip| {
-        signs("A A B").skip(skip).all_rows(RowsPerMatch::AllWithUnmatched).measure(
-            "number",
-            arrow::datatypes::DataType::Int64,
-            |c| c.column(dipper_graph::FrameColumn::MatchNumber, arrow::datatypes::DataType::Int64),
-        )
+        signs("A A B")
+            .skip(skip)
+            .all_rows(RowsPerMatch::AllWithUnmatched)
+            .measure("number", DataType::Int64, |c| c.column(FrameColumn::MatchNumber, DataType::Int64))
     };
     let input = [0, 1, 2, 3, 0, 0, 4, 5, -1, 6];
     let expected = [
@@ -168,7 +167,8 @@ fn unmatched_rows_come_out_once_in_their_place() {
         assert_eq!(clause(skip).run(values(&input)), expected);
         let mut run = clause(skip).open().unwrap();
         run.push(values(&input));
-        let mut lines: Vec<String> = (0..10).flat_map(|time| run.watermark(time)).filter(|line| !line.starts_with('w')).collect();
+        let mut lines: Vec<String> =
+            (0..10).flat_map(|time| run.watermark(time)).filter(|line| !line.starts_with('w')).collect();
         lines.extend(run.end());
         assert_eq!(lines, expected);
     }
@@ -187,22 +187,20 @@ fn without_partition_columns_there_is_one_partition_and_null_keys_form_one() {
 
 #[test]
 fn partitions_without_open_matches_hold_no_rows_but_those_prev_reaches() {
-    use crate::MatchRecognizeOperator;
     let mut clause = signs("A B").bounds().define("A", |c| c.v(Target::CURRENT).gt(c.v(prev(2))));
     clause.spec.defines.remove(0);
     let fields = vec![clause.spec.input_schema.field(KEY).clone(); 3];
     let fields: Vec<_> = fields.into_iter().enumerate().map(|(i, f)| f.with_name(format!("f{i}"))).collect();
-    clause.spec.output_schema = std::sync::Arc::new(arrow::datatypes::Schema::new(fields));
+    clause.spec.output_schema = std::sync::Arc::new(Schema::new(fields));
     let mut operator = MatchRecognizeOperator::new(&clause.spec).unwrap();
     let (mut out, metrics) = (Vec::new(), std::sync::Arc::default());
     for step in 0..300_i64 {
         let names: Vec<String> = (0..50).map(|key| format!("k{key}")).collect();
         let batch: Vec<Row<'_>> = names.iter().map(|name| (name.as_str(), step, -step, 0)).collect();
-        let subtask = dipper_types::SubtaskId { index: 0, parallelism: 1 };
-        let mut ctx = dipper_operator_api::OperatorCtx::new(&mut out, &metrics, subtask);
-        use dipper_operator_api::Operator;
+        let subtask = SubtaskId { index: 0, parallelism: 1 };
+        let mut ctx = OperatorCtx::new(&mut out, &metrics, subtask);
         operator.on_batch(0, rows(&batch), &mut ctx).unwrap();
-        operator.on_watermark(dipper_types::Watermark(dipper_types::Timestamp(step)), &mut ctx).unwrap();
+        operator.on_watermark(Watermark(Timestamp(step)), &mut ctx).unwrap();
     }
     assert_eq!(operator.retained_rows(), 100);
 }

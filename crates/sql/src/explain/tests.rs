@@ -1,0 +1,156 @@
+//! What EXPLAIN says.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use crate::test_catalog::TestSession;
+
+fn explain(sql: &str) -> String {
+    TestSession::new().run(sql).unwrap()
+}
+
+/// From the line of this text on.
+fn from(text: &str, start: &str) -> String {
+    text[text.find(start).unwrap()..].to_owned()
+}
+
+#[test]
+fn an_insert_shows_plan_graph_patterns_and_delivery() {
+    insta::assert_snapshot!(explain(
+        "EXPLAIN INSERT INTO sink SELECT symbol, n, t FROM feed MATCH_RECOGNIZE (PARTITION BY symbol ORDER BY ts
+           MEASURES COUNT(*) AS n, MATCH_ROWTIME() AS t PATTERN (STRT DOWN+ UP+) WITHIN INTERVAL '1' HOUR
+           DEFINE DOWN AS price < PREV(price), UP AS price > PREV(price))"
+    ), @"
+    == INSERT INTO sink ==
+    host: dataflow over unbounded input
+
+    logical plan
+      Projection: symbol, n, t AS at_time
+        MatchRecognize: partition_by=[symbol] order_by=[ts] pattern=(STRT DOWN+ UP+) define=[DOWN AS price < PREV(price), UP AS price > PREV(price)] measures=[COUNT(*) AS n, MATCH_ROWTIME() AS t] rows=one
+          Projection: feed.symbol AS symbol, feed.ts AS ts, feed.price AS price
+            TableScan: feed projection=[symbol, ts, price]
+
+    dataflow
+      task 1 (parallelism 1)
+        Source: feed    datagen (symbol, ts, price), watermark ts - INTERVAL '2' SECOND, unbounded
+      task 2 (parallelism 1) <- task 1 HASH[symbol]
+        MatchRecognize  partition by symbol, order by ts, ONE ROW PER MATCH, SKIP PAST LAST ROW, PATTERN (STRT DOWN+ UP+) WITHIN 1 h
+        Calc            symbol, n, t AS at_time
+        Sink: sink      print
+
+    pattern 1
+      STRT DOWN+ UP+
+      conditions
+        STRT  R  true  -- not defined
+        DOWN  R  price < PREV(price)  -- reads the row and the one before
+        UP    R  price > PREV(price)  -- reads the row and the one before
+      engine: threads: every condition is of class R, so it is evaluated ahead for whole batches, and no row is looked at twice
+      within: a match lasts less than 1 h
+      state: bounded: the rows of a partition of the last 1 h of event time
+      a match is final
+        when the watermark has passed its rows, and no preferred match is possible any more
+        its greedy end waits for a row that ends it, or for WITHIN to run out
+      automaton
+        0  STRT -> 1
+        1  DOWN -> 2
+        2  prefer 1, 3
+        3  UP -> 4
+        4  prefer 3, 5
+        5  match
+
+    delivery
+      sink: at least once: rows are printed as they come
+    ");
+}
+
+#[test]
+fn a_pattern_that_nothing_bounds_says_so() {
+    let text = explain(
+        "EXPLAIN SELECT * FROM feed MATCH_RECOGNIZE (ORDER BY ts MEASURES 1 AS one PATTERN (A (B | C)*? D)
+           DEFINE B AS price > A.price, C AS NEXT(price, 2) > 1, D AS MATCH_NUMBER() > 1)",
+    );
+    insta::assert_snapshot!(from(&text, "pattern 1"), @"
+    pattern 1
+      A (B | C)*? D
+      conditions
+        A  R  true  -- not defined
+        B  H  price > LAST(A.price)  -- reads the match so far: LAST(A.price)
+        C  R  NEXT(price, 2) > 1.0  -- reads the row and up to 2 behind
+        D  S  MATCH_NUMBER() > 1  -- reads the match's number
+      engine: backtracking: the condition of B depends on the match so far, so it is tested while searching
+      state: NOT bounded: nothing bounds how many rows a match of (A (B | C)*? D) may take: add WITHIN
+      a match is final
+        when the watermark has passed its rows, and no preferred match is possible any more
+        NEXT waits for 2 more rows of the partition
+      automaton
+        0  A -> 1
+        1  prefer 2, 4
+        2  D -> 3
+        3  match
+        4  prefer 5, 6
+        5  B -> 1
+        6  C -> 1
+
+    delivery
+      to the client: rows are handed out as they come
+    ");
+}
+
+#[test]
+fn a_bounded_query_is_a_batch() {
+    insta::assert_snapshot!(explain(
+        "EXPLAIN SELECT * FROM ticks MATCH_RECOGNIZE (ORDER BY ts MEASURES 1 AS one ALL ROWS PER MATCH WITH UNMATCHED ROWS
+           PATTERN (A{2,3} ^ PERMUTE(A, B)?)) ORDER BY ts LIMIT 3"
+    ), @"
+    host: batch: all rows at once
+
+    logical plan
+      Sort: ts ASC NULLS LAST, fetch=3
+        MatchRecognize: order_by=[ts] pattern=(A{2,3} ^ PERMUTE(A, B)?) measures=[1 AS one] rows=all, with unmatched
+          Projection: ticks.symbol AS symbol, ticks.ts AS ts, ticks.price AS price, ticks.volume AS volume, ticks.note AS note
+            TableScan: ticks projection=[symbol, ts, price, volume, note]
+
+    pattern 1
+      A{2,3} ^ PERMUTE(A, B)?
+      conditions
+        A  R  true  -- not defined
+        B  R  true  -- not defined
+      engine: threads: every condition is of class R, so it is evaluated ahead for whole batches, and no row is looked at twice
+      state: bounded: 5 rows at most in an open match
+      a match is final
+        at the end of the input, which is put in order then
+        a row of no match goes out when every match that could hold it is decided
+      automaton
+         0  A -> 1
+         1  A -> 2
+         2  prefer 3, 4
+         3  A -> 4
+         4  ^ -> 5
+         5  prefer 6, 9
+         6  prefer 7, 10
+         7  A -> 8
+         8  B -> 9
+         9  match
+        10  B -> 11
+        11  A -> 9
+    ");
+}
+
+#[test]
+fn json_and_dot_are_for_programs() {
+    let sql = "SELECT symbol FROM feed MATCH_RECOGNIZE (PARTITION BY symbol ORDER BY ts PATTERN (A B) WITHIN INTERVAL '1' SECOND)";
+    let json: serde_json::Value = serde_json::from_str(&explain(&format!("EXPLAIN (FORMAT JSON) {sql}"))).unwrap();
+    assert_eq!(json["host"], "dataflow over unbounded input");
+    assert_eq!(json["patterns"][0]["pattern"], "A B");
+    assert_eq!(json["patterns"][0]["engine"], "threads");
+    assert_eq!(json["dataflow"]["nodes"][0]["kind"], "Source");
+    let dot = explain(&format!("EXPLAIN (FORMAT DOT) {sql}"));
+    assert_eq!(dot.matches("digraph").count(), 2, "{dot}");
+}
+
+#[test]
+fn a_statement_set_explains_each_insert() {
+    let text = explain(
+        "EXPLAIN EXECUTE STATEMENT SET BEGIN INSERT INTO sink SELECT symbol, 1, ts FROM ticks;
+           INSERT INTO sink SELECT symbol, 2, ts FROM feed; END",
+    );
+    assert_eq!(text.matches("== INSERT INTO sink ==").count(), 2, "{text}");
+}
