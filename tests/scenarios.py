@@ -157,7 +157,7 @@ def v_shape():
     for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines():
         symbol, *times, falls, rises = line.split(",")
         points = [datetime.datetime.fromisoformat(time) for time in times]
-        yield symbol, *(cell for ts in points for cell in (ts, ticks[symbol, ts])), falls, rises
+        yield symbol, *(value for ts in points for value in (ts, ticks[symbol, ts])), falls, rises
 
 
 def cell(value):

@@ -8,6 +8,9 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 /// How often progress is drawn and rows that wait for their chunk are shown.
 const REFRESH: Duration = Duration::from_millis(200);
 
+/// How long what has been cancelled may take to end before it is left alone.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Measures how long something takes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopwatch(Instant);
@@ -22,6 +25,11 @@ impl Stopwatch {
     pub(crate) fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
+}
+
+/// Waits for the future, but no longer than a person would; `None` if it takes longer.
+pub(crate) async fn patiently<F: Future>(future: F) -> Option<F::Output> {
+    tokio::time::timeout(PATIENCE, future).await.ok()
 }
 
 /// Ticks at the pace of the terminal.

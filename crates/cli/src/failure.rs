@@ -54,7 +54,7 @@ impl Failure {
         match self {
             Self::Usage(error) | Self::Session(error) => terminal.error(error, None),
             Self::Statement { error, script, .. } => terminal.error(error, Some(script)),
-            Self::Cancelled => terminal.notice("cancelled"),
+            Self::Cancelled => terminal.tell("cancelled"),
             Self::OutputClosed => {}
             Self::Output(error) => {
                 terminal.error(&Error::unavailable(format!("cannot write to standard output: {error}")), None);

@@ -1,5 +1,6 @@
 //! Ctrl-C: the first one cancels what runs, the second one ends the process.
 
+use std::io;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,7 +17,10 @@ impl Interrupt {
     /// Starts to listen. Must be called within the tokio runtime.
     pub(crate) fn listen() -> Self {
         let interrupt = Self::default();
-        tokio::spawn(interrupt.clone().serve());
+        // Without signals there is nothing to listen to, and Ctrl-C ends the process.
+        if let Ok(signals) = Signals::listen() {
+            tokio::spawn(interrupt.clone().serve(signals));
+        }
         interrupt
     }
 
@@ -30,8 +34,8 @@ impl Interrupt {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = CancellationToken::new();
     }
 
-    async fn serve(self) {
-        while asked_to_stop().await {
+    async fn serve(self, mut signals: Signals) {
+        while signals.next().await {
             let token = self.token();
             if token.is_cancelled() {
                 process::exit(EXIT_CODE);
@@ -41,17 +45,38 @@ impl Interrupt {
     }
 }
 
+/// Ctrl-C, and on Unix the wish of another process.
 #[cfg(unix)]
-async fn asked_to_stop() -> bool {
-    use signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return signal::ctrl_c().await.is_ok() };
-    tokio::select! {
-        asked = signal::ctrl_c() => asked.is_ok(),
-        asked = terminate.recv() => asked.is_some(),
+struct Signals {
+    interrupt: signal::unix::Signal,
+    terminate: signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        use signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> bool {
+        tokio::select! {
+            asked = self.interrupt.recv() => asked.is_some(),
+            asked = self.terminate.recv() => asked.is_some(),
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn asked_to_stop() -> bool {
-    signal::ctrl_c().await.is_ok()
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> bool {
+        signal::ctrl_c().await.is_ok()
+    }
 }

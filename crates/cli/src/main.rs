@@ -16,7 +16,9 @@ mod statement;
 mod summary;
 mod terminal;
 
+use std::io;
 use std::process::ExitCode;
+use std::thread;
 
 use clap::Parser;
 use dipper_session::{Session, SessionConfig};
@@ -32,11 +34,22 @@ use crate::terminal::Terminal;
 /// Threads for I/O and for ad-hoc queries; the tasks of a dataflow have threads of their own.
 const IO_THREADS: usize = 4;
 
+/// SQL nests, and so do the plans and the data of it. Memory that is not touched costs nothing.
+const MAIN_STACK_BYTES: usize = 256 << 20;
+const IO_STACK_BYTES: usize = 64 << 20;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let terminal = Terminal::new(&arguments.global);
     logging::start(&arguments.global, &terminal);
-    match start(arguments, &terminal) {
+    let result = thread::scope(|scope| {
+        let body = thread::Builder::new().name("dipper".to_owned()).stack_size(MAIN_STACK_BYTES);
+        match body.spawn_scoped(scope, || start(arguments, &terminal)) {
+            Ok(body) => body.join().unwrap_or_else(|_| Err(Failure::Session(Error::internal("the command panicked")))),
+            Err(error) => Err(no_threads(&error)),
+        }
+    });
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.report(&terminal);
@@ -45,10 +58,14 @@ fn main() -> ExitCode {
     }
 }
 
+fn no_threads(error: &io::Error) -> Failure {
+    Failure::Session(Error::unavailable(format!("cannot start threads: {error}")))
+}
+
 fn start(arguments: Arguments, terminal: &Terminal) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(IO_THREADS).enable_all().build();
-    let runtime =
-        runtime.map_err(|error| Failure::Session(Error::unavailable(format!("cannot start threads: {error}"))))?;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let builder = builder.worker_threads(IO_THREADS).thread_stack_size(IO_STACK_BYTES).enable_all();
+    let runtime = builder.build().map_err(|error| no_threads(&error))?;
     let result = runtime.block_on(dispatch(arguments, terminal));
     // Nothing that still runs has anything to say: sinks are committed or aborted by now.
     runtime.shutdown_background();

@@ -11,7 +11,9 @@ use crate::script::Script;
 pub(crate) fn error_text(error: &Error, script: Option<&Script>) -> String {
     let title = error.to_string();
     let mut group = Group::with_title(Level::ERROR.primary_title(&title));
-    let place = script.and_then(|script| Some((script, byte_range(&script.text, error.span()?)?)));
+    let place = script
+        .filter(|script| script.written)
+        .and_then(|script| Some((script, byte_range(&script.text, error.span()?)?)));
     if let Some((script, range)) = place {
         let annotation = AnnotationKind::Primary.span(range);
         group = group.element(Snippet::source(&*script.text).path(&*script.name).annotation(annotation));

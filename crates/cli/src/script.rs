@@ -15,12 +15,19 @@ pub(crate) struct Script {
     pub(crate) name: Arc<str>,
     /// The text.
     pub(crate) text: Arc<str>,
+    /// Whether the user wrote it: an error shows its place there.
+    pub(crate) written: bool,
 }
 
 impl Script {
     /// A text that is in no file.
     pub(crate) fn new(name: &str, text: &str) -> Self {
-        Self { name: name.into(), text: text.into() }
+        Self { name: name.into(), text: text.into(), written: true }
+    }
+
+    /// What a command of the shell stands for.
+    pub(crate) fn of_command(text: &str) -> Self {
+        Self { written: false, ..Self::new("<command>", text) }
     }
 
     /// Reads a file, or standard input for `-`.

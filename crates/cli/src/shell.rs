@@ -60,11 +60,14 @@ enum Next {
 
 impl Shell {
     async fn run(&mut self, session: &mut Session) -> Result<(), Failure> {
+        if !self.interactive {
+            return self.read_pipe(session).await;
+        }
         let config = Config::builder().history_ignore_space(true).auto_add_history(false).build();
         let mut editor: Editor<ShellInput, FileHistory> =
             Editor::with_config(config).map_err(|error| terminal_failure(&error))?;
         editor.set_helper(Some(ShellInput::default()));
-        let history = self.interactive.then(history::path).flatten();
+        let history = history::path();
         if let Some(path) = &history {
             history::load(&mut editor, path);
         }
@@ -80,25 +83,17 @@ impl Shell {
         editor: &mut Editor<ShellInput, FileHistory>,
         session: &mut Session,
     ) -> Result<(), Failure> {
-        let mut pending = String::new();
         loop {
             if let Some(input) = editor.helper_mut() {
                 input.refresh(session);
             }
-            let line = match editor.readline(PROMPT) {
-                Ok(line) => line,
+            let text = match editor.readline(PROMPT) {
+                Ok(text) => text,
                 // Ctrl-C at the prompt forgets the line, as in any shell.
                 Err(ReadlineError::Interrupted) => continue,
-                Err(ReadlineError::Eof) => break,
+                Err(ReadlineError::Eof) => return Ok(()),
                 Err(error) => return Err(terminal_failure(&error)),
             };
-            // From a pipe come single lines: they wait for their semicolon here.
-            pending.push_str(&line);
-            pending.push('\n');
-            if !input::is_complete(&pending) {
-                continue;
-            }
-            let text = std::mem::take(&mut pending);
             let text = text.trim_end();
             if text.trim().is_empty() {
                 continue;
@@ -109,7 +104,35 @@ impl Shell {
                 return Ok(());
             }
         }
-        if pending.trim().is_empty() { Ok(()) } else { self.take(pending.trim_end(), session).await.map(drop) }
+    }
+
+    /// Reads lines, which wait for their semicolon; the last statement needs none.
+    async fn read_pipe(&mut self, session: &mut Session) -> Result<(), Failure> {
+        let mut pending = String::new();
+        loop {
+            // Another thread waits for the line, so that Ctrl-C is heard.
+            let token = self.console.interrupt.token();
+            let reading = tokio::task::spawn_blocking(|| {
+                let mut line = String::new();
+                io::stdin().read_line(&mut line).map(|_| line)
+            });
+            let read = tokio::select! {
+                read = reading => read.unwrap_or_else(|error| Err(io::Error::other(error))),
+                () = token.cancelled() => return Err(Failure::Cancelled),
+            };
+            let line = read.map_err(|error| terminal_failure(&error))?;
+            pending.push_str(&line);
+            let at_end = line.is_empty();
+            if at_end || input::is_complete(&pending) {
+                let text = std::mem::take(&mut pending);
+                if !text.trim().is_empty() && self.take(text.trim_end(), session).await? == Next::Leave {
+                    return Ok(());
+                }
+            }
+            if at_end {
+                return Ok(());
+            }
+        }
     }
 
     async fn take(&mut self, text: &str, session: &mut Session) -> Result<Next, Failure> {
@@ -146,9 +169,9 @@ impl Shell {
                 self.timing = !self.timing;
                 self.console.terminal.notice(if self.timing { "timing is on" } else { "timing is off" });
             }
-            Command::Sql(text) => self.console.run_script(session, &Script::new("<input>", &text)).await?,
+            Command::Sql(text) => self.console.run_script(session, &Script::of_command(&text)).await?,
             Command::Relations => {
-                self.console.run_script(session, &Script::new("<input>", "SHOW TABLES; SHOW VIEWS;")).await?;
+                self.console.run_script(session, &Script::of_command("SHOW TABLES; SHOW VIEWS;")).await?;
             }
             Command::Include(path) => self.console.run_script(session, &Script::read(&path)?).await?,
         }
@@ -156,6 +179,6 @@ impl Shell {
     }
 }
 
-fn terminal_failure(error: &ReadlineError) -> Failure {
-    Failure::Session(Error::unavailable(format!("cannot read from the terminal: {error}")))
+fn terminal_failure(error: &dyn std::error::Error) -> Failure {
+    Failure::Session(Error::unavailable(format!("cannot read statements: {error}")))
 }

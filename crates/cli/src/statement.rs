@@ -57,11 +57,10 @@ impl Console {
             return Err(Failure::Cancelled);
         }
         let watch = Stopwatch::start();
-        let planned = tokio::select! {
-            outcome = session.execute(statement) => outcome,
-            () = token.cancelled() => Err(Error::cancelled()),
-        };
-        match planned.map_err(|error| Failure::statement(error, Phase::Planning, script))? {
+        match execute(session, statement, &token)
+            .await
+            .map_err(|error| Failure::statement(error, Phase::Planning, script))?
+        {
             Outcome::Done(message) => {
                 if self.interactive {
                     self.terminal.notice(&message);
@@ -90,6 +89,7 @@ impl Console {
     ) -> Result<(), Failure> {
         let failed = |error| Failure::statement(error, Phase::Running, script);
         let Rows { schema, mut stream, job } = rows;
+        self.warn(job.as_ref());
         let view = JobView::new(&self.terminal, job.as_ref(), watch);
         let mut writer = row_writer(self.format, &schema, self.terminal.results())
             .map_err(|error| Self::write_failure(error, script))?;
@@ -133,7 +133,9 @@ impl Console {
         view.clear();
         let written = Self::finish_rows(&mut *writer, &shown, script);
         let ended = match job {
-            Some(job) => Some(job.wait().await),
+            Some(job) if shown.is_ok() => Some(job.wait().await),
+            // Nobody waits for the end of what he has cancelled, and it has no sink to clear up.
+            Some(job) => clock::patiently(job.wait()).await,
             None => None,
         };
         // The error of the rows comes first: the job's own may only say that it was cancelled because of it.
@@ -162,13 +164,20 @@ impl Console {
         script: &Script,
     ) -> Result<(), Failure> {
         let view = JobView::new(&self.terminal, Some(&job), watch);
+        self.warn(Some(&job));
         let mut ticks = clock::refresh();
         let mut ended = std::pin::pin!(job.wait());
-        let mut cancelled = false;
+        let (mut cancelled, mut told) = (false, false);
         let result = loop {
             tokio::select! {
                 result = &mut ended => break result,
-                _ = ticks.tick() => view.draw(),
+                _ = ticks.tick() => {
+                    view.draw();
+                    if cancelled && !told {
+                        told = true;
+                        self.terminal.tell("cancelling; press Ctrl-C again to kill");
+                    }
+                }
                 () = token.cancelled(), if !cancelled => {
                     cancelled = true;
                     view.cancel();
@@ -179,6 +188,12 @@ impl Console {
         let progress = result.map_err(|error| Failure::statement(error, Phase::Running, script))?;
         self.conclude(&view.name, &progress, watch, false);
         Ok(())
+    }
+
+    fn warn(&self, job: Option<&JobHandle>) {
+        for warning in job.map_or(&[][..], JobHandle::warnings) {
+            self.terminal.warning(warning);
+        }
     }
 
     fn conclude(&self, name: &str, progress: &Progress, watch: Stopwatch, only_warnings: bool) {
@@ -195,6 +210,28 @@ impl Console {
         match error {
             WriteError::Io(error) => error.into(),
             WriteError::Rows(error) => Failure::statement(error, Phase::Running, script),
+        }
+    }
+}
+
+/// Plans, and starts what there is to start, on another thread: a plan that takes long does not keep Ctrl-C waiting. A
+/// statement that is cancelled leaves the session as it was.
+async fn execute(session: &mut Session, statement: &Parsed, token: &CancellationToken) -> Result<Outcome, Error> {
+    let (mut working, statement) = (session.clone(), statement.clone());
+    let mut execution = tokio::spawn(async move {
+        let outcome = working.execute(&statement).await;
+        (working, outcome)
+    });
+    tokio::select! {
+        executed = &mut execution => {
+            let (working, outcome) =
+                executed.map_err(|error| Error::internal(format!("the statement has stopped: {error}")))?;
+            *session = working;
+            outcome
+        }
+        () = token.cancelled() => {
+            execution.abort();
+            Err(Error::cancelled())
         }
     }
 }

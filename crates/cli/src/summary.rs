@@ -49,8 +49,9 @@ pub(crate) fn warnings(progress: &Progress) -> Vec<String> {
         warnings.push(format!("{rows} left out: the time stood at or behind the watermark; a longer delay in WATERMARK FOR would take them in"));
     }
     if progress.skipped_records > 0 {
-        let records = counted_as(progress.skipped_records, "record", "records");
-        warnings.push(format!("{records} could not be decoded and were skipped, as the table's options say"));
+        let records = counted(progress.skipped_records, "record");
+        let were = if progress.skipped_records == 1 { "was" } else { "were" };
+        warnings.push(format!("{records} could not be decoded and {were} skipped, as the table's options say"));
     }
     if progress.skip_errors > 0 {
         let matches = counted_as(progress.skip_errors, "match", "matches");
@@ -128,6 +129,6 @@ mod tests {
         let progress = Progress { late_rows: 2, skipped_records: 1, ..Progress::default() };
         let texts = warnings(&progress);
         assert!(texts[0].starts_with("2 late rows were left out"), "{texts:?}");
-        assert!(texts[1].starts_with("1 record could"), "{texts:?}");
+        assert!(texts[1].starts_with("1 record could not be decoded and was skipped"), "{texts:?}");
     }
 }

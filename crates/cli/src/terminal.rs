@@ -57,8 +57,13 @@ impl Terminal {
     /// Says something that nobody would miss.
     pub(crate) fn notice(&self, message: &str) {
         if !self.quiet {
-            self.say(&format!("{message}\n"));
+            self.tell(message);
         }
+    }
+
+    /// Says what must be known even when quiet.
+    pub(crate) fn tell(&self, message: &str) {
+        self.say(&format!("{message}\n"));
     }
 
     /// Standard output; what is written shows on flush.

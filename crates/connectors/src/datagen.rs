@@ -23,6 +23,8 @@ use generator::{ColumnGenerator, ColumnSpec};
 
 /// The rate of an endless table that does not say one, as in Flink.
 const ROWS_PER_SECOND: u64 = 10_000;
+/// Rows with long text come in smaller batches.
+const BATCH_TEXT_BYTES: u64 = 16 << 20;
 /// With a rate, rows come at most this often.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -58,9 +60,12 @@ impl DatagenSource {
             .iter()
             .map(|field| ColumnSpec::take(&mut options, field))
             .collect::<Result<Vec<_>>>()?;
-        options.finish()?;
         // A sequence that ends ends the table.
         let rows = columns.iter().filter_map(ColumnSpec::rows).chain(number_of_rows).min();
+        for (column, field) in columns.iter().zip(table.columns.fields()) {
+            column.check_rows(&options, field.name(), rows.unwrap_or(1))?;
+        }
+        options.finish()?;
         Ok(Self { schema: Arc::clone(&table.columns), columns, rows, rows_per_second, splits, seed })
     }
 }
@@ -89,6 +94,8 @@ impl Source for DatagenSource {
             .iter()
             .map(|column| ColumnGenerator::new(self.columns[*column].clone(), self.seed, number, *column))
             .collect();
+        let row_bytes: u64 = options.projection.iter().map(|column| self.columns[*column].text_bytes()).sum();
+        let batch_rows = (options.batch_rows as u64).min(BATCH_TEXT_BYTES / row_bytes.max(1)).max(1);
         Ok(Box::new(DatagenReader {
             schema: Arc::new(self.schema.project(&options.projection)?),
             columns,
@@ -96,7 +103,7 @@ impl Source for DatagenSource {
             step: self.splits,
             // This split's share of the rows: every `splits`-th, beginning with its own number.
             left: self.rows.map(|rows| rows.saturating_sub(number).div_ceil(self.splits)),
-            batch_rows: options.batch_rows.max(1) as u64,
+            batch_rows,
             pace: self.rows_per_second.map(|rate| Pace {
                 rows_per_second: rate as f64 / self.splits as f64,
                 made: 0,

@@ -3,6 +3,7 @@
 mod blocks;
 mod commit;
 mod compression;
+mod credentials;
 mod directory;
 mod listing;
 mod location;

@@ -3,6 +3,7 @@
 pub(crate) mod bad_records;
 mod csv;
 mod json;
+mod number_text;
 pub(crate) mod parquet;
 
 use std::io::Write;
@@ -56,10 +57,11 @@ pub(crate) trait RecordEncoder: Send {
 impl Format {
     /// Takes `format` and the format's own options, and checks that it can hold the columns.
     pub(crate) fn take(options: &mut TableOptions, columns: &SchemaRef) -> Result<Self> {
-        let missing =
-            options.error("option 'format' is missing").with_hint("add 'format' = 'csv', 'json' or 'parquet'");
         let names = [("csv", Name::Csv), ("json", Name::Json), ("parquet", Name::Parquet)];
-        let format = match options.take_choice("format", &names)?.ok_or(missing)? {
+        let format = match options
+            .take_choice("format", &names)?
+            .ok_or_else(|| options.missing("format", "add 'format' = 'csv', 'json' or 'parquet'"))?
+        {
             Name::Csv => Self::Csv(csv::CsvOptions::take(options)?),
             Name::Json => Self::Json(json::JsonOptions::take(options)?),
             Name::Parquet => Self::Parquet(parquet::ParquetOptions::take(options)?),

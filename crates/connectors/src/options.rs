@@ -35,9 +35,16 @@ impl TableOptions {
         match self.take(key) {
             Some(value) if !value.trim().is_empty() => Ok(value),
             Some(_) => Err(self.error(format!("option '{key}' is empty"))),
-            None => {
-                Err(self.error(format!("option '{key}' is missing")).with_hint(format!("add '{key}' = '{example}'")))
-            }
+            None => Err(self.missing(key, &format!("add '{key}' = '{example}'"))),
+        }
+    }
+
+    /// An error about an option that is missing, or about the one that was probably meant for it.
+    pub(crate) fn missing(&self, key: &str, hint: &str) -> Error {
+        let misspelt = self.left.keys().find(|left| nearest(left, [key]).is_some());
+        match misspelt {
+            Some(left) => self.error(format!("unknown option '{left}'")).with_hint(format!("did you mean '{key}'?")),
+            None => self.error(format!("option '{key}' is missing")).with_hint(hint),
         }
     }
 
@@ -127,4 +134,41 @@ pub(crate) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T> {
         Some(word) => error.with_hint(format!("did you mean '{word}'?")),
         None => error,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use std::sync::Arc;
+
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    use crate::{TableDefinition, validate};
+
+    #[test]
+    fn a_misspelt_option_is_named_before_the_one_that_it_leaves_missing() {
+        let message = |options: &[(&str, &str)]| {
+            let table = TableDefinition {
+                name: "t".to_owned(),
+                columns: Arc::new(Schema::new(vec![Field::new("c", DataType::Int64, true)])),
+                metadata: vec![],
+                options: options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            };
+            let error = validate(&table).unwrap_err();
+            format!("{error}; {}", error.hint().unwrap_or_default())
+        };
+        let (files, csv) = (("connector", "filesystem"), ("format", "csv"));
+        let cases = [
+            (vec![files, ("pth", "a.csv"), csv], "unknown option 'pth'; did you mean 'path'?"),
+            (vec![files, ("path", "a.csv"), ("formt", "csv")], "unknown option 'formt'; did you mean 'format'?"),
+            (vec![("conector", "filesystem")], "unknown option 'conector'; did you mean 'connector'?"),
+            (vec![files, csv], "option 'path' is missing; add 'path' = 'data/events.csv'"),
+            (vec![files, ("path", "")], "option 'path' is empty; "),
+        ];
+        for (options, expected) in cases {
+            assert_eq!(message(&options), format!("table 't': {expected}"));
+        }
+        assert!(message(&[]).starts_with("table 't': option 'connector' is missing; say where the rows are"));
+    }
 }

@@ -76,8 +76,9 @@ pub fn validate(table: &TableDefinition) -> Result<()> {
 
 fn connector(table: &TableDefinition) -> Result<(Connector, TableOptions)> {
     let mut options = TableOptions::new(&table.name, &table.options);
-    let name = options.require("connector", "filesystem").map_err(|error| {
-        error.with_hint(format!("say where the rows are: 'connector' = {}", quoted_connectors().join(" | ")))
+    let name = options.take("connector").ok_or_else(|| {
+        let connectors = quoted_connectors().join(" | ");
+        options.missing("connector", &format!("say where the rows are: 'connector' = {connectors}"))
     })?;
     let connector = choice(&name, &CONNECTORS)
         .map_err(|error| error.context(format!("table '{}': option 'connector'", table.name)))?;

@@ -24,7 +24,8 @@ fn from_datafusion(error: &DataFusionError) -> Error {
     match error {
         DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
             Some(ours) => ours.clone(),
-            None => Error::internal(inner.to_string()),
+            // Functions say what is wrong with their arguments in an error of their own library.
+            None => Error::invalid(one_line(&inner.to_string())),
         },
         DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
             arrow::error::ArrowError::ExternalError(external) => match external.downcast_ref::<DataFusionError>() {
@@ -44,7 +45,7 @@ fn from_datafusion(error: &DataFusionError) -> Error {
             }
         }
         DataFusionError::NotImplemented(message) => Error::unsupported(message),
-        DataFusionError::Internal(_) => Error::internal(error.strip_backtrace()),
+        DataFusionError::Internal(_) => Error::internal(without_blame(&error.strip_backtrace())),
         DataFusionError::ResourcesExhausted(message) => Error::unavailable(message),
         DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => Error::unavailable(error.strip_backtrace()),
         DataFusionError::Plan(message) | DataFusionError::Execution(message) => Error::invalid(message),
@@ -62,6 +63,24 @@ fn inner_arrow(error: &arrow::error::ArrowError) -> Error {
         }
         _ => Error::invalid(error.to_string()),
     }
+}
+
+/// A regular expression's error draws the expression with a mark below: its last line says what is wrong.
+fn one_line(message: &str) -> String {
+    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    match lines.as_slice() {
+        ["regex parse error:", expression, .., last] => {
+            format!("the regular expression '{expression}': {}", last.trim_start_matches("error: "))
+        }
+        _ => lines.join(" "),
+    }
+}
+
+/// DataFusion asks to report what it calls internal to itself: whoever reads this cannot.
+fn without_blame(message: &str) -> String {
+    let message = message.trim_start_matches("Internal error: ");
+    let end = message.find("This issue was likely caused by a bug in DataFusion").unwrap_or(message.len());
+    message[..end].trim().trim_end_matches('.').to_owned()
 }
 
 fn from_span(span: DfSpan) -> Span {

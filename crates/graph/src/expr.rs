@@ -4,15 +4,15 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::SchemaRef;
-use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::execution::TaskContext;
+use datafusion::common::{DFSchema, not_impl_err};
 use datafusion::execution::context::ExecutionProps;
+use datafusion::execution::{SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{Expr, Operator};
+use datafusion::logical_expr::{AggregateUDF, Expr, Operator};
+use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
 use datafusion::physical_expr::expressions::BinaryExpr;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
-use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::{self, visit_expressions_mut};
 use datafusion::sql::unparser::Unparser;
 use datafusion::sql::unparser::dialect::Dialect;
@@ -21,10 +21,20 @@ use dipper_types::Result;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::FromDataFusion;
+use crate::checked_sum::CheckedSum;
+
+/// Gives a session our functions: DataFusion's, some of them replaced by ours of the same name.
+pub fn with_functions(session: SessionStateBuilder) -> SessionStateBuilder {
+    let mut session = session.with_default_features();
+    let sum = Arc::new(AggregateUDF::from(CheckedSum::default()));
+    session.aggregate_functions().get_or_insert_default().push(sum);
+    session
+}
 
 /// The functions that every process knows, so that a serialised expression finds its own again.
 pub fn function_registry() -> &'static Arc<TaskContext> {
-    static REGISTRY: LazyLock<Arc<TaskContext>> = LazyLock::new(|| SessionContext::new().task_ctx());
+    static REGISTRY: LazyLock<Arc<TaskContext>> =
+        LazyLock::new(|| with_functions(SessionStateBuilder::new()).build().task_ctx());
     &REGISTRY
 }
 
@@ -38,13 +48,55 @@ impl BoundExpr {
         let schema = DFSchema::try_from(Arc::clone(schema)).or_plan_error()?;
         let (properties, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
         let planned = create_physical_expr(&self.0, &schema, &properties, &context);
-        let checked = planned.and_then(|expr| expr.transform_up(|part| Ok(fail_on_overflow(part))));
-        Ok(checked.or_plan_error()?.data)
+        Ok(planned.and_then(fail_on_overflow).or_plan_error()?.data)
+    }
+
+    /// The executable form of an aggregate call over batches of `schema`.
+    pub fn aggregate(&self, schema: &SchemaRef) -> Result<PhysicalAggregate> {
+        let logical = DFSchema::try_from(Arc::clone(schema)).or_plan_error()?;
+        let (properties, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
+        let lowered = LoweredAggregateBuilder::new(&self.0, &logical, schema, &properties, &context).build();
+        let lowered = lowered.or_plan_error()?;
+        let filter = lowered.filter.map(fail_on_overflow).transpose().or_plan_error()?;
+        let function = aggregate_fails_on_overflow(&lowered.aggregate).or_plan_error()?;
+        Ok(PhysicalAggregate {
+            function: function.map_or(lowered.aggregate, Arc::new),
+            filter: filter.map(|filter| filter.data),
+        })
     }
 }
 
-/// DataFusion's integer arithmetic wraps around in silence unless it is told not to.
-fn fail_on_overflow(part: Arc<dyn PhysicalExpr>) -> Transformed<Arc<dyn PhysicalExpr>> {
+/// An aggregate call that can be executed.
+#[derive(Debug, Clone)]
+pub struct PhysicalAggregate {
+    /// The function with its arguments.
+    pub function: Arc<AggregateFunctionExpr>,
+    /// Which rows it takes in: `FILTER (WHERE …)`.
+    pub filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+/// The call with arguments that fail on overflow; `None` if they do no arithmetic.
+pub fn aggregate_fails_on_overflow(
+    call: &AggregateFunctionExpr,
+) -> datafusion::common::Result<Option<AggregateFunctionExpr>> {
+    let checked = call.expressions().into_iter().map(fail_on_overflow).collect::<Result<Vec<_>, _>>()?;
+    if !checked.iter().any(|argument| argument.transformed) {
+        return Ok(None);
+    }
+    let arguments = checked.into_iter().map(|argument| argument.data).collect();
+    let order_by = call.order_bys().iter().map(|key| Arc::clone(&key.expr)).collect();
+    match call.with_new_expressions(arguments, order_by) {
+        Some(call) => Ok(Some(call)),
+        None => not_impl_err!("arithmetic in the arguments of '{}': compute it in a subquery", call.name()),
+    }
+}
+
+/// DataFusion's integer arithmetic wraps around in silence unless it is told not to: the expression as one that fails.
+pub fn fail_on_overflow(expr: Arc<dyn PhysicalExpr>) -> datafusion::common::Result<Transformed<Arc<dyn PhysicalExpr>>> {
+    expr.transform_up(|part| Ok(checked(part)))
+}
+
+fn checked(part: Arc<dyn PhysicalExpr>) -> Transformed<Arc<dyn PhysicalExpr>> {
     match part.downcast_ref::<BinaryExpr>() {
         Some(binary) if matches!(binary.op(), Operator::Plus | Operator::Minus | Operator::Multiply) => {
             Transformed::yes(Arc::new(binary.clone().with_fail_on_overflow(true)))

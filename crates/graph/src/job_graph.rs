@@ -70,7 +70,13 @@ pub struct JobGraph {
 impl JobGraph {
     /// An empty graph.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), key_groups: DEFAULT_KEY_GROUPS, batch_rows: 8192, nodes: Vec::new(), edges: Vec::new() }
+        Self {
+            name: name.into(),
+            key_groups: DEFAULT_KEY_GROUPS,
+            batch_rows: 8192,
+            nodes: Vec::new(),
+            edges: Vec::new(),
+        }
     }
 
     /// Adds a node; the edges to its inputs come from [`JobGraph::connect`].

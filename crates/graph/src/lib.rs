@@ -3,6 +3,7 @@
 //! Use it to build, serialise, chain or print a job. It plans nothing (that is `sql`) and runs nothing (that is `runtime`).
 
 mod chain;
+mod checked_sum;
 mod datafusion_error;
 mod expr;
 mod job_graph;
@@ -12,13 +13,16 @@ mod render;
 
 pub use chain::{Task, TaskEdge, TaskGraph};
 pub use datafusion_error::{FromDataFusion, into_datafusion};
-pub use expr::{BoundExpr, NamedExpr, function_registry};
+pub use expr::{
+    BoundExpr, NamedExpr, PhysicalAggregate, aggregate_fails_on_overflow, fail_on_overflow, function_registry,
+    with_functions,
+};
 pub use job_graph::{Edge, JobGraph, Node, NodeId, Partitioning};
 pub use match_recognize::{
-    AfterMatch, AggregateCall, ConditionClass, Define, Frame, FrameColumn, FrameExpr, Logical, MatchRecognizeSpec, Measure,
-    OrderKey, RowsPerMatch, Semantics, Target, WithinSpec,
+    AfterMatch, AggregateCall, ConditionClass, Define, Frame, FrameColumn, FrameExpr, Logical, MatchRecognizeSpec,
+    Measure, OrderKey, RowsPerMatch, Semantics, Target, WithinSpec,
 };
 pub use operator_spec::{
-    AggregateFunction, CalcSpec, ComputedColumn, OperatorSpec, SinkSpec, SourceSpec, TableSpec, ValuesSpec, WatermarkSpec,
-    WindowAggregateSpec, WindowKind, WindowTvfSpec,
+    AggregateFunction, CalcSpec, ComputedColumn, OperatorSpec, SinkSpec, SourceSpec, TableSpec, ValuesSpec,
+    WatermarkSpec, WindowAggregateSpec, WindowKind, WindowTvfSpec,
 };

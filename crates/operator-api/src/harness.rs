@@ -18,7 +18,7 @@ impl<O: Operator> OperatorHarness<O> {
     /// Opens the operator as the only subtask.
     pub fn open(operator: O) -> Result<Self> {
         let mut harness = Self { operator, metrics: Arc::default(), out: Vec::new() };
-        harness.call(|operator, ctx| operator.open(ctx))?;
+        harness.call(Operator::open)?;
         Ok(harness)
     }
 

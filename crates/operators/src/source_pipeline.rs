@@ -5,9 +5,11 @@ mod watermark_column;
 use std::collections::BTreeSet;
 
 use arrow::array::Array;
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use dipper_graph::SourceSpec;
+use dipper_graph::{SourceSpec, TableSpec};
+use dipper_operator_api::OperatorMetrics;
 use dipper_types::{Error, Result, Watermark};
 
 use crate::expression::Expression;
@@ -25,6 +27,8 @@ pub struct SourcePipeline {
     /// In the order of evaluation, each over the read columns and the computed ones before it.
     computed: Vec<Computed>,
     watermark: Option<WatermarkColumn>,
+    /// Whether the table's format leaves out bad records, as which rows without a time count.
+    skips_bad_records: bool,
     /// Places among the read and then the computed columns.
     output: Vec<usize>,
     output_schema: SchemaRef,
@@ -71,7 +75,16 @@ impl SourcePipeline {
         let watermark = spec.watermark.as_ref().map(|watermark| WatermarkColumn::new(watermark, &all)).transpose()?;
         let output = spec.output.iter().map(|name| Ok(all.index_of(name)?)).collect::<Result<Vec<_>>>()?;
         let output_schema = SchemaRef::new(all.project(&output)?);
-        Ok(Self { table: spec.table.name.clone(), read, not_null, computed, watermark, output, output_schema })
+        Ok(Self {
+            table: spec.table.name.clone(),
+            read,
+            not_null,
+            computed,
+            watermark,
+            skips_bad_records: skips_bad_records(&spec.table),
+            output,
+            output_schema,
+        })
     }
 
     /// The columns to ask of the connector, as indices into its schema, in the order in which [`Self::process`] wants them:
@@ -88,10 +101,23 @@ impl SourcePipeline {
     /// The output columns for a batch of the read columns, and the highest watermark that its rows give, if the table has one.
     /// Fails when a NOT NULL column or the watermark is NULL somewhere, or an expression cannot be evaluated.
     pub fn process(&self, batch: &RecordBatch) -> Result<(RecordBatch, Option<Watermark>)> {
-        self.run(batch).map_err(|error| error.context(format!("table '{}'", self.table)))
+        self.run(batch, None).map_err(|error| error.context(format!("table '{}'", self.table)))
     }
 
-    fn run(&self, batch: &RecordBatch) -> Result<(RecordBatch, Option<Watermark>)> {
+    /// [`Self::process`] for a batch of a split, which errors name. Where the table leaves out bad records, rows without a
+    /// watermark are left out as well, and counted as skipped; then there may be no row left.
+    pub fn process_split(
+        &self,
+        batch: &RecordBatch,
+        split: &str,
+        metrics: &OperatorMetrics,
+    ) -> Result<(RecordBatch, Option<Watermark>)> {
+        let skipped = self.skips_bad_records.then_some(metrics);
+        self.run(batch, skipped).map_err(|error| error.context(format!("table '{}', {split}", self.table)))
+    }
+
+    /// Leaves out rows without a watermark if there is somewhere to count them.
+    fn run(&self, batch: &RecordBatch, skipped: Option<&OperatorMetrics>) -> Result<(RecordBatch, Option<Watermark>)> {
         if batch.num_columns() != self.read.len() {
             return Err(Error::internal(format!(
                 "the connector delivered {} columns of {} it was asked for",
@@ -113,12 +139,29 @@ impl SourcePipeline {
             columns.push(values);
             rows = RecordBatch::try_new(SchemaRef::clone(&column.schema), columns)?;
         }
+        if let (Some(watermark), Some(metrics)) = (&self.watermark, skipped)
+            && let Some(with_time) = watermark.rows_with_time(&rows)?
+        {
+            OperatorMetrics::add(&metrics.skipped_records, with_time.false_count());
+            rows = filter_record_batch(&rows, &with_time)?;
+        }
         let watermark = self.watermark.as_ref().map(|watermark| watermark.highest(&rows)).transpose()?;
         let columns = self.output.iter().map(|column| rows.column(*column).clone()).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
         let output = RecordBatch::try_new_with_options(SchemaRef::clone(&self.output_schema), columns, &options)?;
         Ok((output, watermark.flatten()))
     }
+}
+
+/// What the option `<format>.on-error`, or Flink's name for it, says.
+fn skips_bad_records(table: &TableSpec) -> bool {
+    let option = |key: &str| {
+        let found = table.options.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
+        found.map(|(_, value)| value.trim().to_lowercase())
+    };
+    let Some(format) = option("format") else { return false };
+    option(&format!("{format}.on-error")).is_some_and(|value| value == "skip")
+        || option(&format!("{format}.ignore-parse-errors")).is_some_and(|value| value == "true")
 }
 
 /// Every table column must be the connector's, with its type.

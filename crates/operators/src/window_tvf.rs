@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use dipper_graph::{WindowKind, WindowTvfSpec};
 use dipper_operator_api::{Operator, OperatorCtx, Port, timestamp_values};
-use dipper_types::{Error, Result};
+use dipper_types::{Error, Result, sql_type_name};
 
 /// How many windows a row may belong to: all of them are made at once.
 const WINDOWS_PER_ROW_MAX: i64 = 2_048;
@@ -31,7 +31,10 @@ impl WindowTvf {
             input.fields().get(spec.time_column).ok_or_else(|| Error::internal("no time column to make windows of"))?;
         let (time_name, time_type) = (field.name().clone(), field.data_type().clone());
         let DataType::Timestamp(unit, _) = time_type else {
-            let message = format!("the time column '{time_name}' of a window must be a timestamp, not {time_type}");
+            let message = format!(
+                "the time column '{time_name}' of a window must be a timestamp, not {}",
+                sql_type_name(&time_type)
+            );
             return Err(Error::invalid(message));
         };
         let windows = Windows::new(spec.kind, unit).map_err(|error| error.context(format!("column '{time_name}'")))?;

@@ -67,6 +67,7 @@ const POOLED_LABELS_MAX: usize = 4096;
 pub struct BacktrackMatcher {
     program: Arc<Program>,
     options: SearchOptions,
+    #[expect(clippy::vec_box, reason = "searches move between runs and pool as boxes, without a copy")]
     pool: RefCell<Vec<Box<Search>>>,
 }
 

@@ -75,7 +75,10 @@ pub fn parse(text: &str) -> Result<ParsedPattern, SyntaxError> {
     let words = lex(text)?;
     let mut parser = Parser { words: words.iter(), depth: 0, parsed: ParsedPattern::new() };
     if parser.peek().token == Token::End {
-        return Err(SyntaxError::new("the pattern is empty: write () for the pattern without rows", 0..text.len()));
+        return Err(SyntaxError::new(
+            "the pattern is empty: write PATTERN (()) for the pattern without rows",
+            0..text.len(),
+        ));
     }
     let pattern = parser.alternation()?;
     let word = parser.peek();

@@ -65,6 +65,7 @@ struct Scratch {
     closure: Closure,
     threads: Vec<Thread>,
     collect: CollectScratch,
+    #[expect(clippy::vec_box, reason = "open searches move between runs and pool as boxes, without a copy")]
     pool: Vec<Box<Open>>,
 }
 

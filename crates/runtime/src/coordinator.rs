@@ -146,7 +146,7 @@ impl Coordinator {
     async fn open(&mut self, tasks: &mut [Vec<Task>]) -> Result<()> {
         for subtasks in tasks.iter_mut() {
             let Some(Task { head: Head::Source(source), position, .. }) = subtasks.first() else { continue };
-            let splits = source.source().splits().await.map_err(|error| error.context(position.name()))?;
+            let splits = source.source().splits().await.map_err(|error| position.named(error))?;
             assign(subtasks, splits);
         }
         self.opened = true;
@@ -154,7 +154,7 @@ impl Coordinator {
             if let Tail::Sink(SinkTail { sink, run, writer, place, .. }) = &mut task.tail {
                 task.position.enter(*place);
                 let opened = sink.open(run, task.subtask).await;
-                *writer = Some(opened.map_err(|error| error.context(task.position.name()))?);
+                *writer = Some(opened.map_err(|error| task.position.named(error))?);
                 task.position.enter(0);
             }
         }
@@ -165,7 +165,7 @@ impl Coordinator {
     async fn commit(&self, staged: Vec<Vec<Committable>>) -> Result<(), (Error, usize)> {
         for (index, (sink, committables)) in self.sinks.iter().zip(staged).enumerate() {
             let committed = sink.sink.commit(committables).await;
-            committed.map_err(|error| (error.context(&sink.name), index))?;
+            committed.map_err(|error| (error, index))?;
         }
         Ok(())
     }
@@ -177,7 +177,10 @@ impl Coordinator {
         }
         for sink in &self.sinks[committed..] {
             if let Err(error) = sink.sink.abort(&sink.run).await {
-                tracing::warn!(sink = sink.name, run = sink.run, %error, "cannot remove what the sink has staged");
+                // A sink that has taken no row has staged nothing, and so there may be no place to look at.
+                if self.metrics.rows_written(sink.node) > 0 {
+                    tracing::warn!(run = sink.run, %error, "cannot remove what the sink has staged");
+                }
             }
         }
     }

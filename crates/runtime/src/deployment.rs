@@ -12,6 +12,7 @@ use crate::Components;
 use crate::chain::Chain;
 use crate::channel::{Receiver, Sender, channel};
 use crate::gate::InputGate;
+use crate::not_null::NotNull;
 use crate::output::Output;
 use crate::position::Position;
 use crate::progress::JobMetrics;
@@ -32,7 +33,7 @@ pub(crate) struct Deployment {
 pub(crate) struct DeployedSink {
     /// The task that ends in it.
     pub(crate) task: usize,
-    pub(crate) name: String,
+    pub(crate) node: NodeId,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) run: String,
 }
@@ -119,7 +120,7 @@ struct TaskBuilder<'a> {
 
 /// What the last node of a task is, if rows leave the job there.
 enum End {
-    Sink { sink: Arc<dyn Sink>, run: String },
+    Sink { sink: Arc<dyn Sink>, not_null: NotNull, run: String },
     Collect(Sender),
 }
 
@@ -133,8 +134,12 @@ impl TaskBuilder<'_> {
                 OperatorSpec::Sink(spec) => {
                     let sink = self.plan.components.sink(&spec.table)?;
                     let run = format!("{}-{}", self.plan.run_id, id.0);
-                    self.end = Some(End::Sink { sink: Arc::clone(&sink), run: run.clone() });
-                    deployment.sinks.push(DeployedSink { task: self.index, name: node.name.clone(), sink, run });
+                    self.end = Some(End::Sink {
+                        sink: Arc::clone(&sink),
+                        not_null: NotNull::of(&spec.table),
+                        run: run.clone(),
+                    });
+                    deployment.sinks.push(DeployedSink { task: self.index, node: id, sink, run });
                 }
                 OperatorSpec::Collect => {
                     let (sender, receiver) = channel(self.plan.channel_bytes);
@@ -154,7 +159,8 @@ impl TaskBuilder<'_> {
     }
 
     fn subtask(&self, subtask: SubtaskId, ends: Ends) -> Result<Task> {
-        let names = self.nodes.iter().map(|&id| self.plan.graph.node(id).name.clone()).collect();
+        let names =
+            self.nodes.iter().map(|&id| self.plan.graph.node(id)).map(|node| (node.name.clone(), is_table(&node.spec)));
         let position = Arc::new(Position::new(names));
         let head = self.head(subtask, ends.inputs)?;
         let mut chain = Chain::new(subtask, Arc::clone(&position));
@@ -195,8 +201,9 @@ impl TaskBuilder<'_> {
         let metrics = self.metrics.subtask(self.nodes[place].0, subtask.index);
         match &self.end {
             None => Tail::Exchange(outputs),
-            Some(End::Sink { sink, run }) => {
-                Tail::Sink(SinkTail { sink: Arc::clone(sink), run: run.clone(), writer: None, metrics, place })
+            Some(End::Sink { sink, not_null, run }) => {
+                let (sink, not_null, run) = (Arc::clone(sink), not_null.clone(), run.clone());
+                Tail::Sink(SinkTail { sink, not_null, run, writer: None, metrics, place })
             }
             Some(End::Collect(rows)) => Tail::Collect { rows: rows.clone(), metrics, place },
         }
@@ -208,6 +215,10 @@ impl TaskBuilder<'_> {
         inputs.sort_by_key(|edge| edge.port);
         inputs.into_iter().map(|edge| Arc::clone(&self.plan.graph.node(edge.from).output_schema)).collect()
     }
+}
+
+fn is_table(spec: &OperatorSpec) -> bool {
+    matches!(spec, OperatorSpec::Source(_) | OperatorSpec::Sink(_))
 }
 
 fn is_operator(spec: &OperatorSpec) -> bool {

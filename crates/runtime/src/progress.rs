@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dipper_graph::{JobGraph, OperatorSpec};
+use dipper_graph::{JobGraph, NodeId, OperatorSpec};
 use dipper_operator_api::OperatorMetrics;
 use dipper_types::{OperatorId, Watermark};
 
@@ -92,6 +92,11 @@ impl JobMetrics {
     /// The counters of one subtask.
     pub(crate) fn subtask(&self, node: usize, subtask: usize) -> Arc<OperatorMetrics> {
         Arc::clone(&self.nodes[node].subtasks[subtask])
+    }
+
+    /// The rows that a sink has taken.
+    pub(crate) fn rows_written(&self, sink: NodeId) -> u64 {
+        self.nodes[sink.0].subtasks.iter().map(|metrics| OperatorMetrics::get(&metrics.rows_out)).sum()
     }
 
     pub(crate) fn progress(&self) -> Progress {

@@ -157,7 +157,7 @@ impl SourceTask {
     fn on_batch(&mut self, split: usize, batch: &RecordBatch) -> Result<()> {
         let metrics = &self.options.metrics;
         OperatorMetrics::add(&metrics.rows_in, batch.num_rows());
-        let (rows, watermark) = self.pipeline.process(batch)?;
+        let (rows, watermark) = self.pipeline.process_split(batch, &self.splits[split].split.id, metrics)?;
         match &mut self.order {
             ReadOrder::InTurn => {}
             ReadOrder::AnyReady(first) => *first = split + 1,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use dipper_operator_api::{Committable, OperatorMetrics, Port, Sink, SinkWriter, StreamElement};
-use dipper_types::{Error, ErrorKind, Result, SubtaskId, Watermark};
+use dipper_types::{Error, Result, SubtaskId, Watermark};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
@@ -14,12 +14,13 @@ use tokio_util::sync::CancellationToken;
 use crate::chain::Chain;
 use crate::channel::Sender;
 use crate::gate::InputGate;
+use crate::not_null::NotNull;
 use crate::output::Output;
 use crate::position::Position;
 use crate::source_task::SourceTask;
 
-/// As much as a main thread has: expressions nest.
-const STACK_BYTES: usize = 8 << 20;
+/// Expressions, types and data nest. Memory that is not touched costs nothing.
+const STACK_BYTES: usize = 64 << 20;
 
 /// One subtask of one task.
 pub(crate) struct Task {
@@ -55,6 +56,7 @@ pub(crate) enum Tail {
 /// The end of a subtask that writes a table.
 pub(crate) struct SinkTail {
     pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) not_null: NotNull,
     /// Names the run and the sink node in what is staged.
     pub(crate) run: String,
     /// `None` until it has been opened.
@@ -82,10 +84,7 @@ impl Task {
         let body = move || {
             let run = AssertUnwindSafe(|| io.block_on(self.run()));
             let result = catch_unwind(run).unwrap_or_else(|panic| Err(panic_error(panic.as_ref())));
-            let result = result.map_err(|error| match error.kind() {
-                ErrorKind::Cancelled => error,
-                _ => error.context(position.name()),
-            });
+            let result = result.map_err(|error| position.named(error));
             // Nobody listens when the coordinator has gone with its runtime.
             let _ = reports.send(Report { task, subtask: subtask.index, result });
         };
@@ -216,6 +215,7 @@ impl SinkTail {
         if let StreamElement::Batch(batch) = element
             && count > 0
         {
+            self.not_null.check(&batch)?;
             self.writer()?.write(batch).await?;
             OperatorMetrics::add(&self.metrics.rows_out, count);
         }

@@ -236,12 +236,12 @@ async fn a_missing_input_leaves_the_sink_untouched() {
     let sink = MemorySink::new();
     let mut job = Fixture::new();
     let mut source = ScriptedSource::new(Vec::new());
-    source.missing = Some(Error::invalid("no such file"));
+    source.missing = Some(Error::invalid("table 'numbers': no such file"));
     let source = job.source("numbers", 1, source);
     let out = job.sink("out", 1, &sink);
     job.graph.connect(source, out, 0, Partitioning::Forward);
     let error = finish(job.start()).await.unwrap_err();
-    assert_eq!(error.to_string(), "numbers: no such file");
+    assert_eq!(error.to_string(), "table 'numbers': no such file");
     let state = sink.state.lock().unwrap();
     assert_eq!((state.staged.len(), state.commits, state.aborts), (0, 0, 0));
 }
@@ -255,7 +255,7 @@ async fn a_failed_commit_is_the_jobs_error_and_the_sink_is_aborted() {
     let out = job.sink("out", 1, &sink);
     job.graph.connect(source, out, 0, Partitioning::Forward);
     let error = finish(job.start()).await.unwrap_err();
-    assert_eq!(error.to_string(), "out: the disk is full");
+    assert_eq!(error.to_string(), "the disk is full");
     sink.assert_aborted();
 }
 
@@ -346,4 +346,24 @@ async fn literal_rows_exist_once_whatever_the_parallelism_and_pass_dippers_own_o
     assert_eq!(rows, [(2, 2), (2, 2), (3, 3), (3, 3), (4, 4), (4, 4)]);
     let progress = finish(job).await.unwrap().progress;
     assert_eq!((progress.rows_in, progress.rows_out), (10, 6));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_has_a_stack_for_deep_recursion() {
+    fn depth(n: usize) -> usize {
+        let frame = std::hint::black_box([n; 64]);
+        if n == 0 { 0 } else { 1 + depth(frame[n % 64] - 1) }
+    }
+
+    let sink = MemorySink::new();
+    let recurses = || -> ProbeBox {
+        Box::new(|_, what| {
+            assert!(!matches!(what, Seen::Rows(_)) || depth(30_000) == 30_000);
+            Ok(())
+        })
+    };
+    let job = job_with(recurses, &sink).start();
+    reaches(&sink.written, 1).await;
+    job.cancel();
+    assert_eq!(finish(job).await.unwrap_err().kind(), ErrorKind::Cancelled);
 }

@@ -3,6 +3,7 @@
 
 mod node_properties;
 mod operator_exec;
+mod overflow;
 mod planner;
 mod query;
 mod source_exec;

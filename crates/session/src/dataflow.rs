@@ -3,25 +3,72 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dipper_graph::{Edge, JobGraph, NodeId};
+use dipper_graph::{Edge, JobGraph, NodeId, OperatorSpec};
 use dipper_runtime::RunOptions;
 use dipper_types::{Error, OperatorId, Result, Timestamp, Watermark};
 use futures::{FutureExt, StreamExt};
 use tokio::runtime::Handle;
 
+use crate::connector::definition;
 use crate::job::Control;
 use crate::{JobHandle, Progress, Rows};
 
 /// Starts a graph that hands its rows to us.
 pub(crate) fn query(graph: &JobGraph, io: Handle) -> Result<Rows> {
+    let warnings = unbounded_state(graph);
     let mut job = dipper_runtime::start(graph, RunOptions::new(io))?;
     let stream = job.rows().ok_or_else(|| Error::internal("the dataflow of a query collects nothing"))?;
-    Ok(Rows { schema: stream.schema(), stream: stream.boxed(), job: Some(handle(&graph.name, job)) })
+    Ok(Rows {
+        schema: stream.schema(),
+        stream: stream.boxed(),
+        job: Some(handle(&graph.name, job).with_warnings(warnings)),
+    })
 }
 
 /// Starts a graph that writes to sinks.
 pub(crate) fn insert(graph: &JobGraph, io: Handle) -> Result<JobHandle> {
-    Ok(handle(&graph.name, dipper_runtime::start(graph, RunOptions::new(io))?))
+    refuse_rows_that_never_show(graph)?;
+    let warnings = unbounded_state(graph);
+    Ok(handle(&graph.name, dipper_runtime::start(graph, RunOptions::new(io))?).with_warnings(warnings))
+}
+
+/// A sink commits at the end of the job: one that never ends would write and never show a row.
+fn refuse_rows_that_never_show(graph: &JobGraph) -> Result<()> {
+    let endless = graph.nodes.iter().find_map(|node| match &node.spec {
+        OperatorSpec::Source(spec) if spec.unbounded => Some(&spec.table.name),
+        _ => None,
+    });
+    let Some(endless) = endless else { return Ok(()) };
+    for node in &graph.nodes {
+        let OperatorSpec::Sink(spec) = &node.spec else { continue };
+        if dipper_connectors::sink(&definition(&spec.table))?.is_transactional() {
+            let table = &spec.table.name;
+            let message = format!(
+                "INSERT INTO '{table}': its rows become visible when the job ends, and this one never does, because '{endless}' goes on for ever"
+            );
+            let hint = format!("write to a table with 'connector' = 'print', or bound '{endless}'");
+            return Err(Error::unsupported(message).with_hint(hint));
+        }
+    }
+    Ok(())
+}
+
+/// What is to be said of patterns over endless input whose matches nothing bounds.
+fn unbounded_state(graph: &JobGraph) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut endless = vec![false; graph.nodes.len()];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        // Nodes come after their inputs.
+        endless[index] = graph.inputs(NodeId(index)).any(|edge| endless[edge.from.0])
+            || matches!(&node.spec, OperatorSpec::Source(spec) if spec.unbounded);
+        if let OperatorSpec::MatchRecognize(spec) = &node.spec
+            && endless[index]
+            && let Some(warning) = dipper_sql::unbounded_state(spec)
+        {
+            warnings.push(format!("the state of a MATCH_RECOGNIZE may grow without end: {warning}"));
+        }
+    }
+    warnings
 }
 
 /// One job of several graphs, side by side.

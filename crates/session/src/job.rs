@@ -54,17 +54,29 @@ pub struct JobHandle {
     name: String,
     control: JobControl,
     end: BoxFuture<'static, Result<()>>,
+    warnings: Vec<String>,
 }
 
 impl JobHandle {
     /// A job of a host: `end` resolves when everything is committed or aborted.
     pub(crate) fn new(name: impl Into<String>, control: Arc<dyn Control>, end: BoxFuture<'static, Result<()>>) -> Self {
-        Self { name: name.into(), control: JobControl(control), end }
+        Self { name: name.into(), control: JobControl(control), end, warnings: Vec::new() }
     }
 
     /// The job's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// With what its owner should know before it runs for long.
+    pub(crate) fn with_warnings(mut self, warnings: Vec<String>) -> Self {
+        self.warnings = warnings;
+        self
+    }
+
+    /// What the owner should know before it runs for long, such as state that nothing bounds.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// For looking on while someone else waits.

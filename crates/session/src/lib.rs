@@ -10,6 +10,7 @@ mod dataflow;
 mod job;
 mod listing;
 mod outcome;
+mod panic;
 mod session;
 mod table;
 

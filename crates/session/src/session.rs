@@ -1,6 +1,7 @@
 //! The session: a catalog, settings, and what each statement does to them or with them.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use dipper_connectors::{source, validate};
@@ -12,17 +13,19 @@ use dipper_sql::catalog::{
 };
 use dipper_sql::logical::is_unbounded;
 use dipper_types::{Error, Result, Span};
+use futures::FutureExt;
 use tokio::runtime::Handle;
 
 use crate::adhoc::{self, Watch};
 use crate::connector::definition;
 use crate::listing::listing;
+use crate::panic::panicked;
 use crate::{Column, JobHandle, Outcome, SessionConfig, Table, dataflow};
 
-/// Executes statements one after another; holds the catalog and the settings.
+/// Executes statements one after another; holds the catalog and the settings. A clone goes its own way.
 ///
 /// It must be used within a tokio runtime with worker threads of its own, which serves the I/O of its jobs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Session {
     catalog: Catalog,
     settings: Settings,
@@ -52,6 +55,12 @@ impl Session {
 
     /// Executes one statement. An insert or a query may go on running when it returns.
     pub async fn execute(&mut self, parsed: &Parsed) -> Result<Outcome> {
+        // A statement changes the catalog or the settings in one step at its end: a panic leaves nothing half-done.
+        let outcome = AssertUnwindSafe(self.execute_statement(parsed)).catch_unwind().await;
+        outcome.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+    }
+
+    async fn execute_statement(&mut self, parsed: &Parsed) -> Result<Outcome> {
         match &parsed.statement {
             Statement::Query(query) => self.query(query).await,
             Statement::Insert(insert) => self.insert(std::slice::from_ref(insert)).await,
@@ -227,10 +236,11 @@ impl Session {
             RuntimeMode::Batch => false,
         };
         if streaming {
-            let graph = planner.collect(&plan, NAME)?;
+            let graph = planner.collect(query, &plan, NAME)?;
             return dataflow::query(&graph, Handle::current()).map(Outcome::Rows);
         }
-        let plan = adhoc::plan(&plan, self.settings.batch_rows(), Arc::default()).await?;
+        let planned = adhoc::plan(&plan, self.settings.batch_rows(), Arc::default()).await;
+        let plan = planned.map_err(|error| planner.placed(error, query))?;
         plan.rows(self.settings.pipeline_name().unwrap_or(NAME)).map(Outcome::Rows)
     }
 
@@ -241,7 +251,11 @@ impl Session {
             RuntimeMode::Automatic | RuntimeMode::Streaming => {
                 let planner = self.planner();
                 let graphs = inserts.iter().map(|insert| planner.insert(insert, &name)).collect::<Result<Vec<_>>>()?;
-                dataflow::insert(&dataflow::merge(graphs, &name), Handle::current())?
+                let started = dataflow::insert(&dataflow::merge(graphs, &name), Handle::current());
+                match inserts {
+                    [insert] => started.map_err(|error| error.at(insert.source.span))?,
+                    _ => started?,
+                }
             }
         };
         Ok(Outcome::Job(job))

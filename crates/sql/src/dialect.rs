@@ -93,7 +93,7 @@ fn semantics(token: &Token) -> Option<&'static str> {
     }
 }
 
-/// The prefix word that opens `RUNNING f(…)`, `FINAL f(…)` or `FINAL variable.column`, as the function that stands for it.
+/// The prefix word that opens `RUNNING f(…)`, `FINAL f(…)`, `FINAL variable.column` or `FINAL column AS …`, as the function that stands for it.
 fn semantics_prefix(parser: &Parser) -> Option<&'static str> {
     let function = semantics(&parser.peek_nth_token_ref(0).token)?;
     // `FINAL RUNNING f(…)` is taken as well, to be refused.
@@ -105,7 +105,19 @@ fn semantics_prefix(parser: &Parser) -> Option<&'static str> {
     if next.quote_style.is_none() && NOT_A_FUNCTION.iter().any(|word| next.value.eq_ignore_ascii_case(word)) {
         return None;
     }
-    matches!(parser.peek_nth_token_ref(2 + doubled).token, Token::LParen | Token::Period).then_some(function)
+    opens_an_operand(&parser.peek_nth_token_ref(2 + doubled).token).then_some(function)
+}
+
+/// Whether a word followed by this token is an operand: a call, a qualified column, or a column that no alias can be.
+/// `FINAL v,` stays the column `final` under the name `v`.
+fn opens_an_operand(behind: &Token) -> bool {
+    match behind {
+        Token::Word(word) => word.keyword == Keyword::AS,
+        Token::LParen | Token::Period => true,
+        Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat => true,
+        Token::Lt | Token::Gt | Token::Eq | Token::Neq | Token::LtEq | Token::GtEq => true,
+        _ => false,
+    }
 }
 
 /// Whether the word `user` stands here without a call. It is a column everywhere in event data, and there is no function

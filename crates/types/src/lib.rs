@@ -6,9 +6,11 @@
 mod error;
 mod id;
 mod key_group;
+mod sql_type;
 mod time;
 
 pub use error::{Error, ErrorKind, Position, Result, Span};
 pub use id::{Epoch, JobId, OperatorId, SubtaskId};
 pub use key_group::{DEFAULT_KEY_GROUPS, KeyGroup, KeyGroupRange};
+pub use sql_type::sql_type_name;
 pub use time::{Timestamp, Watermark};

@@ -34,13 +34,14 @@ impl<W: Write> RowWriter for CsvWriter<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), WriteError> {
         self.write_header()?;
         let columns: Vec<_> = batch.columns().iter().map(cell::formatter).collect::<Result<_, _>>()?;
+        let nulls: Vec<_> = batch.columns().iter().map(|column| column.logical_nulls()).collect();
         let mut lines = String::new();
         for row in 0..batch.num_rows() {
             for (index, column) in columns.iter().enumerate() {
                 if index > 0 {
                     lines.push(',');
                 }
-                if batch.column(index).is_valid(row) {
+                if nulls[index].as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
                     lines.push_str(&quoted(&column.value(row).try_to_string()?));
                 }
             }

@@ -42,7 +42,7 @@ fn a_bad_row() {
     let ticks = format!("{GOOD}a,2024-01-01 09:30:02,dear\n");
     assert_snapshot!(run(Some(&ticks), AS_IT_IS), @"
     exit code 1
-    error: Source: ticks: ticks.csv, line 4, column 'price': cannot parse 'dear' as Float64
+    error: ticks.csv, line 4, column 'price': cannot parse 'dear' as DOUBLE
      |
      = help: mend the file, or leave bad records out with 'csv.on-error' = 'skip'
     ");
@@ -52,7 +52,7 @@ fn a_bad_row() {
 fn a_missing_column() {
     assert_snapshot!(run(Some(&GOOD.replace("price", "prize")), AS_IT_IS), @"
     exit code 1
-    error: Source: ticks: ticks.csv: no column 'price' in the header: symbol, ts, prize
+    error: ticks.csv: no column 'price' in the header: symbol, ts, prize
      |
      = help: if the file has no header line, set 'csv.header' = 'false'
     ");
@@ -62,7 +62,7 @@ fn a_missing_column() {
 fn a_missing_file() {
     assert_snapshot!(run(None, AS_IT_IS), @"
     exit code 1
-    error: Source: ticks: table 'ticks': cannot read 'ticks.csv': No such file or directory (os error 2)
+    error: table 'ticks': cannot read 'ticks.csv': No such file or directory (os error 2)
      |
      = help: a relative path counts from the directory in which dipper runs
     ");
@@ -72,7 +72,7 @@ fn a_missing_file() {
 fn a_directory_that_is_not_one() {
     assert_snapshot!(run(Some(GOOD), ("'path' = 'ticks.csv'", "'path' = 'ticks.csv/2024'")), @"
     exit code 1
-    error: Source: ticks: table 'ticks': cannot read 'ticks.csv/2024': Not a directory (os error 20)
+    error: table 'ticks': cannot read 'ticks.csv/2024': Not a directory (os error 20)
      |
      = help: a relative path counts from the directory in which dipper runs
     ");
@@ -195,4 +195,18 @@ fn an_unknown_setting() {
 #[test]
 fn a_wrong_command_line_has_exit_code_2() {
     assert_eq!(Workspace::new().run(&["run"]).code, 2);
+}
+
+#[test]
+fn a_sink_below_a_file() {
+    for mode in ["automatic", "batch"] {
+        let workspace = Workspace::new();
+        workspace.file("taken", "");
+        let sql = "CREATE TABLE o (a INT) WITH ('connector' = 'filesystem', 'path' = 'taken/out', 'format' = 'csv');
+            INSERT INTO o VALUES (1);";
+        let mode = format!("execution.runtime-mode={mode}");
+        let ran = workspace.run_with_input(&["run", "-", "--set", &mode], sql);
+        assert_eq!((ran.code, ran.stderr.lines().count()), (1, 1), "{}", ran.failure());
+        assert!(ran.stderr.starts_with("error: table 'o': cannot write 'taken/out/"), "{}", ran.stderr);
+    }
 }

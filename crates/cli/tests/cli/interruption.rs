@@ -10,6 +10,12 @@ CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second'
   'fields.n.start' = '1', 'fields.n.end' = '1000000000');
 ";
 
+#[cfg(unix)]
+#[expect(clippy::disallowed_methods, reason = "the other process does not tell how far it is")]
+fn wait(milliseconds: u64) {
+    std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+}
+
 /// Starts an endless query and waits for its first row.
 fn start(workspace: &Workspace) -> (Child, BufReader<impl Read>) {
     workspace.file("job.sql", &format!("{ENDLESS} SELECT n FROM numbers;"));
@@ -63,4 +69,54 @@ fn a_cancelled_insert_leaves_nothing_in_its_sink() {
     assert_eq!(workspace.files_in("out"), Vec::<String>::new());
     let left = std::fs::read_dir(workspace.path("out")).map_or(0, Iterator::count);
     assert_eq!(left, 0, "the staging directory is still there");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_cancels_a_query_that_only_computes_and_quiet_does_not_hide_it() {
+    let workspace = Workspace::new();
+    let digits = "d AS (SELECT * FROM (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)) AS t(n))";
+    let sum: Vec<String> = (0..10).map(|place| format!("d{place}.n")).collect();
+    let from: Vec<String> = (0..10).map(|place| format!("d AS d{place}")).collect();
+    let query = format!("WITH {digits} SELECT COUNT(*) AS n FROM {} WHERE {} = 7;", from.join(", "), sum.join(" + "));
+    // The first query tells that the second one is next.
+    workspace.file("job.sql", &format!("SELECT 1 AS n; {query}"));
+    let mut child = workspace.command(&["--quiet", "run", "job.sql", "-o", "json"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    lines.read_line(&mut String::new()).unwrap();
+    wait(500);
+    assert_eq!(child.try_wait().unwrap(), None, "the query is too easy");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    for _ in 0..100 {
+        wait(50);
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+    }
+    assert!(child.try_wait().unwrap().is_some(), "it goes on: {:?}", child.kill());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "cancelled\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pattern_whose_state_nothing_bounds_is_warned_about_when_it_starts() {
+    let workspace = Workspace::new();
+    let table = "CREATE TABLE e (n BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen');";
+    let query = |within: &str| {
+        format!(
+            "{table} SELECT * FROM e MATCH_RECOGNIZE (ORDER BY ts MEASURES A.n AS n PATTERN (A B+ C) {within} DEFINE C AS C.n = 3);"
+        )
+    };
+    for (within, warned) in [("", true), ("WITHIN INTERVAL '1' MINUTE", false)] {
+        workspace.file("job.sql", &query(within));
+        let child = workspace.command(&["run", "job.sql"]).spawn().unwrap();
+        wait(1_000);
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(130), "{said}");
+        assert_eq!(said.contains("warning: the state of a MATCH_RECOGNIZE may grow without end"), warned, "{said}");
+    }
 }

@@ -8,5 +8,7 @@ mod explain;
 mod harness;
 mod interruption;
 mod output;
+mod robustness;
+mod scenarios;
 mod scripts;
 mod shell;

@@ -63,3 +63,9 @@ fn help_lists_the_exit_codes() {
         assert!(ran.stdout.contains(code), "{}", ran.stdout);
     }
 }
+
+#[test]
+fn a_column_of_nulls_is_empty_in_csv() {
+    let ran = Workspace::new().run_with_input(&["run", "-", "-o", "csv"], "SELECT NULL AS a, 1 AS b;");
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "a,b\n,1\n"), "{}", ran.stderr);
+}

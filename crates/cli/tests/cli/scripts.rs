@@ -137,7 +137,7 @@ fn skipped_records_and_late_rows_are_warned_about() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(sorted_lines(&ran.stdout), MATCHES);
     assert!(ran.stderr.contains("warning: 1 late row was left out"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("warning: 1 record could not be decoded"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("warning: 1 record could not be decoded and was skipped"), "{}", ran.stderr);
 }
 
 #[test]
@@ -151,4 +151,46 @@ fn nothing_runs_when_a_later_statement_does_not_parse() {
     2 | SELECT 2 FROM;
       |              ^
     ");
+}
+
+#[test]
+fn null_is_not_written_to_a_column_that_is_not_null() {
+    for mode in ["automatic", "batch"] {
+        for connector in ["'connector' = 'print'", "'connector' = 'filesystem', 'path' = 'out', 'format' = 'csv'"] {
+            let workspace = Workspace::new();
+            let script =
+                format!("CREATE TABLE o (a INT NOT NULL) WITH ({connector}); INSERT INTO o VALUES (1), (NULL);");
+            let ran =
+                workspace.run_with_input(&["run", "-", "--set", &format!("execution.runtime-mode={mode}")], &script);
+            assert_eq!(ran.code, 1, "{mode}, {connector}: {}", ran.failure());
+            let message = "error: table 'o': NULL was to be written to column 'a', which is NOT NULL\n";
+            assert!(ran.stderr.starts_with(message), "{mode}, {connector}: {}", ran.failure());
+            assert_eq!(workspace.files_in("out"), Vec::<String>::new());
+        }
+    }
+}
+
+const ENDLESS: &str = "
+CREATE TABLE endless (n BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen');
+CREATE TABLE one (n BIGINT) WITH ('connector' = 'filesystem', 'path' = 'one.csv', 'format' = 'csv');
+CREATE TABLE files (n BIGINT) WITH ('connector' = 'filesystem', 'path' = 'out', 'format' = 'csv');
+CREATE TABLE nowhere (n BIGINT) WITH ('connector' = 'blackhole');
+";
+
+#[test]
+fn a_job_without_end_into_a_sink_that_commits_at_the_end_is_refused() {
+    for insert in [
+        "INSERT INTO files SELECT n FROM endless;",
+        "EXECUTE STATEMENT SET BEGIN INSERT INTO nowhere SELECT n FROM one; INSERT INTO files SELECT n FROM endless; END;",
+        // The bounded half would be committed only with the other one, which never ends.
+        "EXECUTE STATEMENT SET BEGIN INSERT INTO nowhere SELECT n FROM endless; INSERT INTO files SELECT n FROM one; END;",
+    ] {
+        let workspace = Workspace::new();
+        workspace.file("one.csv", "n\n1\n");
+        let ran = workspace.run_with_input(&["run", "-"], &format!("{ENDLESS}{insert}"));
+        assert_eq!(ran.code, 3, "{insert}: {}", ran.failure());
+        let message = "error: INSERT INTO 'files': its rows become visible when the job ends";
+        assert!(ran.stderr.starts_with(message), "{insert}: {}", ran.stderr);
+        assert!(ran.stderr.contains("= help: "), "{insert}: {}", ran.stderr);
+    }
 }

@@ -67,3 +67,27 @@ fn an_unknown_command_is_an_error() {
      = help: \? lists the commands
     ");
 }
+
+#[test]
+fn the_last_statement_of_a_pipe_needs_no_semicolon_and_no_line_end() {
+    for input in ["SELECT 7 AS n", "SELECT 7 AS n\n", "SELECT 7\nAS n -- seven"] {
+        let ran = Workspace::new().run_with_input(&["sql", "-o", "csv"], input);
+        assert_eq!((ran.code, ran.stdout.as_str()), (0, "n\n7\n"), "{input}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_text_or_comment_that_is_open_at_the_end_of_a_pipe_is_an_error() {
+    for input in ["SELECT 'seven", "SELECT 'seven;\nSELECT 1;\n", "SELECT 1 /* seven", "SELECT \"seven;"] {
+        let ran = Workspace::new().run_with_input(&["sql"], input);
+        assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{input}: {}", ran.failure());
+        assert!(ran.stderr.starts_with("error: "), "{input}: {}", ran.failure());
+    }
+}
+
+#[test]
+fn the_error_of_a_command_has_no_place_in_a_text_that_nobody_typed() {
+    let ran = Workspace::new().run_with_input(&["sql"], "\\d nope\n");
+    assert_eq!(ran.code, 3, "{}", ran.failure());
+    assert!(ran.stderr.contains("'nope'") && !ran.stderr.contains("-->"), "{}", ran.stderr);
+}

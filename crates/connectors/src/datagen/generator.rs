@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray
 use arrow::compute::kernels::cast::{CastOptions, cast_with_options};
 use arrow::compute::kernels::cast_utils::Parser;
 use arrow::datatypes::{DataType, Field, TimeUnit, TimestampMicrosecondType};
-use dipper_types::{Error, Result};
+use dipper_types::{Error, Result, sql_type_name};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -16,6 +16,8 @@ use crate::options::TableOptions;
 
 /// The length of a random string that does not say one, as in Flink.
 const STRING_LENGTH: u64 = 100;
+/// The longest string that can be asked for.
+const STRING_LENGTH_MAX: u64 = 1 << 20;
 
 /// What a column consists of.
 #[derive(Debug, Clone)]
@@ -53,20 +55,18 @@ impl ColumnSpec {
             DataType::Timestamp(..) => Self::take_times(options, &prefix, kind)?,
             DataType::Boolean if kind != Some(Kind::Sequence) => Values::Booleans,
             data_type if kind == Some(Kind::Sequence) && (data_type.is_numeric() || data_type.is_string()) => {
-                Self::take_sequence(options, &prefix)?
+                Self::take_sequence(options, &prefix, data_type)?
             }
-            DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => Values::Texts {
-                length: options.take_u64(&format!("{prefix}.length"))?.unwrap_or(STRING_LENGTH),
-                varies: options.take_bool(&format!("{prefix}.var-len"))?.unwrap_or(false),
-            },
+            DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => Self::take_texts(options, &prefix)?,
             DataType::Float32 | DataType::Float64 | DataType::Decimal128(..) => {
                 Self::take_doubles(options, &prefix, &data_type)?
             }
             data_type if data_type.is_integer() => Self::take_integers(options, &prefix, data_type)?,
             other => {
                 return Err(options.error(format!(
-                    "column '{}': the datagen connector cannot make up values of type {other} like this",
-                    field.name()
+                    "column '{}': the datagen connector cannot make up values of type {} like this",
+                    field.name(),
+                    sql_type_name(other)
                 )));
             }
         };
@@ -110,34 +110,68 @@ impl ColumnSpec {
         }
     }
 
-    fn take_sequence(options: &mut TableOptions, prefix: &str) -> Result<Values> {
-        let start = take_integer(options, &format!("{prefix}.start"))?.unwrap_or(0);
-        let end = take_integer(options, &format!("{prefix}.end"))?;
-        match end {
+    fn take_texts(options: &mut TableOptions, prefix: &str) -> Result<Values> {
+        let key = format!("{prefix}.length");
+        let length = options.take_u64(&key)?.unwrap_or(STRING_LENGTH);
+        if length > STRING_LENGTH_MAX {
+            return Err(options.error(format!("option '{key}': {length} is more than {STRING_LENGTH_MAX}")));
+        }
+        Ok(Values::Texts { length, varies: options.take_bool(&format!("{prefix}.var-len"))?.unwrap_or(false) })
+    }
+
+    fn take_sequence(options: &mut TableOptions, prefix: &str, data_type: &DataType) -> Result<Values> {
+        let (lowest, highest) = whole_range(data_type);
+        let mut take_bound = |key: &str| {
+            let key = format!("{prefix}.{key}");
+            let bound = take_integer(options, &key)?;
+            match bound.filter(|bound| !(lowest..=highest).contains(bound)) {
+                Some(bound) => {
+                    Err(options.error(format!("option '{key}': {bound} does not fit {}", sql_type_name(data_type))))
+                }
+                None => Ok(bound),
+            }
+        };
+        let start = take_bound("start")?.unwrap_or(0);
+        match take_bound("end")? {
             Some(end) if end < start || end.checked_sub(start).is_none_or(|span| span == i64::MAX) => {
                 Err(options
                     .error(format!("options '{prefix}.start' and '{prefix}.end': {start} to {end} is no sequence")))
             }
-            _ => Ok(Values::Sequence { start, end }),
+            end => Ok(Values::Sequence { start, end }),
+        }
+    }
+
+    /// Checks that a sequence without end has a value of its type in each of so many rows.
+    pub(crate) fn check_rows(&self, options: &TableOptions, column: &str, rows: u64) -> Result<()> {
+        let Values::Sequence { start, .. } = self.values else { return Ok(()) };
+        let last = i128::from(start) + i128::from(rows) - 1;
+        if last <= i128::from(whole_range(&self.data_type).1) {
+            return Ok(());
+        }
+        let (column, kind) = (column.to_lowercase(), sql_type_name(&self.data_type));
+        Err(options
+            .error(format!(
+                "option 'fields.{column}.start': {rows} rows from {start} on reach {last}, which does not fit {kind}"
+            ))
+            .with_hint(format!("lower 'number-of-rows', or end the table with 'fields.{column}.end'")))
+    }
+
+    /// About how many bytes of text a row has, at most.
+    pub(crate) fn text_bytes(&self) -> u64 {
+        match self.values {
+            Values::Texts { length, .. } => length,
+            _ => 0,
         }
     }
 
     fn take_integers(options: &mut TableOptions, prefix: &str, data_type: &DataType) -> Result<Values> {
-        let (lowest, highest) = match data_type {
-            DataType::Int8 => (i64::from(i8::MIN), i64::from(i8::MAX)),
-            DataType::Int16 => (i64::from(i16::MIN), i64::from(i16::MAX)),
-            DataType::Int32 => (i64::from(i32::MIN), i64::from(i32::MAX)),
-            DataType::UInt8 => (0, i64::from(u8::MAX)),
-            DataType::UInt16 => (0, i64::from(u16::MAX)),
-            DataType::UInt32 => (0, i64::from(u32::MAX)),
-            DataType::UInt64 => (0, i64::MAX),
-            _ => (i64::MIN, i64::MAX),
-        };
+        let (lowest, highest) = whole_range(data_type);
         let min = take_integer(options, &format!("{prefix}.min"))?.unwrap_or(lowest);
         let max = take_integer(options, &format!("{prefix}.max"))?.unwrap_or(highest);
         if min < lowest || max > highest || min > max {
             return Err(options.error(format!(
-                "options '{prefix}.min' and '{prefix}.max': {min} to {max} is no range of type {data_type}"
+                "options '{prefix}.min' and '{prefix}.max': {min} to {max} is no range of type {}",
+                sql_type_name(data_type)
             )));
         }
         Ok(Values::Integers { min, max })
@@ -156,10 +190,30 @@ impl ColumnSpec {
         let max = take_number(options, &format!("{prefix}.max"))?.unwrap_or(highest);
         if !(min <= max && min >= -highest && max <= highest) {
             return Err(options.error(format!(
-                "options '{prefix}.min' and '{prefix}.max': {min} to {max} is no range of type {data_type}"
+                "options '{prefix}.min' and '{prefix}.max': {min} to {max} is no range of type {}",
+                sql_type_name(data_type)
             )));
         }
         Ok(Values::Doubles { min, max })
+    }
+}
+
+/// The whole numbers that a type holds, as far as 64 bits go.
+fn whole_range(data_type: &DataType) -> (i64, i64) {
+    match data_type {
+        DataType::Int8 => (i64::from(i8::MIN), i64::from(i8::MAX)),
+        DataType::Int16 => (i64::from(i16::MIN), i64::from(i16::MAX)),
+        DataType::Int32 => (i64::from(i32::MIN), i64::from(i32::MAX)),
+        DataType::UInt8 => (0, i64::from(u8::MAX)),
+        DataType::UInt16 => (0, i64::from(u16::MAX)),
+        DataType::UInt32 => (0, i64::from(u32::MAX)),
+        DataType::UInt64 => (0, i64::MAX),
+        DataType::Decimal128(precision, scale) => {
+            let digits = u32::from(*precision).saturating_sub(scale.unsigned_abs().into());
+            let highest = 10_i64.checked_pow(digits).map_or(i64::MAX, |power| power - 1);
+            (-highest, highest)
+        }
+        _ => (i64::MIN, i64::MAX),
     }
 }
 

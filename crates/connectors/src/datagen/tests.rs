@@ -120,10 +120,16 @@ async fn a_rate_limits_an_endless_table() {
 #[test]
 fn options_that_make_no_sense_are_refused() {
     for (key, value, expected) in [
-        ("fields.n.min", "9", "options 'fields.n.min' and 'fields.n.max': 9 to 1 is no range of type Int32"),
+        ("fields.n.min", "9", "options 'fields.n.min' and 'fields.n.max': 9 to 1 is no range of type INT"),
         ("fields.prize.min", "9", "unknown option 'fields.prize.min'"),
         ("fields.ts.max-past", "1 h", "the options 'fields.ts.…' of a timestamp do not go together"),
         ("fields.id.null-rate", "0.1", "option 'fields.id.null-rate': column 'id' is NOT NULL"),
+        ("fields.symbol.length", "99999999999", "option 'fields.symbol.length': 99999999999 is more than 1048576"),
+        (
+            "fields.id.start",
+            "9223372036854775000",
+            "option 'fields.id.start': 1000 rows from 9223372036854775000 on reach 9223372036854775999, which does not fit BIGINT",
+        ),
         ("splits", "0", "option 'splits': 0 is not between 1 and 1024"),
     ] {
         let mut table = table(&OPTIONS);
@@ -136,4 +142,34 @@ fn options_that_make_no_sense_are_refused() {
 fn a_generated_table_cannot_be_written() {
     let error = crate::sink(&table(&[])).unwrap_err().to_string();
     assert_eq!(error, "table 't': a 'datagen' table can be read, not written");
+}
+
+#[test]
+fn a_sequence_beyond_its_type_is_refused_at_create_time() {
+    let of = |options: &[(&str, &str)]| {
+        let kind = [("fields.n.kind", "sequence"), ("fields.amount.kind", "sequence")];
+        crate::validate(&table(&[&kind, options].concat())).map_err(|error| error.to_string())
+    };
+    for (options, expected) in [
+        ([("fields.n.end", "3000000000")], "option 'fields.n.end': 3000000000 does not fit INT"),
+        ([("fields.n.start", "-3000000000")], "option 'fields.n.start': -3000000000 does not fit INT"),
+        ([("fields.amount.end", "100000000")], "option 'fields.amount.end': 100000000 does not fit DECIMAL(10, 2)"),
+        (
+            [("number-of-rows", "3000000000")],
+            "option 'fields.n.start': 3000000000 rows from 0 on reach 2999999999, which does not fit INT",
+        ),
+    ] {
+        assert_eq!(of(&options), Err(format!("table 't': {expected}")));
+    }
+    assert_eq!(of(&[("fields.n.end", "2147483647"), ("fields.amount.end", "99999999")]), Ok(()));
+}
+
+#[tokio::test]
+async fn rows_with_long_text_come_in_small_batches() {
+    let table = table(&[("number-of-rows", "40"), ("fields.symbol.length", "1048576")]);
+    let source = source(&table).unwrap();
+    let split = source.splits().await.unwrap().swap_remove(0);
+    let metrics = Arc::new(OperatorMetrics::default());
+    let mut reader = source.open(&split, ReadOptions { projection: vec![2], batch_rows: 8192, metrics }).await.unwrap();
+    assert_eq!(reader.next().await.unwrap().unwrap().num_rows(), 16);
 }

@@ -43,6 +43,9 @@ pub(crate) async fn list(table: &str, location: &Location, store: &Store) -> Res
         Location::Remote(remote) => list_remote(location.text(), remote, store).await,
     }
     .map_err(|error| error.context(format!("table '{table}'")))?;
+    if files.is_empty() {
+        tracing::warn!("table '{table}': there is no file in '{}': the table is empty", location.text());
+    }
     files.sort_by(|left, right| left.path.cmp(&right.path));
     files.dedup();
     Ok(files)
@@ -144,4 +147,70 @@ fn cannot_read(path: &str, error: &io::Error) -> Error {
 
 fn not_utf8(path: &str) -> Error {
     Error::invalid(format!("the file name '{path}' is not valid UTF-8")).with_hint("rename the file")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use std::sync::{Arc, Mutex};
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    /// Keeps the messages of warnings.
+    #[derive(Clone, Default)]
+    struct Warnings(Arc<Mutex<Vec<String>>>);
+
+    impl Visit for Warnings {
+        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+            if field.name() == "message" {
+                self.0.lock().unwrap().push(format!("{value:?}"));
+            }
+        }
+    }
+
+    impl Subscriber for Warnings {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            *metadata.level() == tracing::Level::WARN
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            event.record(&mut self.clone());
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn a_directory_without_files_is_an_empty_table_and_a_warning() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().to_str().unwrap().to_owned();
+        // What a killed job has left is not read.
+        let staging = directory.path().join("_staging-job");
+        fs::create_dir(&staging).unwrap();
+        fs::write(staging.join("part-job-0-0.csv"), "c\n1\n").unwrap();
+        let warnings = Warnings::default();
+        let location = Location::Local(path.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let files = tracing::subscriber::with_default(warnings.clone(), || {
+            runtime.block_on(list("t", &location, &location.store().unwrap()))
+        });
+        assert_eq!(files.unwrap(), []);
+        let warning = format!("table 't': there is no file in '{path}': the table is empty");
+        assert_eq!(*warnings.0.lock().unwrap(), [warning]);
+    }
 }

@@ -9,6 +9,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, parse_url_opts};
 use url::Url;
 
+use super::credentials;
 use crate::options::TableOptions;
 
 /// The `path` of a table.
@@ -30,6 +31,8 @@ pub(crate) struct RemoteLocation {
     /// The whole path within the store, if it is a glob.
     pub(crate) pattern: Option<glob::Pattern>,
     options: BTreeMap<String, String>,
+    /// Whether the metadata service of the machine may be asked for credentials.
+    use_instance_metadata: bool,
 }
 
 /// A store and where in it the table is.
@@ -67,6 +70,10 @@ impl Location {
         if let Some(path_style) = options.take_bool("s3.path.style.access")? {
             store_options.insert("aws_virtual_hosted_style_request".to_owned(), (!path_style).to_string());
         }
+        let mut use_instance_metadata = false;
+        for key in credentials::USE_INSTANCE_METADATA {
+            use_instance_metadata |= options.take_bool(key)?.unwrap_or(false);
+        }
         let Some((scheme, _)) = path.split_once("://") else { return Ok(Self::Local(path)) };
         if scheme == "file" {
             let url = Url::parse(&path).map_err(|error| options.error(format!("'path' = '{path}': {error}")))?;
@@ -92,7 +99,7 @@ impl Location {
                 Some(pattern.map_err(|error| options.error(format!("'path' = '{path}': {error}")))?)
             }
         };
-        Ok(Self::Remote(RemoteLocation { text: path, base, pattern, options: store_options }))
+        Ok(Self::Remote(RemoteLocation { text: path, base, pattern, options: store_options, use_instance_metadata }))
     }
 
     /// The location as it was written.
@@ -115,6 +122,10 @@ impl Location {
         });
         let mut options: BTreeMap<String, String> = from_environment.collect();
         options.extend(remote.options.clone());
+        let scheme = remote.base.scheme();
+        if !remote.use_instance_metadata && !(scheme == "gs" && credentials::has_gcloud_login()) {
+            credentials::check(&remote.text, scheme, &options)?;
+        }
         let (store, base) = parse_url_opts(&remote.base, options)
             .map_err(|error| Error::invalid(format!("cannot open '{}': {error}", remote.text)))?;
         Ok(Store { store: Arc::from(store), base })
@@ -133,4 +144,27 @@ pub(crate) fn store_error(what: &str, error: &object_store::Error) -> Error {
         _ => ErrorKind::Unavailable,
     };
     Error::new(kind, format!("{what}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+    use super::*;
+
+    #[test]
+    fn the_metadata_service_is_asked_only_where_the_table_says_so() {
+        let open = |more: &[(&str, &str)]| {
+            let options: BTreeMap<String, String> = [("path", "az://container/dir"), ("az.account-name", "me")]
+                .iter()
+                .chain(more)
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect();
+            Location::take(&mut TableOptions::new("t", &options)).unwrap().store().map(drop)
+        };
+        // Opening a store sends nothing.
+        assert!(open(&[("az.use-instance-metadata", "true")]).is_ok());
+        assert!(open(&[("az.account-key", "a2V5")]).is_ok());
+        let error = open(&[]).unwrap_err().to_string();
+        assert_eq!(error, "cannot open 'az://container/dir': there are no credentials for Azure");
+    }
 }

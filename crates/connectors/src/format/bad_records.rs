@@ -70,6 +70,11 @@ impl BadRecords {
         Ok(())
     }
 
+    /// An error about a place in the file behind which nothing can be read, whatever the policy.
+    pub(crate) fn line_error(&self, line: u64, message: &str) -> Error {
+        Error::invalid(format!("{}, line {line}, {message}", self.file))
+    }
+
     /// An error about the file as a whole.
     pub(crate) fn file_error(&self, message: impl AsRef<str>) -> Error {
         Error::invalid(format!("{}: {}", self.file, message.as_ref()))

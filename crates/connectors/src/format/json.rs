@@ -2,6 +2,9 @@
 
 mod decoder;
 mod encoder;
+mod line_check;
+#[cfg(test)]
+mod tests;
 
 use dipper_types::Result;
 

@@ -6,13 +6,11 @@ use arrow::array::{Array, ArrayRef, BooleanArray, StringArray, UInt32Array};
 use arrow::compute::{SortColumn, interleave, lexsort_to_indices, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use datafusion::common::{DFSchema, ScalarValue};
-use datafusion::execution::context::ExecutionProps;
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Accumulator, EmitTo};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
-use dipper_graph::{AggregateCall, FromDataFusion};
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use dipper_graph::{AggregateCall, FromDataFusion, PhysicalAggregate};
 use dipper_pattern::SymbolSet;
 use dipper_types::Result;
 
@@ -76,11 +74,9 @@ impl Aggregate {
             fields.push(Field::new(AggregateCall::CLASSIFIER_COLUMN, DataType::Utf8, true));
         }
         let schema = Arc::new(Schema::new(fields));
-        let logical = DFSchema::try_from(Arc::clone(&schema)).or_plan_error()?;
-        let (props, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
-        let lowered = LoweredAggregateBuilder::new(&call.call.0, &logical, &schema, &props, &context).build();
-        let lowered = lowered.or_plan_error().map_err(|error| error.context(&what))?;
-        let (function, filter, data_type) = (lowered.aggregate, lowered.filter, data_type.clone());
+        let PhysicalAggregate { function, filter } =
+            call.call.aggregate(&schema).map_err(|error| error.context(&what))?;
+        let data_type = data_type.clone();
         Ok(Self { symbols: call.symbols, function, filter, columns, schema, data_type, what })
     }
 

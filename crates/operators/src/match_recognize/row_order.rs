@@ -40,6 +40,9 @@ impl RowOrder {
 
     /// Sorts entries that stand in the order of arrival, except that each run's are by time if time leads. `columns` are the kept columns of each run.
     pub(super) fn sort(&self, entries: &mut Vec<Entry>, columns: &[Vec<ArrayRef>]) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
         let keys = if self.led_by_time {
             &self.keys[..]
         } else {

@@ -151,7 +151,7 @@ fn what_cannot_be_bound_is_refused_with_the_name_of_the_table() {
     let errors = specs.map(|spec| SourcePipeline::new(&spec, &source_schema()).unwrap_err().to_string());
     insta::assert_snapshot!(errors.join("\n"), @r"
     table 'orders': there is no column 'gone'
-    table 'orders': the watermark of column 'ts' is Utf8, not a timestamp
+    table 'orders': the watermark of column 'ts' is STRING, not a timestamp
     table 'orders': column 'id' is declared as Utf8, the connector reads Int64
     table 'orders': the connector has no column 'nowhere'
     ");
@@ -179,4 +179,34 @@ fn a_null_where_none_may_be_names_table_and_column() {
     table 'orders': the watermark of column 'ts' is NULL in a row
     table 'orders': the watermark of column 'ts' is NULL in a row
     ");
+}
+
+#[test]
+fn rows_without_a_time_are_skipped_and_counted_where_the_table_skips_bad_records() {
+    let odd = case(col("id")).when(lit(9_i64), lit(ScalarValue::Null)).otherwise(col("ts")).unwrap();
+    for watermark in [col("ts"), col("ts") - interval(0, 0, 1000), odd] {
+        let mut spec = spec(&["id", "ts"], Some(watermark));
+        let times = |times: Vec<Option<i64>>| {
+            let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..times.len() as i64));
+            let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(times));
+            RecordBatch::try_from_iter_with_nullable([("id", ids, true), ("ts", times, true)]).unwrap()
+        };
+        let batch = times(vec![Some(5_000_000), None, Some(3_000_000), None]);
+        let metrics = OperatorMetrics::default();
+        let pipeline = SourcePipeline::new(&spec, &source_schema()).unwrap();
+        let error = pipeline.process_split(&batch, "data/a.csv", &metrics).unwrap_err();
+        assert_eq!(error.to_string(), "table 'orders', data/a.csv: the watermark of column 'ts' is NULL in a row");
+
+        for (key, value) in [("CSV.on-error", "skip"), ("csv.ignore-parse-errors", "TRUE")] {
+            spec.table.options =
+                [("format", "csv"), (key, value)].map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+            let pipeline = SourcePipeline::new(&spec, &source_schema()).unwrap();
+            let metrics = OperatorMetrics::default();
+            let (rows, watermark) = pipeline.process_split(&batch, "data/a.csv", &metrics).unwrap();
+            assert_eq!((rows.num_rows(), OperatorMetrics::get(&metrics.skipped_records)), (2, 2));
+            assert!(watermark.is_some());
+            let (rows, watermark) = pipeline.process_split(&times(vec![None]), "data/a.csv", &metrics).unwrap();
+            assert_eq!((rows.num_rows(), watermark), (0, None));
+        }
+    }
 }

@@ -1,13 +1,14 @@
 //! The watermark that the rows of a batch give.
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::compute::is_not_null;
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::scalar::ScalarValue;
 use dipper_graph::WatermarkSpec;
 use dipper_operator_api::{timestamp_values, watermark_us};
-use dipper_types::{Error, Result, Watermark};
+use dipper_types::{Error, Result, Watermark, sql_type_name};
 
 use crate::expression::Expression;
 
@@ -28,7 +29,10 @@ impl WatermarkColumn {
         let unit = match expression.data_type(schema)? {
             DataType::Timestamp(unit, _) => unit,
             other => {
-                return Err(Error::invalid(format!("the watermark of column '{column}' is {other}, not a timestamp")));
+                return Err(Error::invalid(format!(
+                    "the watermark of column '{column}' is {}, not a timestamp",
+                    sql_type_name(&other)
+                )));
             }
         };
         let monotone_in = monotone_in(&spec.expr.0).and_then(|name| schema.index_of(name).ok());
@@ -46,6 +50,15 @@ impl WatermarkColumn {
             None => self.expression.evaluate(rows)?,
         };
         Ok(self.highest_in(&values)?.map(|(_, value)| Watermark(watermark_us(value, self.unit))))
+    }
+
+    /// Which rows give a watermark; `None` if all do.
+    pub(super) fn rows_with_time(&self, rows: &RecordBatch) -> Result<Option<BooleanArray>> {
+        let times = match self.monotone_in {
+            Some(column) => ArrayRef::clone(rows.column(column)),
+            None => self.expression.evaluate(rows)?,
+        };
+        Ok(if times.null_count() == 0 { None } else { Some(is_not_null(&times)?) })
     }
 
     /// A row with the highest value, and that value.

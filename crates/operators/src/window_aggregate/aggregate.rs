@@ -5,15 +5,12 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, BooleanArray};
 use arrow::datatypes::{Field, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use datafusion::common::DFSchema;
-use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::GroupsAccumulator;
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::utils::AggregateOrderSensitivity::{Beneficial, Insensitive};
-use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr};
-use dipper_graph::{AggregateFunction, FromDataFusion};
+use dipper_graph::{AggregateFunction, FromDataFusion, PhysicalAggregate};
 use dipper_types::{Error, Result};
 
 /// An aggregate function over batches of one schema; it holds no state.
@@ -35,11 +32,9 @@ pub(super) struct AggregateInput {
 impl Aggregate {
     pub(super) fn new(spec: &AggregateFunction, schema: &SchemaRef) -> Result<Self> {
         let text = spec.expr.to_string();
-        let logical = DFSchema::try_from(SchemaRef::clone(schema)).or_plan_error()?;
-        let (properties, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
-        let lowered = LoweredAggregateBuilder::new(&spec.expr.0, &logical, schema, &properties, &context).build();
-        let lowered = lowered.or_plan_error().map_err(|error| error.context(format!("cannot plan '{text}'")))?;
-        let function = lowered.aggregate;
+        let lowered = spec.expr.aggregate(schema);
+        let PhysicalAggregate { function, filter } =
+            lowered.map_err(|error| error.context(format!("cannot plan '{text}'")))?;
         // These want their input sorted, which the rows of a stream are not.
         if !matches!(function.order_sensitivity(), Insensitive | Beneficial) {
             let message = format!("ORDER BY in the aggregate '{text}' of a window over a stream");
@@ -47,7 +42,7 @@ impl Aggregate {
         }
         let mut arguments = function.expressions();
         arguments.extend(function.order_bys().iter().map(|key| Arc::clone(&key.expr)));
-        Ok(Self { text, function, arguments, filter: lowered.filter })
+        Ok(Self { text, function, arguments, filter })
     }
 
     /// The input columns that it reads.

@@ -129,6 +129,6 @@ fn what_cannot_be_a_window_is_refused() {
     column 'ts' is NULL in a row that needs a window
     a time in column 'ts' is out of range
     a time in column 'ts' is out of range
-    the time column 'ts' of a window must be a timestamp, not Utf8
+    the time column 'ts' of a window must be a timestamp, not STRING
     ");
 }

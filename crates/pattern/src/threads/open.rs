@@ -75,7 +75,9 @@ impl Open {
     pub(super) fn collect(&mut self, scratch: &mut CollectScratch) {
         let Self { groups, threads, history, .. } = self;
         history.collect(scratch, |see| {
-            threads.iter_mut().for_each(|thread| see(&mut thread.node));
+            for thread in threads.iter_mut() {
+                see(&mut thread.node);
+            }
             for group in groups.iter_mut() {
                 if let Some(Outcome::Complete(node)) = &mut group.outcome {
                     see(node);

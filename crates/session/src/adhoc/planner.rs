@@ -13,7 +13,7 @@ use datafusion::logical_expr::{LogicalPlan, TableScan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
-use dipper_graph::{OperatorSpec, SourceSpec, into_datafusion};
+use dipper_graph::{OperatorSpec, SourceSpec, into_datafusion, with_functions};
 use dipper_sql::DipperTableSource;
 use dipper_sql::catalog::Table;
 use dipper_sql::logical::{MatchRecognizeNode, WindowTvfNode};
@@ -26,7 +26,7 @@ use super::watch::Watch;
 pub(super) fn planning_state(batch_rows: usize, watch: Arc<Watch>) -> SessionState {
     let config = SessionConfig::new().with_target_partitions(1).with_batch_size(batch_rows);
     let planner = DipperPlanner { nodes: Arc::new(NodePlanner { watch }) };
-    SessionStateBuilder::new().with_config(config).with_default_features().with_query_planner(Arc::new(planner)).build()
+    with_functions(SessionStateBuilder::new().with_config(config)).with_query_planner(Arc::new(planner)).build()
 }
 
 #[derive(Debug)]

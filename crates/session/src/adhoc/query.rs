@@ -3,17 +3,21 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
+use datafusion::common::Result as DfResult;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use dipper_graph::FromDataFusion;
 use dipper_types::{Error, Result};
 use futures::{FutureExt, StreamExt, stream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::overflow;
 use super::planner::planning_state;
 use super::watch::Watch;
+use crate::panic::stopped;
 use crate::{JobHandle, Rows};
 
 /// A query that is ready to run.
@@ -26,7 +30,7 @@ pub(crate) struct Plan {
 /// Optimises the plan and makes it executable; options are checked, nothing is read. Its nodes count into `watch`.
 pub(crate) async fn plan(logical: &LogicalPlan, batch_rows: usize, watch: Arc<Watch>) -> Result<Plan> {
     let state = planning_state(batch_rows, Arc::clone(&watch));
-    let physical = state.create_physical_plan(logical).await.or_plan_error()?;
+    let physical = state.create_physical_plan(logical).await.and_then(overflow::checked).or_plan_error()?;
     Ok(Plan { physical, context: state.task_ctx(), watch })
 }
 
@@ -49,25 +53,65 @@ impl Plan {
     /// Runs the query for someone who waits for its end himself.
     pub(super) fn start(self) -> Result<Running> {
         let rows = execute_stream(self.physical, self.context).or_plan_error()?;
-        Ok(Running { rows, cancelled: self.watch.cancellation(), watch: self.watch })
+        Ok(Running { rows: Some(rows), pump: None, cancelled: self.watch.cancellation(), watch: self.watch })
     }
 }
 
 /// Rows on their way; cancellation ends them with an error.
 pub(super) struct Running {
-    rows: SendableRecordBatchStream,
+    /// Taken by the pump when the first rows are asked for.
+    rows: Option<SendableRecordBatchStream>,
+    pump: Option<Pump>,
     cancelled: CancellationToken,
     watch: Arc<Watch>,
+}
+
+/// Computes on a worker thread: an expression that takes long keeps nobody from cancelling.
+struct Pump {
+    batches: mpsc::Receiver<DfResult<RecordBatch>>,
+    task: JoinHandle<()>,
+}
+
+impl Pump {
+    fn start(mut rows: SendableRecordBatchStream) -> Self {
+        let (sender, batches) = mpsc::channel(1);
+        let task = tokio::spawn(async move {
+            while let Some(batch) = rows.next().await {
+                if sender.send(batch).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Self { batches, task }
+    }
+
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        match self.batches.recv().await {
+            Some(batch) => batch.map(Some).or_plan_error(),
+            // Rows that just stop may be the work of a panic.
+            None => (&mut self.task).await.map(|()| None).map_err(stopped),
+        }
+    }
+}
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Running {
     /// The next rows, never none.
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        if let Some(rows) = self.rows.take() {
+            self.pump = Some(Pump::start(rows));
+        }
+        let Some(pump) = &mut self.pump else { return Ok(None) };
         loop {
             let batch = tokio::select! {
                 biased;
                 () = self.cancelled.cancelled() => return Err(Error::cancelled()),
-                batch = self.rows.next() => batch.transpose().or_plan_error()?,
+                batch = pump.next() => batch?,
             };
             match batch {
                 Some(batch) if batch.num_rows() == 0 => {}
@@ -98,5 +142,46 @@ impl Told {
             Err(error) => drop(teller.send(Err(error.clone()))),
         }
         item.transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use arrow::datatypes::Schema;
+    use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+    use dipper_types::ErrorKind;
+
+    use super::*;
+    use crate::job::Control;
+
+    fn running(rows: impl futures::Stream<Item = DfResult<RecordBatch>> + Send + 'static) -> (Running, Arc<Watch>) {
+        let rows: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(Arc::new(Schema::empty()), rows));
+        let watch = Arc::<Watch>::default();
+        (Running { rows: Some(rows), pump: None, cancelled: watch.cancellation(), watch: Arc::clone(&watch) }, watch)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_panic_while_rows_are_computed_is_an_internal_error() {
+        let (mut running, _watch) = running(stream::once(async { panic!("the offsets are too short") }));
+        let error = running.next().await.unwrap_err();
+        let (kind, text) = (error.kind(), error.to_string());
+        assert_eq!((kind, text.as_str()), (ErrorKind::Internal, "the query panicked: the offsets are too short"));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_computation_that_never_looks_up_is_cancelled_all_the_same() {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (mut running, watch) = running(stream::once(async move {
+            // Blocks the thread, as an expression that takes long does.
+            let _ = held.recv();
+            Err(datafusion::error::DataFusionError::Internal("released".to_owned()))
+        }));
+        let next = tokio::spawn(async move { running.next().await });
+        tokio::task::yield_now().await;
+        watch.cancel();
+        assert_eq!(next.await.unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
+        drop(release);
     }
 }

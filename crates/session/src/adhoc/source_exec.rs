@@ -111,16 +111,18 @@ struct Scan {
     metrics: Arc<OperatorMetrics>,
     /// What is still to be read; unknown before the first row is asked for.
     splits: Option<VecDeque<Split>>,
-    reader: Option<Box<dyn SplitReader>>,
+    /// The split that is being read, by its id.
+    reader: Option<(String, Box<dyn SplitReader>)>,
 }
 
 impl Scan {
     async fn next(&mut self) -> dipper_types::Result<Option<RecordBatch>> {
         loop {
-            if let Some(reader) = &mut self.reader {
+            if let Some((split, reader)) = &mut self.reader {
                 if let Some(batch) = reader.next().await? {
                     OperatorMetrics::add(&self.metrics.rows_in, batch.num_rows());
-                    return Ok(Some(self.pipeline.process(&batch)?.0));
+                    let (rows, _) = self.pipeline.process_split(&batch, split, &self.metrics)?;
+                    return Ok(Some(rows));
                 }
                 self.reader = None;
             }
@@ -129,7 +131,8 @@ impl Scan {
                 None => self.splits.insert(self.source.splits().await?.into()),
             };
             let Some(split) = splits.pop_front() else { return Ok(None) };
-            self.reader = Some(self.source.open(&split, self.options.clone()).await?);
+            let reader = self.source.open(&split, self.options.clone()).await?;
+            self.reader = Some((split.id, reader));
         }
     }
 }

@@ -39,6 +39,11 @@ fn patterns_and_windows_give_the_same_in_both_hosts() {
     check("both", HOSTS);
 }
 
+#[test]
+fn the_rules_of_row_patterns_hold_in_both_hosts() {
+    check("patterns", HOSTS);
+}
+
 fn check(directory: &str, variants: &[Settings]) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/sql").join(directory);
     let mut files: Vec<PathBuf> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, 
 use datafusion::optimizer::OptimizerContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::prelude::SessionConfig;
-use dipper_graph::into_datafusion;
+use dipper_graph::{into_datafusion, with_functions};
 use dipper_types::{Error, ErrorKind};
 
 use super::relation::DipperRelations;
@@ -31,7 +31,7 @@ pub(super) fn functions() -> &'static SessionState {
         let parser = &mut config.options_mut().sql_parser;
         parser.collect_spans = true;
         parser.map_string_types_to_utf8view = false;
-        SessionStateBuilder::new().with_config(config).with_default_features().build()
+        with_functions(SessionStateBuilder::new().with_config(config)).build()
     });
     &STATE
 }
@@ -73,7 +73,7 @@ impl<'a> QueryContext<'a> {
     fn view(&self, name: &str) -> dipper_types::Result<ViewSource> {
         match self.views.get(name) {
             Some(plan) => plan.clone().map(ViewSource::new),
-            None => Err(Error::internal(format!("view '{name}' is not bound"))),
+            None => Err(Error::invalid(format!("view '{name}' refers to itself"))),
         }
     }
 }
@@ -93,7 +93,9 @@ impl ContextProvider for QueryContext<'_> {
 
     fn get_table_function_source(&self, name: &str, args: Vec<Expr>) -> DfResult<Arc<dyn TableSource>> {
         let Some(function) = functions().table_functions().get(name) else {
-            return Err(into_datafusion(Error::invalid(format!("unknown table function '{name}'"))));
+            return Err(into_datafusion(
+                Error::invalid(format!("unknown table function '{name}'")).with_hint("TUMBLE and HOP are supported"),
+            ));
         };
         let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_current_time().build());
         let constant = |arg| simplifier.coerce(arg, &DFSchema::empty()).and_then(|arg| simplifier.simplify(arg));

@@ -5,6 +5,7 @@
 //! ([`crate::ast`]) is taken up by [`relation`]; a clause goes through [`match_recognize`].
 
 mod aggregate;
+mod construct;
 mod context;
 mod depth;
 mod expression;
@@ -14,19 +15,23 @@ mod match_recognize;
 mod navigation;
 mod ordering;
 mod output;
+mod place;
 mod plan_error;
 mod query;
 mod reference;
 mod relation;
 mod rewrite;
+mod sql_words;
 mod table_source;
 mod variables;
 mod views;
 mod window_tvf;
 
+pub(crate) use construct::Construct;
 pub(crate) use context::{function_names, optimized_by_datafusion, optimizer_context};
 pub(crate) use depth::check_depth;
 pub(crate) use expression::bind_column_expression;
+pub(crate) use place::{duplicate_columns, placed};
 pub(crate) use plan_error::plan_error;
 pub(crate) use query::{analyse, bind_definition, bind_query, bind_view};
 pub use table_source::DipperTableSource;

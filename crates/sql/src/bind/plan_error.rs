@@ -5,6 +5,7 @@ use dipper_graph::FromDataFusion;
 use dipper_types::{Error, ErrorKind, Position, Span};
 
 use super::function_names;
+use super::sql_words::in_sql_words;
 use crate::catalog::nearest;
 
 /// Functions that exist only inside the clause.
@@ -21,6 +22,16 @@ pub(crate) fn plan_error(error: DataFusionError) -> Error {
     let Err(converted) = Err::<(), _>(error).or_plan_error() else {
         return Error::internal("planning failed without an error");
     };
+    // Whatever DataFusion calls an internal error while it plans, the user's text has caused.
+    let converted = if !is_ours && converted.kind() == ErrorKind::Internal {
+        let invalid = Error::invalid(converted.to_string());
+        match converted.span() {
+            Some(place) => invalid.at(place),
+            None => invalid,
+        }
+    } else {
+        converted
+    };
     if is_ours {
         return match place(diagnostic.as_ref()) {
             Some(place) => converted.at(place),
@@ -34,7 +45,7 @@ pub(crate) fn plan_error(error: DataFusionError) -> Error {
             None => (converted.kind(), tidy(&converted.to_string())),
         },
     };
-    let mut error = Error::new(kind, message);
+    let mut error = Error::new(kind, in_sql_words(&message));
     let function = unknown_function(&error.to_string());
     if let Some(function) = &function {
         error = unknown_function_error(function);
@@ -95,6 +106,11 @@ fn tidy(message: &str) -> String {
         "Error during planning: ",
         "Schema error: ",
         "Execution error: ",
+        "Internal error: ",
+        "Parser error: ",
+        "External error: ",
+        "Cast error: ",
+        "cast error: ",
         "Optimizer rule ",
         "type_coercion\ncaused by\n",
     ] {
@@ -104,6 +120,7 @@ fn tidy(message: &str) -> String {
         // What follows is a dump of the syntax tree.
         return "this form of SQL is not supported".to_owned();
     }
+    let text = without_dump(text);
     let text = text.strip_suffix('.').unwrap_or(text);
     let mut characters = text.chars();
     match (characters.next(), characters.next()) {
@@ -114,6 +131,16 @@ fn tidy(message: &str) -> String {
     }
 }
 
+/// The message up to a dump of the syntax tree.
+fn without_dump(text: &str) -> &str {
+    if !text.contains("ValueWithSpan") && !text.contains("Span(Location(") {
+        return text;
+    }
+    let end = text.find(['{', '(']).unwrap_or(text.len());
+    // The word before the bracket is the node's name.
+    text[..end].trim_end().rsplit_once(' ').map_or(text, |(before, _)| before)
+}
+
 fn unknown_function(message: &str) -> Option<String> {
     let rest = message.strip_prefix("invalid function '")?;
     rest.split_once('\'').map(|(name, _)| name.to_owned())
@@ -122,16 +149,11 @@ fn unknown_function(message: &str) -> Option<String> {
 fn unknown_function_error(name: &str) -> Error {
     let lower = name.to_lowercase();
     match lower.as_str() {
-        "__running" | "__final" => {
-            let word = lower.trim_start_matches('_').to_uppercase();
-            Error::invalid(format!("{word} stands outside of MEASURES and DEFINE of MATCH_RECOGNIZE"))
-        }
+        "__running" | "__final" | "running" | "final" => outside_the_clause(lower.trim_start_matches('_')),
         "proctime" => Error::unsupported("PROCTIME(): processing time is not supported yet")
             .with_hint("use event time: WATERMARK FOR a timestamp column"),
-        _ if CLAUSE_FUNCTIONS.contains(&lower.as_str()) => {
-            let word = lower.to_uppercase();
-            Error::invalid(format!("{word} stands outside of MEASURES and DEFINE of MATCH_RECOGNIZE"))
-        }
+        _ if CLAUSE_FUNCTIONS.contains(&lower.as_str()) => outside_the_clause(&lower),
+        _ if function_names().contains(&lower) => Error::invalid(format!("{} needs OVER (…)", lower.to_uppercase())),
         _ => {
             let error = Error::invalid(format!("unknown function '{name}'"));
             match nearest(&lower, function_names().iter().map(String::as_str)) {
@@ -140,6 +162,12 @@ fn unknown_function_error(name: &str) -> Error {
             }
         }
     }
+}
+
+fn outside_the_clause(word: &str) -> Error {
+    let word = word.to_uppercase();
+    Error::invalid(format!("{word} stands outside of MATCH_RECOGNIZE"))
+        .with_hint("it belongs in MEASURES or DEFINE of MATCH_RECOGNIZE (…)")
 }
 
 fn place(diagnostic: Option<&Diagnostic>) -> Option<Span> {

@@ -8,6 +8,7 @@ use sqlparser::ast::Statement;
 
 use super::context::{QueryContext, options};
 use super::depth::check_plan_depth;
+use super::place::placed;
 use super::views::{BoundViews, bind_all};
 use super::{check_depth, plan_error};
 use crate::ast::Query;
@@ -41,6 +42,10 @@ pub(super) fn bind_over(
     views: &BoundViews,
 ) -> Result<LogicalPlan> {
     check_depth(&query.query)?;
+    plan(catalog, query, skip_errors, views).map_err(|error| placed(error, query))
+}
+
+fn plan(catalog: &Catalog, query: &Query, skip_errors: SkipErrors, views: &BoundViews) -> Result<LogicalPlan> {
     let context = QueryContext::new(catalog, query.clauses.clone(), skip_errors, views);
     let plan =
         SqlToRel::new(&context).sql_statement_to_plan(Statement::Query(query.query.clone())).map_err(plan_error)?;

@@ -16,7 +16,7 @@ use crate::catalog::{Catalog, Relation, SkipErrors, View, relation_name};
 /// The most views in each other.
 const DEPTH_MAX: usize = 64;
 
-/// Bound views by name. What is wrong with one matters only to those who read it.
+/// Bound views by name, without those that are being bound. What is wrong with one matters only to those who read it.
 pub(super) type BoundViews = BTreeMap<String, Result<LogicalPlan>>;
 
 enum Step<'a> {
@@ -37,8 +37,10 @@ pub(super) fn bind_all(catalog: &Catalog, query: &Query, skip_errors: SkipErrors
                     continue;
                 }
                 if open.contains(&name) {
-                    bound.insert(name.clone(), Err(Error::invalid(format!("view '{name}' refers to itself"))));
-                } else if open.len() >= DEPTH_MAX {
+                    // Not bound: an error for whoever reads it, unless the name is that of a WITH.
+                    continue;
+                }
+                if open.len() >= DEPTH_MAX {
                     let message = format!("views stand in each other more than {DEPTH_MAX} deep");
                     bound.insert(name, Err(Error::invalid(message)));
                 } else {

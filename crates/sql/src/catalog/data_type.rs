@@ -7,9 +7,14 @@ use datafusion::common::DataFusionError;
 use datafusion::logical_expr::planner::TypePlanner;
 use dipper_graph::into_datafusion;
 use dipper_types::{Error, Result};
-use sqlparser::ast::{ArrayElemTypeDef, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
+use sqlparser::ast::{
+    ArrayElemTypeDef, BinaryLength, CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo,
+};
 
 const DECIMAL_DIGITS_MAX: u64 = 38;
+
+/// The length that Flink's STRING and BYTES stand for.
+const LENGTH_MAX: u64 = 2_147_483_647;
 
 /// The zone of TIMESTAMP_LTZ: an instant, shown in UTC.
 const UTC: &str = "UTC";
@@ -29,14 +34,16 @@ fn known(sql: &SqlType) -> Result<Option<DataType>> {
         SqlType::Float(_) | SqlType::Real | SqlType::Float4 => DataType::Float32,
         SqlType::Double(_) | SqlType::DoublePrecision | SqlType::Float8 => DataType::Float64,
         SqlType::Decimal(digits) | SqlType::Numeric(digits) | SqlType::Dec(digits) => decimal(digits)?,
-        SqlType::String(_)
-        | SqlType::Text
-        | SqlType::Char(_)
-        | SqlType::Character(_)
-        | SqlType::Varchar(_)
-        | SqlType::CharVarying(_)
-        | SqlType::CharacterVarying(_) => DataType::Utf8,
-        SqlType::Bytes(_) | SqlType::Bytea | SqlType::Binary(_) | SqlType::Varbinary(_) => DataType::Binary,
+        SqlType::Text => DataType::Utf8,
+        SqlType::String(length) => unlimited(sql, *length, DataType::Utf8)?,
+        SqlType::Char(length)
+        | SqlType::Character(length)
+        | SqlType::Varchar(length)
+        | SqlType::CharVarying(length)
+        | SqlType::CharacterVarying(length) => unlimited(sql, characters(*length), DataType::Utf8)?,
+        SqlType::Bytea => DataType::Binary,
+        SqlType::Bytes(length) | SqlType::Binary(length) => unlimited(sql, *length, DataType::Binary)?,
+        SqlType::Varbinary(length) => unlimited(sql, octets(*length), DataType::Binary)?,
         SqlType::Date => DataType::Date32,
         SqlType::Time(precision, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => match unit(*precision, 0)? {
             unit @ (TimeUnit::Second | TimeUnit::Millisecond) => DataType::Time32(unit),
@@ -62,6 +69,30 @@ fn known(sql: &SqlType) -> Result<Option<DataType>> {
         }
         _ => return Ok(None),
     }))
+}
+
+/// A type without a limit to its length: Flink's longest is none, any other would have to be checked.
+fn unlimited(sql: &SqlType, length: Option<u64>, data_type: DataType) -> Result<DataType> {
+    if length.is_none_or(|length| length == LENGTH_MAX) {
+        return Ok(data_type);
+    }
+    let instead = if data_type == DataType::Utf8 { "STRING" } else { "BYTES" };
+    Err(Error::unsupported(format!("the length in {sql} is not supported"))
+        .with_hint(format!("use {instead}, which has no limit")))
+}
+
+fn characters(length: Option<CharacterLength>) -> Option<u64> {
+    match length {
+        Some(CharacterLength::IntegerLength { length, .. }) => Some(length),
+        Some(CharacterLength::Max) | None => None,
+    }
+}
+
+fn octets(length: Option<BinaryLength>) -> Option<u64> {
+    match length {
+        Some(BinaryLength::IntegerLength { length }) => Some(length),
+        Some(BinaryLength::Max) | None => None,
+    }
 }
 
 fn instant(precision: Option<u64>) -> Result<DataType> {
@@ -94,47 +125,6 @@ fn decimal(digits: &ExactNumberInfo) -> Result<DataType> {
         )));
     }
     Ok(DataType::Decimal128(precision as u8, scale as i8))
-}
-
-/// The name a user knows a type by.
-pub fn sql_type_name(data_type: &DataType) -> String {
-    let precision = |unit: &TimeUnit| match unit {
-        TimeUnit::Second => 0,
-        TimeUnit::Millisecond => 3,
-        TimeUnit::Microsecond => 6,
-        TimeUnit::Nanosecond => 9,
-    };
-    match data_type {
-        DataType::Boolean => "BOOLEAN".to_owned(),
-        DataType::Int8 => "TINYINT".to_owned(),
-        DataType::Int16 => "SMALLINT".to_owned(),
-        DataType::Int32 => "INT".to_owned(),
-        DataType::Int64 => "BIGINT".to_owned(),
-        DataType::UInt8 => "TINYINT UNSIGNED".to_owned(),
-        DataType::UInt16 => "SMALLINT UNSIGNED".to_owned(),
-        DataType::UInt32 => "INT UNSIGNED".to_owned(),
-        DataType::UInt64 => "BIGINT UNSIGNED".to_owned(),
-        DataType::Float16 | DataType::Float32 => "FLOAT".to_owned(),
-        DataType::Float64 => "DOUBLE".to_owned(),
-        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
-            format!("DECIMAL({precision}, {scale})")
-        }
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "STRING".to_owned(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
-            "BYTES".to_owned()
-        }
-        DataType::Date32 | DataType::Date64 => "DATE".to_owned(),
-        DataType::Time32(unit) | DataType::Time64(unit) => format!("TIME({})", precision(unit)),
-        DataType::Timestamp(unit, None) => format!("TIMESTAMP({})", precision(unit)),
-        DataType::Timestamp(unit, Some(_)) => format!("TIMESTAMP_LTZ({})", precision(unit)),
-        DataType::Interval(_) => "INTERVAL".to_owned(),
-        DataType::List(element) | DataType::LargeList(element) | DataType::FixedSizeList(element, _) => {
-            format!("ARRAY<{}>", sql_type_name(element.data_type()))
-        }
-        DataType::Dictionary(_, value) => sql_type_name(value),
-        DataType::Null => "NULL".to_owned(),
-        other => other.to_string(),
-    }
 }
 
 /// Our types in CAST and in typed literals.

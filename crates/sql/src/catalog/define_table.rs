@@ -11,8 +11,9 @@ use sqlparser::ast::{DataType as SqlType, Expr, Ident, Spanned, visit_expression
 
 use super::data_type::arrow_type;
 use super::duration::parse_duration_ms;
+use super::watermark::is_ahead;
 use super::{OptionPlace, Table, column_name, relation_name, sql_type_name};
-use crate::ast::{ColumnKind, CreateTable, WatermarkDef};
+use crate::ast::{ColumnKind, CreateTable, TableOption, WatermarkDef};
 use crate::bind::bind_column_expression;
 use crate::source_text::span;
 
@@ -52,6 +53,12 @@ fn refuse_unsupported(create: &CreateTable) -> Result<()> {
         return Err(Error::unsupported("PARTITIONED BY is not supported yet").at(span(column.span)));
     }
     if !create.options.iter().any(|option| option.key.eq_ignore_ascii_case("connector")) {
+        let is_near = |option: &&TableOption| super::nearest(&option.key.to_lowercase(), ["connector"]).is_some();
+        if let Some(option) = create.options.iter().find(is_near) {
+            return Err(Error::invalid(format!("unknown option '{}'", option.key))
+                .at(option.key_span)
+                .with_hint("did you mean 'connector'?"));
+        }
         return Err(Error::unsupported(format!(
             "table {} has no 'connector' option: tables that Dipper stores itself are not supported yet",
             create.name
@@ -185,6 +192,13 @@ fn watermark(definition: &WatermarkDef, schema: &SchemaRef, idle_timeout_ms: Opt
         return Err(Error::invalid(format!("the watermark is of type {kind}: it must be a TIMESTAMP"))
             .at(span(definition.expr.span()))
             .with_hint(format!("for instance: {column} - INTERVAL '5' SECOND")));
+    }
+    if is_ahead(&expr, &column) {
+        return Err(Error::invalid(format!(
+            "the watermark is ahead of '{column}': each row would be late when it comes"
+        ))
+        .at(span(definition.expr.span()))
+        .with_hint(format!("subtract the time that rows may be late: {column} - INTERVAL '5' SECOND")));
     }
     Ok(WatermarkSpec { column, expr: BoundExpr(expr), idle_timeout_ms })
 }

@@ -9,9 +9,10 @@ mod nearest;
 mod registry;
 mod settings;
 mod table;
+mod watermark;
 
 pub(crate) use data_type::SqlTypes;
-pub use data_type::sql_type_name;
+pub use dipper_types::sql_type_name;
 pub(crate) use name::{column_name, relation_name, variable_name};
 pub(crate) use nearest::nearest;
 pub use registry::{Catalog, Relation, View};

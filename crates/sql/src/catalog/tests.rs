@@ -17,8 +17,8 @@ fn table(sql: &str) -> Table {
 fn sql_types_become_arrow_types_and_back() {
     let table = table(
         "CREATE TABLE t (a TINYINT, b SMALLINT, c INT, d INTEGER, e BIGINT, f FLOAT, g DOUBLE, h DOUBLE PRECISION, i DECIMAL(10, 2),
-           j DECIMAL, k STRING, l VARCHAR(20), m CHAR(3), n BYTES, o BOOLEAN, p DATE, q TIME, r TIME(6), s TIMESTAMP, t0 TIMESTAMP(0),
-           t3 TIMESTAMP(3), t9 TIMESTAMP(9), u TIMESTAMP_LTZ(3), v TIMESTAMP(6) WITH LOCAL TIME ZONE, w ARRAY<INT>, x VARBINARY(4))
+           j DECIMAL, k STRING, l VARCHAR(2147483647), m CHAR, n BYTES, o BOOLEAN, p DATE, q TIME, r TIME(6), s TIMESTAMP, t0 TIMESTAMP(0),
+           t3 TIMESTAMP(3), t9 TIMESTAMP(9), u TIMESTAMP_LTZ(3), v TIMESTAMP(6) WITH LOCAL TIME ZONE, w ARRAY<INT>, x VARBINARY)
          WITH ('connector' = 'x')",
     );
     let types: Vec<String> = table

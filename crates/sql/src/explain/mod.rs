@@ -64,8 +64,12 @@ fn query_of(planner: &Planner<'_>, settings: &Settings, query: &Query) -> Result
         RuntimeMode::Automatic => is_unbounded(&plan),
         RuntimeMode::Batch => false,
     };
-    let graph = if is_dataflow { Some(planner.collect(&plan, "query")?) } else { None };
-    Ok(Explained { title: None, plan: optimized(plan, is_dataflow)?, graph })
+    let graph = if is_dataflow { Some(planner.collect(query, &plan, "query")?) } else { None };
+    Ok(Explained {
+        title: None,
+        plan: optimized(plan, is_dataflow).map_err(|error| planner.placed(error, query))?,
+        graph,
+    })
 }
 
 fn insert_of(planner: &Planner<'_>, settings: &Settings, insert: &Insert) -> Result<Explained> {
@@ -73,7 +77,8 @@ fn insert_of(planner: &Planner<'_>, settings: &Settings, insert: &Insert) -> Res
     let title = format!("INSERT INTO {}", table.name());
     let is_dataflow = settings.runtime_mode() != RuntimeMode::Batch;
     let graph = if is_dataflow { Some(planner.insert(insert, &title)?) } else { None };
-    Ok(Explained { title: Some(title), plan: optimized(plan, is_dataflow)?, graph })
+    let plan = optimized(plan, is_dataflow).map_err(|error| planner.placed(error, &insert.source))?;
+    Ok(Explained { title: Some(title), plan, graph })
 }
 
 /// The plan as its host runs it.

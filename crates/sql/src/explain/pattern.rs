@@ -160,11 +160,19 @@ fn reach(define: &Define) -> (u64, u64) {
 }
 
 fn engine(conditions: &[ConditionReport]) -> (&'static str, String) {
-    match conditions.iter().find(|condition| condition.class != "R") {
+    let of_class = |class: &str| conditions.iter().find(|condition| condition.class == class);
+    match of_class("H").or_else(|| of_class("S")) {
         None => (
             "threads",
             "every condition is of class R, so it is evaluated ahead for whole batches, and no row is looked at twice"
                 .to_owned(),
+        ),
+        Some(condition) if condition.class == "S" => (
+            "backtracking",
+            format!(
+                "the condition of {} reads the number of the match, so it is tested while searching",
+                condition.variable
+            ),
         ),
         Some(condition) => (
             "backtracking",

@@ -154,3 +154,15 @@ fn a_statement_set_explains_each_insert() {
     );
     assert_eq!(text.matches("== INSERT INTO sink ==").count(), 2, "{text}");
 }
+
+#[test]
+fn a_condition_on_the_number_of_the_match_is_not_said_to_read_the_match_so_far() {
+    let text = explain(
+        "EXPLAIN SELECT * FROM ticks MATCH_RECOGNIZE (ORDER BY ts MEASURES A.price AS p PATTERN (A) DEFINE A AS MATCH_NUMBER() < 3)",
+    );
+    let engine = text.lines().find(|line| line.trim_start().starts_with("engine:")).unwrap();
+    assert_eq!(
+        engine.trim(),
+        "engine: backtracking: the condition of A reads the number of the match, so it is tested while searching"
+    );
+}

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use dipper_types::{Error, Result, Span};
-use sqlparser::ast::{Expr, ObjectNamePart, SetExpr, Spanned, Visit, Visitor};
+use sqlparser::ast::{Expr, ObjectNamePart, Select, SetExpr, Spanned, Visit, Visitor};
 
 use super::cursor::Cursor;
 use super::rewrite::Rewriter;
@@ -58,6 +58,14 @@ impl Visitor for Check {
             Some(what) => self.refuse(what, span(query.body.span())),
             None => ControlFlow::Continue(()),
         }
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Error> {
+        if select.top.is_none() {
+            return ControlFlow::Continue(());
+        }
+        let error = Error::unsupported("SELECT TOP is not supported").at(span(select.select_token.0.span));
+        ControlFlow::Break(error.with_hint("write ORDER BY … LIMIT n at the end"))
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {

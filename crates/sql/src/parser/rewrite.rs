@@ -70,6 +70,11 @@ impl<'a> Rewriter<'a> {
                     Error::invalid(format!("expected '(' after MATCH_RECOGNIZE, found '{next}'")).at(span(next.span))
                 );
             }
+            if is_word(token, "FOR") && tokens.get(at + 1).is_some_and(|next| is_word(next, "SYSTEM_TIME")) {
+                return Err(Error::unsupported("FOR SYSTEM_TIME AS OF is not supported")
+                    .at(span(token.span))
+                    .with_hint("join the table as it is, without FOR SYSTEM_TIME"));
+            }
             let close = match tokens.get(at + 1) {
                 Some(next) if next.token == Token::LParen => closing(tokens, at + 1),
                 _ => None,
@@ -81,7 +86,7 @@ impl<'a> Rewriter<'a> {
                     at = close + 1;
                     continue;
                 }
-                if let Some(window) = window_tvf::called(token, inside)? {
+                if let Some(window) = window_tvf::called(token, inside, in_from(&out))? {
                     let inside = self.rewrite(inside, false)?;
                     let call = window_tvf::rewrite(window, token, &inside, &tokens[close])?;
                     let wrapped = drop_table_wrapper(&mut out, tokens.get(close + 1));
@@ -170,6 +175,15 @@ fn names_a_relation(out: &[TokenWithSpan]) -> bool {
     out.last().is_some_and(|before| {
         before.token == Token::Period || ["WITH", "RECURSIVE", "AS"].iter().any(|word| is_word(before, word))
     })
+}
+
+/// Whether a table must follow.
+fn in_from(out: &[TokenWithSpan]) -> bool {
+    match out {
+        [.., before] if ["FROM", "JOIN"].iter().any(|word| is_word(before, word)) => true,
+        [.., table, open] => is_word(table, "TABLE") && open.token == Token::LParen,
+        _ => false,
+    }
 }
 
 /// Where the table factor at the end of `out` starts.

@@ -9,6 +9,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::rewrite::{select_all_from, sign, word};
 use super::tokens::{closing, is_word};
 use crate::ast::{HOP, TUMBLE};
+use crate::catalog::nearest;
 use crate::source_text::span;
 
 /// A window table function.
@@ -45,13 +46,15 @@ impl Window {
 }
 
 /// Which window table function a call of `name` with these arguments is; functions of the same name are not taken.
-pub(super) fn called(name: &TokenWithSpan, arguments: &[TokenWithSpan]) -> Result<Option<Window>> {
+/// In FROM, where a table must follow, their names are theirs alone.
+pub(super) fn called(name: &TokenWithSpan, arguments: &[TokenWithSpan], in_from: bool) -> Result<Option<Window>> {
     let takes_a_table = match arguments {
         [first, second, ..] if matches!(first.token, Token::Word(_)) && second.token == Token::RArrow => true,
         [first, ..] => is_word(first, "TABLE") || mentions_descriptor(arguments),
         [] => false,
     };
-    if !takes_a_table {
+    let is_window = ["TUMBLE", "HOP", "CUMULATE", "SESSION"].iter().any(|window| is_word(name, window));
+    if !takes_a_table && !(in_from && is_window) {
         return Ok(None);
     }
     if is_word(name, "TUMBLE") {
@@ -65,6 +68,18 @@ pub(super) fn called(name: &TokenWithSpan, arguments: &[TokenWithSpan]) -> Resul
             let error = Error::unsupported(format!("the window {unsupported} is not supported yet"));
             return Err(error.at(span(name.span)).with_hint("TUMBLE and HOP are; MATCH_RECOGNIZE can find sessions"));
         }
+    }
+    // A column may be called `descriptor` as well.
+    let is_descriptor = |argument: &&[TokenWithSpan]| match argument {
+        [word, open, ..] => is_word(word, "DESCRIPTOR") && open.token == Token::LParen,
+        _ => false,
+    };
+    if split_arguments(arguments).iter().any(is_descriptor) {
+        let error = Error::invalid(format!("there is no window '{name}'")).at(span(name.span));
+        return Err(match nearest(&name.to_string().to_uppercase(), ["TUMBLE", "HOP"]) {
+            Some(meant) => error.with_hint(format!("did you mean {meant}?")),
+            None => error.with_hint("TUMBLE and HOP are supported"),
+        });
     }
     Ok(None)
 }
@@ -81,6 +96,9 @@ pub(super) fn rewrite(
     close: &TokenWithSpan,
 ) -> Result<Vec<TokenWithSpan>> {
     let place = span(name.span);
+    if arguments.is_empty() {
+        return Err(wrong(window, format!("{} has no arguments", window.name()), place));
+    }
     let arguments = by_position(window, split_arguments(arguments), place)?;
     let function = match window {
         Window::Tumble => TUMBLE,

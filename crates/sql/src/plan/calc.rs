@@ -7,13 +7,12 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::Expr;
 use dipper_graph::BoundExpr;
-use dipper_types::{Error, Result};
+use dipper_types::Result;
 
-use crate::bind::plan_error;
+use crate::bind::{Construct, plan_error};
 
 /// An expression over the columns of a plan as one over the columns of the node that was made of the plan.
 pub(super) fn rebase(expr: &Expr, plan: &DFSchema, node: &SchemaRef) -> Result<BoundExpr> {
-    refuse_subqueries(expr)?;
     let rebased = expr.clone().transform(|part| match part {
         Expr::Column(column) => {
             let index = plan.index_of_column(&column)?;
@@ -24,24 +23,23 @@ pub(super) fn rebase(expr: &Expr, plan: &DFSchema, node: &SchemaRef) -> Result<B
     Ok(BoundExpr(rebased.map_err(plan_error)?.data.unalias()))
 }
 
-fn refuse_subqueries(expr: &Expr) -> Result<()> {
+/// What a dataflow cannot compute in an expression.
+pub(super) fn refused_in(expr: &Expr) -> Option<Construct> {
     let mut refused = None;
     // The closure does not fail.
     let _ = expr.apply(|part| {
         refused = match part {
-            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => {
-                Some("a subquery")
-            }
-            Expr::OuterReferenceColumn(..) => Some("a reference to an outer query"),
-            Expr::Unnest(_) => Some("UNNEST"),
+            Expr::ScalarSubquery(_)
+            | Expr::InSubquery(_)
+            | Expr::Exists(_)
+            | Expr::SetComparison(_)
+            | Expr::OuterReferenceColumn(..) => Some(Construct::Subquery),
+            Expr::Unnest(_) => Some(Construct::Unnest),
             _ => None,
         };
         Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
-    match refused {
-        Some(what) => Err(Error::unsupported(format!("{what} in an expression is not supported in a dataflow yet"))),
-        None => Ok(()),
-    }
+    refused
 }
 
 /// The columns of a plan under names that differ from each other: qualifiers do not survive.

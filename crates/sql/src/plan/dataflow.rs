@@ -10,14 +10,16 @@ use dipper_graph::{
 };
 use dipper_types::{Error, Result};
 
-use super::calc::{node_schema, rebase};
+use super::calc::{node_schema, rebase, refused_in};
 use super::operator_id::{OperatorIds, Signature};
-use crate::bind::{DipperTableSource, plan_error};
+use crate::ast::Query;
+use crate::bind::{Construct, DipperTableSource, plan_error};
 use crate::catalog::{Settings, Table};
 use crate::logical::{MatchRecognizeNode, WindowTvfNode, column_roles, has_watermark, is_unbounded};
 
 /// Makes the graph.
 pub(super) fn build(
+    query: &Query,
     plan: &LogicalPlan,
     sink: Option<&Table>,
     settings: &Settings,
@@ -34,8 +36,14 @@ pub(super) fn build(
         ))
         .with_hint("SET 'pipeline.max-parallelism' to at least as much"));
     }
-    let mut dataflow = Dataflow { graph, parallelism, unbounded: is_unbounded(plan), ids: OperatorIds::default() };
-    let rows = dataflow.plan(plan)?;
+    let mut dataflow = Dataflow {
+        query: &query.query,
+        graph,
+        parallelism,
+        unbounded: is_unbounded(plan),
+        ids: OperatorIds::default(),
+    };
+    let rows = dataflow.plan(plan).map_err(|error| error.at(query.span))?;
     match sink {
         Some(table) => {
             let name = format!("Sink: {}", table.name());
@@ -70,14 +78,16 @@ pub(super) struct Built {
 }
 
 /// The graph under construction.
-pub(super) struct Dataflow {
+pub(super) struct Dataflow<'a> {
+    /// The text's tree, where what is refused has its place.
+    query: &'a sqlparser::ast::Query,
     graph: JobGraph,
     pub(super) parallelism: usize,
     unbounded: bool,
     ids: OperatorIds,
 }
 
-impl Dataflow {
+impl Dataflow<'_> {
     /// Adds a node behind its inputs, each with the columns that divide its rows, if any do.
     #[expect(clippy::too_many_arguments, reason = "the parts of a node")]
     pub(super) fn add(
@@ -155,7 +165,7 @@ impl Dataflow {
     }
 
     fn add_filter(&mut self, predicate: &Expr, schema: &datafusion::common::DFSchema, input: Built) -> Result<Built> {
-        let filter = rebase(predicate, schema, &input.schema)?;
+        let filter = self.rebase(predicate, schema, &input.schema)?;
         Ok(self.calc(CalcSpec { filter: Some(filter), projection: None }, Arc::clone(&input.schema), input))
     }
 
@@ -163,7 +173,7 @@ impl Dataflow {
         let input = self.plan(&projection.input)?;
         let schema = node_schema(&projection.schema);
         let exprs = projection.expr.iter().zip(schema.fields()).map(|(expr, field)| {
-            let expr = rebase(expr, projection.input.schema(), &input.schema)?;
+            let expr = self.rebase(expr, projection.input.schema(), &input.schema)?;
             Ok(NamedExpr { name: field.name().clone(), expr })
         });
         let exprs: Vec<NamedExpr> = exprs.collect::<Result<_>>()?;
@@ -222,7 +232,8 @@ impl Dataflow {
     fn values(&mut self, rows: &[Vec<Expr>], schema: SchemaRef) -> Result<Built> {
         let nothing = datafusion::common::DFSchema::empty();
         let empty: SchemaRef = Arc::new(Schema::empty());
-        let row = |row: &Vec<Expr>| row.iter().map(|expr| rebase(expr, &nothing, &empty)).collect::<Result<Vec<_>>>();
+        let row =
+            |row: &Vec<Expr>| row.iter().map(|expr| self.rebase(expr, &nothing, &empty)).collect::<Result<Vec<_>>>();
         let rows = rows.iter().map(row).collect::<Result<Vec<_>>>()?;
         let signature = Signature::of("values", &[]);
         Ok(self.add("values", "Values", OperatorSpec::Values(ValuesSpec { rows }), schema, 1, signature, &[]))
@@ -286,30 +297,51 @@ impl Dataflow {
     /// Why a plan cannot be a dataflow, and what to do.
     fn refused(&self, plan: &LogicalPlan) -> Error {
         let what = match plan {
-            LogicalPlan::Join(_) => "a join",
-            LogicalPlan::Sort(_) => "ORDER BY",
-            LogicalPlan::Limit(_) => "LIMIT",
-            LogicalPlan::Distinct(_) => "DISTINCT or UNION without ALL",
-            LogicalPlan::Window(_) => "a window function",
-            LogicalPlan::Subquery(_) => "a subquery that refers to its surroundings",
-            LogicalPlan::Unnest(_) => "UNNEST",
-            LogicalPlan::RecursiveQuery(_) => "a recursive query",
-            LogicalPlan::Aggregate(_) => "GROUP BY",
+            LogicalPlan::Join(_) => Construct::Join,
+            LogicalPlan::Sort(_) => Construct::OrderBy,
+            LogicalPlan::Limit(_) => Construct::Limit,
+            LogicalPlan::Distinct(_) => Construct::Distinct,
+            LogicalPlan::Window(_) => Construct::WindowFunction,
+            LogicalPlan::Subquery(_) => Construct::Subquery,
+            LogicalPlan::Unnest(_) => Construct::Unnest,
+            LogicalPlan::RecursiveQuery(_) => Construct::Recursion,
+            LogicalPlan::Aggregate(_) => Construct::Grouping,
             _ => return Error::unsupported(format!("{} is not supported in a dataflow", plan.display())),
         };
         self.refuse(what)
     }
 
-    /// Refuses an operator by name.
-    pub(super) fn refuse(&self, what: &str) -> Error {
-        let grouping = what.starts_with("GROUP BY") || what.starts_with("DISTINCT");
-        let error = Error::unsupported(format!("{what} is not supported in a dataflow yet"));
-        match (self.unbounded, grouping) {
-            (false, _) => error.with_hint("the input is bounded: SET 'execution.runtime-mode' = 'batch'"),
-            (true, true) => {
-                error.with_hint("group by a window: TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE))")
+    /// Refuses a construct by name, at its place, with what to do instead.
+    pub(super) fn refuse(&self, what: Construct) -> Error {
+        let error = Error::unsupported(format!("{} is not supported in a dataflow yet", what.name()));
+        let error = match what.place(self.query) {
+            Some(place) => error.at(place),
+            None => error,
+        };
+        if !self.unbounded {
+            return error.with_hint("the input is bounded: SET 'execution.runtime-mode' = 'batch'");
+        }
+        error.with_hint(match what {
+            Construct::Grouping | Construct::GroupingSets | Construct::Distinct => {
+                "group by a window: TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE))"
             }
-            (true, false) => error.with_hint("write the rows into a table and query that"),
+            Construct::Subquery => {
+                "put the value in as a constant, or write the rows into a table and query that in batch mode"
+            }
+            _ => "write the rows into a table and query that",
+        })
+    }
+
+    /// An expression over a node's output.
+    pub(super) fn rebase(
+        &self,
+        expr: &Expr,
+        plan: &datafusion::common::DFSchema,
+        node: &SchemaRef,
+    ) -> Result<BoundExpr> {
+        match refused_in(expr) {
+            Some(what) => Err(self.refuse(what)),
+            None => rebase(expr, plan, node),
         }
     }
 }

@@ -7,26 +7,48 @@ use dipper_types::{Error, Result, Span};
 use sqlparser::ast::{Ident, SelectItem, SetExpr};
 
 use crate::ast::{Insert, Query};
-use crate::bind::{analyse, plan_error};
+use crate::bind::{analyse, duplicate_columns, plan_error};
 use crate::catalog::{Table, column_name, sql_type_name};
 use crate::source_text::span;
 
-/// The query with names for the columns that have the same text: an insert goes by position, and DataFusion wants them distinct.
+/// The query with other names for the columns that would have the same: an insert goes by position, and DataFusion wants
+/// them distinct.
 pub(super) fn with_distinct_names(source: &Query) -> Query {
     let mut source = source.clone();
-    if let SetExpr::Select(select) = source.query.body.as_mut() {
-        let mut seen: Vec<String> = Vec::new();
-        for item in &mut select.projection {
-            let SelectItem::UnnamedExpr(expr) = item else { continue };
-            let text = expr.to_string();
-            if seen.contains(&text) {
-                let alias = Ident::with_quote('"', format!("{text}#{}", seen.len()));
-                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
-            }
-            seen.push(text);
-        }
-    }
+    name_apart(source.query.body.as_mut());
     source
+}
+
+fn name_apart(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => {
+            let duplicates = duplicate_columns(select);
+            for (position, name) in duplicates {
+                let item = &mut select.projection[position];
+                if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+                    let alias = Ident::with_quote('"', format!("{name}{APART}{position}"));
+                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                }
+            }
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            name_apart(left);
+            name_apart(right);
+        }
+        SetExpr::Query(query) => name_apart(&mut query.body),
+        _ => {}
+    }
+}
+
+/// Between a name that another column has and the number that sets it apart.
+const APART: char = '#';
+
+/// What the user calls a column that may have been named apart.
+fn own_name(name: &str) -> &str {
+    match name.rsplit_once(APART) {
+        Some((own, number)) if number.bytes().all(|digit| digit.is_ascii_digit()) => own,
+        _ => name,
+    }
 }
 
 /// Brings a bound query into the shape of the sink.
@@ -107,7 +129,7 @@ fn converted(expr: Expr, given: &FieldRef, wanted: &FieldRef, table: &Table, her
     let name = wanted.name();
     Err(Error::invalid(format!("column '{name}' of '{}' is of type {to}, and the query gives {from}", table.name()))
         .at(here)
-        .with_hint(format!("CAST({} AS {to})", given.name())))
+        .with_hint(format!("CAST({} AS {to})", own_name(given.name()))))
 }
 
 /// Conversions that an insert does by itself. A number that does not fit is an error when it comes.

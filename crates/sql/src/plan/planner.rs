@@ -9,7 +9,7 @@ use dipper_types::{Error, Result};
 
 use super::{dataflow, insert, optimize};
 use crate::ast::{CreateView, ExplainFormat, Insert, Query, Statement};
-use crate::bind::{bind_definition, bind_query, bind_view, check_depth, function_names};
+use crate::bind::{bind_definition, bind_query, bind_view, check_depth, function_names, placed};
 use crate::catalog::{Catalog, Settings, Table, View, relation_name};
 use crate::explain;
 
@@ -65,12 +65,20 @@ impl<'a> Planner<'a> {
     /// The dataflow of an insert. `pipeline.name` goes before `name`.
     pub fn insert(&self, insert: &Insert, name: &str) -> Result<JobGraph> {
         let (plan, table) = self.insert_plan(insert)?;
-        dataflow::build(&optimize::for_dataflow(plan)?, Some(&table), self.settings, name)
+        let plan = optimize::for_dataflow(plan).map_err(|error| placed(error, &insert.source))?;
+        dataflow::build(&insert.source, &plan, Some(&table), self.settings, name)
     }
 
-    /// The dataflow that hands the rows of a bound query to whoever starts it. `pipeline.name` goes before `name`.
-    pub fn collect(&self, plan: &LogicalPlan, name: &str) -> Result<JobGraph> {
-        dataflow::build(&optimize::for_dataflow(plan.clone())?, None, self.settings, name)
+    /// The dataflow that hands the rows of a query, bound as `plan`, to whoever starts it. `pipeline.name` goes before `name`.
+    pub fn collect(&self, query: &Query, plan: &LogicalPlan, name: &str) -> Result<JobGraph> {
+        let plan = optimize::for_dataflow(plan.clone()).map_err(|error| placed(error, query))?;
+        dataflow::build(query, &plan, None, self.settings, name)
+    }
+
+    /// An error of running or planning a query with its place in the text, as far as the message tells it.
+    #[expect(clippy::unused_self, reason = "asked of the planner like the rest")]
+    pub fn placed(&self, error: Error, query: &Query) -> Error {
+        placed(error, query)
     }
 
     /// What a query, an insert or a statement set would do.

@@ -14,7 +14,7 @@ fn graph_in(session: &mut TestSession, sql: &str) -> JobGraph {
         match &parsed.statement {
             Statement::Query(query) => {
                 let plan = session.planner().logical(query).unwrap();
-                graph = Some(session.planner().collect(&plan, "test").unwrap());
+                graph = Some(session.planner().collect(query, &plan, "test").unwrap());
             }
             Statement::Insert(insert) => graph = Some(session.planner().insert(insert, "test").unwrap()),
             _ => drop(session.run(&parsed.text).unwrap()),

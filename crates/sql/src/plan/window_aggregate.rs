@@ -8,17 +8,17 @@ use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable};
 use dipper_graph::{AggregateFunction, BoundExpr, CalcSpec, NamedExpr, OperatorSpec, WindowAggregateSpec};
 use dipper_types::{Error, Result};
 
-use super::calc::{node_schema, rebase};
+use super::calc::node_schema;
 use super::dataflow::{Built, Dataflow};
 use super::operator_id::Signature;
-use crate::bind::plan_error;
+use crate::bind::{Construct, plan_error};
 use crate::logical::{ColumnRole, column_index, column_roles};
 
-impl Dataflow {
+impl Dataflow<'_> {
     /// `GROUP BY window_start, window_end, keys`.
     pub(super) fn window_aggregate(&mut self, aggregate: &Aggregate) -> Result<Built> {
         if aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_))) {
-            return Err(self.refuse("GROUP BY with GROUPING SETS, CUBE or ROLLUP"));
+            return Err(self.refuse(Construct::GroupingSets));
         }
         let input_roles = column_roles(&aggregate.input);
         let role =
@@ -30,7 +30,7 @@ impl Dataflow {
                     Error::unsupported("GROUP BY names the window, but not its window_end").with_hint("add window_end")
                 );
             }
-            return Err(self.refuse("GROUP BY without a window"));
+            return Err(self.refuse(Construct::Grouping));
         };
         let input = self.plan(&aggregate.input)?;
         let input = self.with_keys(aggregate, input)?;
@@ -39,7 +39,7 @@ impl Dataflow {
         let functions = aggregate.aggr_expr.iter().zip(output.fields().iter().skip(group_by.len()));
         let aggregates = functions
             .map(|(expr, field)| {
-                let expr = rebase(expr, aggregate.input.schema(), &input.schema)?;
+                let expr = self.rebase(expr, aggregate.input.schema(), &input.schema)?;
                 Ok(AggregateFunction { name: field.name().clone(), expr })
             })
             .collect::<Result<Vec<_>>>()?;
@@ -69,7 +69,10 @@ impl Dataflow {
         for (number, expr) in computed.into_iter().enumerate() {
             let (_, field) = expr.to_field(aggregate.input.schema()).map_err(plan_error)?;
             let name = computed_key(number);
-            exprs.push(NamedExpr { name: name.clone(), expr: rebase(expr, aggregate.input.schema(), &input.schema)? });
+            exprs.push(NamedExpr {
+                name: name.clone(),
+                expr: self.rebase(expr, aggregate.input.schema(), &input.schema)?,
+            });
             fields.push(Arc::new(field.as_ref().clone().with_name(name)));
         }
         let schema = Arc::new(Schema::new(fields));

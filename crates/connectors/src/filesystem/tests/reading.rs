@@ -119,7 +119,7 @@ async fn a_bad_line_of_a_compressed_file_is_named() {
     let path = dir.path().join("a.csv.gz");
     fs::write(&path, gzip(format!("{HEADER}\"x\ny\",1,\nz,two,\n").as_bytes())).unwrap();
     let error = error_of(&table(&path, "csv", &[])).await;
-    assert_eq!(error, format!("{}, line 4, column 'n': cannot parse 'two' as Int64", path.display()));
+    assert_eq!(error, format!("{}, line 4, column 'n': cannot parse 'two' as BIGINT", path.display()));
     let skipping = table(&path, "csv", &[("csv.ignore-parse-errors", "true")]);
     assert_eq!(numbers(&skipping).await.unwrap(), [1]);
 }
@@ -141,7 +141,7 @@ async fn json_lines_are_read_by_name_and_bad_ones_are_named() {
     assert_eq!(read(&table(&path, "json", &[]), &[]).await.unwrap().num_rows(), 3);
 
     let cases = [
-        ("{\"n\": \"two\"}", "column 'n': cannot parse \"two\" as Int64"),
+        ("{\"n\": \"two\"}", "column 'n': cannot parse \"two\" as BIGINT"),
         ("{\"name\": \"x\"}", "column 'n': the value is NULL or missing, but the column is NOT NULL"),
         ("{\"n\": 1, \"name\": 5}", "column 'name': expected string got 5"),
         ("{\"n\": 1} {\"n\": 2}", "not one JSON object on its line"),
@@ -293,5 +293,5 @@ fn csv_refuses_columns_that_it_cannot_hold() {
     let mut table = table(Path::new("data"), "csv", &[]);
     table.columns = Arc::new(Schema::new(vec![Field::new("b", DataType::Binary, true)]));
     let error = validate(&table).unwrap_err().to_string();
-    assert!(error.starts_with("table 't': column 'b': the csv format cannot hold type Binary"), "{error}");
+    assert!(error.starts_with("table 't': column 'b': the csv format cannot hold type BYTES"), "{error}");
 }

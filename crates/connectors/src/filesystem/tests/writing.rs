@@ -137,7 +137,11 @@ async fn a_sink_refuses_what_it_cannot_write() {
 
 #[tokio::test]
 async fn an_object_store_is_written_and_read_like_a_disk() {
-    let definition = table(Path::new("s3://bucket/dir"), "csv", &[("compression", "gzip"), ("s3.region", "eu-west-1")]);
+    let definition = table(
+        Path::new("s3://bucket/dir"),
+        "csv",
+        &[("compression", "gzip"), ("s3.region", "eu-west-1"), ("s3.access-key", "k"), ("s3.secret-key", "s")],
+    );
     let new_table = || {
         let mut options = TableOptions::new("t", &definition.options);
         options.take("connector");

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, SchemaRef};
-use dipper_types::Result;
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, SchemaRef};
+use dipper_types::{Result, sql_type_name};
+
+use crate::format::number_text::{decimal_fits, is_out_of_range, names_infinity, shortened};
 
 /// Refuses columns that CSV cannot hold.
 pub(crate) fn check_columns(columns: &SchemaRef) -> Result<(), String> {
@@ -13,7 +15,7 @@ pub(crate) fn check_columns(columns: &SchemaRef) -> Result<(), String> {
         Some(field) => Err(format!(
             "column '{}': the csv format cannot hold type {}; use 'json' or 'parquet', or read it as STRING",
             field.name(),
-            field.data_type()
+            sql_type_name(field.data_type())
         )),
         None => Ok(()),
     }
@@ -75,7 +77,8 @@ impl Column {
     /// Makes the column of what arrow-csv has read. `None` if some row is bad.
     pub(super) fn finish(&self, read: &ArrayRef) -> Result<Option<ArrayRef>> {
         if !self.from_text {
-            return Ok((self.nullable || read.null_count() == 0).then(|| Arc::clone(read)));
+            let is_good = (self.nullable || read.null_count() == 0) && !has_infinity(read);
+            return Ok(is_good.then(|| Arc::clone(read)));
         }
         let cast = self.cast(read)?;
         Ok(cast.failed.is_empty().then_some(cast.array))
@@ -100,11 +103,27 @@ impl Column {
         };
         let array = cast(&text, &self.data_type)?;
         let nulls = if self.nullable { text.null_count() } else { 0 };
-        let failed = if array.null_count() == nulls {
+        let mut failed: Vec<usize> = if array.null_count() == nulls {
             Vec::new()
         } else {
             (0..array.len()).filter(|row| array.is_null(*row) && !(self.nullable && text.is_null(*row))).collect()
         };
+        if let Some(text) = text.as_any().downcast_ref::<StringArray>() {
+            // The cast gives infinity for numbers out of range, and cuts digits off.
+            let looks_changed = |row: &usize| match (&self.data_type, text.is_valid(*row)) {
+                (DataType::Decimal128(precision, scale), true) => {
+                    decimal_fits(text.value(*row), *precision, *scale) == Some(false)
+                }
+                (DataType::Float32 | DataType::Float64, true) => !names_infinity(text.value(*row)),
+                _ => false,
+            };
+            if matches!(self.data_type, DataType::Decimal128(..)) || has_infinity(&array) {
+                let changed = (0..array.len()).filter(|row| is_suspect(&array, *row)).filter(looks_changed);
+                failed.extend(changed);
+                failed.sort_unstable();
+                failed.dedup();
+            }
+        }
         Ok(Cast { array, failed })
     }
 
@@ -114,10 +133,31 @@ impl Column {
         match text.filter(|text| !text.is_empty()) {
             None => format!("column '{name}': the value is NULL, but the column is NOT NULL"),
             Some(text) => {
-                let shown: String = text.chars().take(60).collect();
-                let ellipsis = if shown.len() < text.len() { "…" } else { "" };
-                format!("column '{name}': cannot parse '{shown}{ellipsis}' as {}", self.data_type)
+                let kind = sql_type_name(&self.data_type);
+                let shown = shortened(text);
+                if is_out_of_range(text.trim(), &self.data_type) {
+                    format!("column '{name}': '{shown}' does not fit {kind}")
+                } else {
+                    format!("column '{name}': cannot parse '{shown}' as {kind}")
+                }
             }
         }
+    }
+}
+
+fn has_infinity(array: &ArrayRef) -> bool {
+    match array.data_type() {
+        DataType::Float32 => array.as_primitive::<Float32Type>().values().iter().any(|value| value.is_infinite()),
+        DataType::Float64 => array.as_primitive::<Float64Type>().values().iter().any(|value| value.is_infinite()),
+        _ => false,
+    }
+}
+
+/// Whether the value may be another one than the text said.
+fn is_suspect(array: &ArrayRef, row: usize) -> bool {
+    match array.data_type() {
+        DataType::Float32 => array.as_primitive::<Float32Type>().value(row).is_infinite(),
+        DataType::Float64 => array.as_primitive::<Float64Type>().value(row).is_infinite(),
+        _ => true,
     }
 }

@@ -119,14 +119,14 @@ impl CsvDecoder {
         let layout = match records.next() {
             Next::Nothing => return Ok(None),
             Next::Open { line } if self.ended => {
-                return Err(self.bad.file_error(format!("line {line}: the quotes of the header do not match")));
+                return Err(self.bad.line_error(line, "the quotes of the header do not match"));
             }
             Next::Open { line } => {
                 self.open_bytes = self.bytes.len() - self.start;
                 return self.check_open_record(line).map(|()| None);
             }
             Next::Record { line } if !records.is_utf8() => {
-                return Err(self.bad.file_error(format!("line {line}: the header is not valid UTF-8")));
+                return Err(self.bad.line_error(line, "the header is not valid UTF-8"));
             }
             Next::Record { .. } => {
                 let names: Vec<String> = (0..records.field_count()).map(|i| records.field(i).to_owned()).collect();
@@ -147,7 +147,7 @@ impl CsvDecoder {
 
     fn check_open_record(&self, line: u64) -> Result<()> {
         if self.open_bytes > RECORD_BYTES_MAX {
-            return Err(self.bad.file_error(format!("line {line}: the record is longer than 16 MiB")));
+            return Err(self.bad.line_error(line, "the record is longer than 16 MiB"));
         }
         Ok(())
     }

@@ -50,18 +50,52 @@ impl<W: Write> CsvEncoder<W> {
 
     fn append(&mut self, batch: &RecordBatch) -> Result<()> {
         self.lines.clear();
+        let mark = self.mark_of_empty_text(batch)?;
+        let change = |text: &str| match (&mark, self.options.escape) {
+            (Some(mark), _) if text.is_empty() => mark.clone(),
+            (_, Some(escape)) => double(text, escape),
+            _ => text.to_owned(),
+        };
         let mut writer = self.builder.clone().build(&mut self.lines);
-        match self.options.escape {
-            None => writer.write(batch)?,
-            Some(escape) => writer.write(&double_escapes(batch, escape)?)?,
+        if mark.is_some() || self.options.escape.is_some() {
+            writer.write(&with_text(batch, change)?)?;
+        } else {
+            writer.write(batch)?;
         }
         drop(writer);
+        if let (Some(mark), Some(quote)) = (mark, self.options.quote) {
+            self.lines = replaced(&self.lines, mark.as_bytes(), &[quote, quote]);
+        }
         if self.options.quote.is_none() {
             self.check_unquoted()?;
         }
         self.out.write_all(&self.lines).map_err(|error| Error::unavailable(error.to_string()))?;
         self.written += self.lines.len() as u64;
         Ok(())
+    }
+
+    /// What stands for empty text until the batch is written: arrow-csv would leave the field empty, as it does for NULL,
+    /// which other readers tell apart from a pair of quotes. `None` if there is no empty text, or NULL has its own literal.
+    fn mark_of_empty_text(&self, batch: &RecordBatch) -> Result<Option<String>> {
+        let has_literal = self.options.null_literal.as_ref().is_some_and(|literal| !literal.is_empty());
+        if has_literal || self.options.quote.is_none() || self.options.allow_comments {
+            return Ok(None);
+        }
+        let mut texts = Vec::new();
+        for column in batch.columns().iter().filter(|column| column.data_type().is_string()) {
+            texts.push(cast(column, &DataType::Utf8)?);
+        }
+        let has =
+            |wanted: &dyn Fn(&str) -> bool| texts.iter().any(|t| t.as_string::<i32>().iter().flatten().any(wanted));
+        if !has(&str::is_empty) {
+            return Ok(None);
+        }
+        // Not a character: hardly ever in a text, and never quoted.
+        let mut mark = "\u{fdd0}".to_owned();
+        while has(&|text| text.contains(&mark)) {
+            mark.push('\u{fdd1}');
+        }
+        Ok(Some(mark))
     }
 
     /// Refuses values that cannot be told apart from what is around them without quotes.
@@ -77,8 +111,8 @@ impl<W: Write> CsvEncoder<W> {
     }
 }
 
-/// Doubles the escape character in names and text: arrow-csv puts it before quotes, but not before itself.
-fn double_escapes(batch: &RecordBatch, escape: u8) -> Result<RecordBatch> {
+/// Changes names and text. (arrow-csv puts the escape character before quotes, but not before itself.)
+fn with_text(batch: &RecordBatch, change: impl Fn(&str) -> String) -> Result<RecordBatch> {
     let schema = batch.schema();
     let mut fields = Vec::with_capacity(batch.num_columns());
     let mut columns = Vec::with_capacity(batch.num_columns());
@@ -86,15 +120,26 @@ fn double_escapes(batch: &RecordBatch, escape: u8) -> Result<RecordBatch> {
         let mut column = Arc::clone(column);
         if field.data_type().is_string() {
             let text = cast(&column, &DataType::Utf8)?;
-            let doubled: StringArray =
-                text.as_string::<i32>().iter().map(|text| text.map(|text| double(text, escape))).collect();
-            column = Arc::new(doubled) as ArrayRef;
+            let changed: StringArray = text.as_string::<i32>().iter().map(|text| text.map(&change)).collect();
+            column = Arc::new(changed) as ArrayRef;
         }
-        let field = field.as_ref().clone().with_name(double(field.name(), escape));
+        let field = field.as_ref().clone().with_name(change(field.name()));
         fields.push(field.with_data_type(column.data_type().clone()));
         columns.push(column);
     }
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut end = 0;
+    for found in memchr::memmem::find_iter(bytes, from) {
+        out.extend_from_slice(&bytes[end..found]);
+        out.extend_from_slice(to);
+        end = found + from.len();
+    }
+    out.extend_from_slice(&bytes[end..]);
+    out
 }
 
 fn double(text: &str, escape: u8) -> String {

@@ -152,14 +152,14 @@ fn a_bad_value_is_named_with_the_line_of_the_file() {
     // The quoted newlines count as lines of the file.
     let text = "name,ts,price,n\n\"x\ny\nz\",,1,1\nb,,2,2\n\nc,,abc,3\n";
     let error = read(text, &CsvOptions::default()).err().unwrap();
-    assert_eq!(error.to_string(), "data/a.csv, line 7, column 'price': cannot parse 'abc' as Float64");
+    assert_eq!(error.to_string(), "data/a.csv, line 7, column 'price': cannot parse 'abc' as DOUBLE");
     assert_eq!(error.hint(), Some("mend the file, or leave bad records out with 'csv.on-error' = 'skip'"));
 }
 
 #[test]
 fn the_first_bad_line_is_the_one_reported() {
     let text = "name,ts,price,n\na,,1,1\nb,noon,2,2\nc,,abc,3\nd,,4\n";
-    let expected = "data/a.csv, line 3, column 'ts': cannot parse 'noon' as Timestamp(ms)";
+    let expected = "data/a.csv, line 3, column 'ts': cannot parse 'noon' as TIMESTAMP(3)";
     assert_eq!(message(read(text, &CsvOptions::default())), expected);
 }
 
@@ -170,8 +170,8 @@ fn every_kind_of_bad_record_is_reported() {
         ("a,,1\n", "line 3, the record has 3 fields, not 4"),
         ("a,,1,1,1\n", "line 3, the record has 5 fields, not 4"),
         ("a,,1,\n", "line 3, column 'n': the value is NULL, but the column is NOT NULL"),
-        ("a,,1,1.5\n", "line 3, column 'n': cannot parse '1.5' as Int64"),
-        ("a,,1,99999999999999999999\n", "line 3, column 'n': cannot parse '99999999999999999999' as Int64"),
+        ("a,,1,1.5\n", "line 3, column 'n': cannot parse '1.5' as BIGINT"),
+        ("a,,1,99999999999999999999\n", "line 3, column 'n': cannot parse '99999999999999999999' as BIGINT"),
         ("a,,1,\"1\n", "line 3, a quote is never closed"),
         ("\"a,,1,1\nb,,2,2\n", "line 3, a quote is never closed"),
     ];
@@ -267,7 +267,7 @@ fn blanks_around_values_do_no_harm_but_blanks_alone_are_no_value() {
     assert_eq!(rows.column(0).as_string::<i32>().value(0), " a ");
     assert_eq!(rows.column(1).null_count() + rows.column(2).null_count(), 0);
     let error = message(read("name,ts,price,n\na,,  ,1\n", &CsvOptions::default()));
-    assert_eq!(error, "data/a.csv, line 2, column 'price': cannot parse '  ' as Float64");
+    assert_eq!(error, "data/a.csv, line 2, column 'price': cannot parse '  ' as DOUBLE");
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn lines_are_counted_across_batches_whatever_ends_them() {
         let good = format!("a,,1,1{end}").repeat(9);
         let text = format!("name,ts,price,n{end}{good}b,,x,1{end}");
         let line = 1 + 10 * end.matches('\n').count();
-        let expected = format!("data/a.csv, line {line}, column 'price': cannot parse 'x' as Float64");
+        let expected = format!("data/a.csv, line {line}, column 'price': cannot parse 'x' as DOUBLE");
         assert_eq!(message(read(&text, &CsvOptions::default())), expected);
     }
 }
@@ -297,7 +297,7 @@ fn a_record_without_end_is_refused_before_it_fills_the_memory() {
         text.resize(18 << 20, b'\n');
         for options in [CsvOptions::default(), skipping()] {
             let error = message(read_with(&text, &options, &schema(), &[0], (1 << 20, 8192)));
-            assert_eq!(error, "data/a.csv: line 3: the record is longer than 16 MiB", "{fields}");
+            assert_eq!(error, "data/a.csv, line 3, the record is longer than 16 MiB", "{fields}");
         }
     }
 }
@@ -307,8 +307,46 @@ fn a_number_too_long_for_a_decimal_is_bad() {
     let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("c", DataType::Decimal128(10, 2), true)]));
     for text in ["1".repeat(400), format!("0.{}", "1".repeat(400)), "1e99999".to_owned(), "123456789.00".to_owned()] {
         let error = read_with(format!("c\n{text}\n").as_bytes(), &CsvOptions::default(), &schema, &[0], (99, 9)).err();
-        assert!(error.unwrap().to_string().contains("line 2, column 'c': cannot parse"), "{text}");
+        let error = error.unwrap().to_string();
+        assert!(error.starts_with("data/a.csv, line 2, column 'c': '"), "{error}");
+        assert!(error.ends_with("' does not fit DECIMAL(10, 2)"), "{error}");
     }
+}
+
+#[test]
+fn a_number_is_never_changed_to_fit_its_column() {
+    let cases = [
+        (DataType::Decimal128(5, 2), "1.239", "'1.239' does not fit DECIMAL(5, 2)"),
+        (DataType::Float64, "-1e400", "'-1e400' does not fit DOUBLE"),
+        (DataType::Float32, "1e39", "'1e39' does not fit FLOAT"),
+    ];
+    for (data_type, text, expected) in cases {
+        let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("c", data_type, true)]));
+        let file = format!("c\n1.20\n{text}\n2.5\n");
+        for null_literal in [None, Some("\\N".to_owned())] {
+            let options = CsvOptions { null_literal, ..CsvOptions::default() };
+            let error = read_with(file.as_bytes(), &options, &schema, &[0], (99, 9)).err().unwrap().to_string();
+            assert_eq!(error, format!("data/a.csv, line 3, column 'c': {expected}"));
+            let options = CsvOptions { on_error: OnError::Skip, ..options };
+            let rows = read_with(file.as_bytes(), &options, &schema, &[0], (99, 9)).unwrap();
+            assert_eq!((rows.batch.num_rows(), rows.skipped), (2, 1));
+        }
+    }
+    let infinite = read("name,ts,price,n\na,,inf,1\nb,,-Infinity,2\nc,,NaN,3\n", &CsvOptions::default()).unwrap();
+    assert_eq!(infinite.batch.num_rows(), 3, "infinity by its name is a value");
+}
+
+#[test]
+fn empty_text_is_written_in_quotes_and_null_is_not() {
+    let texts: ArrayRef = Arc::new(StringArray::from(vec![Some(""), None, Some("\u{fdd0}"), Some("a,b")]));
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3, 4]));
+    let batch = RecordBatch::try_from_iter([("s", texts), ("n", numbers)]).unwrap();
+    let text = written(&CsvOptions::default(), &batch).unwrap();
+    assert_eq!(text, "s,n\n\"\",1\n,2\n\u{fdd0},3\n\"a,b\",4\n");
+    let escaped = CsvOptions { escape: Some(b'\\'), quote: Some(b'\''), ..CsvOptions::default() };
+    assert!(written(&escaped, &batch).unwrap().starts_with("s,n\n'',1\n,2\n"));
+    let literal = CsvOptions { null_literal: Some("\\N".to_owned()), ..CsvOptions::default() };
+    assert!(written(&literal, &batch).unwrap().starts_with("s,n\n,1\n\\N,2\n"));
 }
 
 #[test]

@@ -9,10 +9,12 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::json::ReaderBuilder;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use dipper_types::Result;
+use dipper_types::{Result, sql_type_name};
 
+use super::line_check::{LineCheck, element_type};
 use crate::format::RecordDecoder;
 use crate::format::bad_records::BadRecords;
+use crate::format::number_text::shortened;
 
 /// A longer line is an error.
 const LINE_BYTES_MAX: usize = 16 << 20;
@@ -22,6 +24,7 @@ pub(crate) struct JsonDecoder {
     /// What Arrow decodes: never without a column, or rows could not be counted.
     decoded: SchemaRef,
     schema: SchemaRef,
+    check: LineCheck,
     batch_rows: usize,
     bad: BadRecords,
     pending: Vec<u8>,
@@ -51,7 +54,8 @@ impl JsonDecoder {
             )),
         };
         let batch_rows = batch_rows.max(1);
-        Ok(Self { decoded, schema, batch_rows, bad, pending: Vec::new(), position: 0, line: 1, ended: false })
+        let check = LineCheck::new(&decoded);
+        Ok(Self { decoded, schema, check, batch_rows, bad, pending: Vec::new(), position: 0, line: 1, ended: false })
     }
 
     /// The next lines, at most a batch of them.
@@ -64,7 +68,7 @@ impl JsonDecoder {
                 None if self.ended && !rest.is_empty() => rest.len(),
                 None if rest.len() > LINE_BYTES_MAX => {
                     let line = self.line;
-                    return Err(self.bad.file_error(format!("line {line}: the line is longer than 16 MiB")));
+                    return Err(self.bad.line_error(line, "the line is longer than 16 MiB"));
                 }
                 None => break,
             };
@@ -98,12 +102,14 @@ impl JsonDecoder {
         let builder = ReaderBuilder::new(Arc::clone(&self.decoded)).with_batch_size(lines.len() + 1);
         let mut decoder = builder.build_decoder().map_err(|error| error.to_string())?;
         for line in lines {
-            decoder.decode(&self.pending[line.bytes.clone()]).map_err(|error| describe(&error.to_string()))?;
+            let bytes = &self.pending[line.bytes.clone()];
+            self.check.check(bytes)?;
+            decoder.decode(bytes).map_err(|error| self.describe(&error.to_string()))?;
             if decoder.has_partial_record() {
                 return Err("the object does not end on its line".to_owned());
             }
         }
-        let batch = decoder.flush().map_err(|error| describe(&error.to_string()))?;
+        let batch = decoder.flush().map_err(|error| self.describe(&error.to_string()))?;
         let batch = batch.ok_or("not a JSON object")?;
         if batch.num_rows() != lines.len() {
             return Err("not one JSON object on its line".to_owned());
@@ -116,17 +122,28 @@ impl JsonDecoder {
             None => Ok(batch),
         }
     }
-}
 
-/// Arrow's message, put as ours.
-fn describe(message: &str) -> String {
-    let message = message.strip_prefix("Json error: ").unwrap_or(message);
-    if let Some((column, reason)) =
-        message.strip_prefix("whilst decoding field '").and_then(|rest| rest.split_once("': "))
-    {
-        return format!("column '{column}': {}", describe(reason));
+    /// Arrow's message, put as ours.
+    fn describe(&self, message: &str) -> String {
+        let mut rest = message.strip_prefix("Json error: ").unwrap_or(message);
+        let mut place = String::new();
+        let mut column = None;
+        while let Some((name, reason)) =
+            rest.strip_prefix("whilst decoding field '").and_then(|rest| rest.split_once("': "))
+        {
+            column = column.or_else(|| self.decoded.field_with_name(name).ok());
+            place = format!("{place}column '{name}': ");
+            rest = reason.strip_prefix("Json error: ").unwrap_or(reason);
+        }
+        let kind = column.map(|field| element_type(field.data_type()));
+        let kind = kind.map(|kind| (format!(" as {kind}"), sql_type_name(kind)));
+        let (rest, kind) = match kind.and_then(|(arrow, sql)| Some((rest.strip_suffix(&arrow)?, format!(" as {sql}"))))
+        {
+            Some((rest, kind)) => (rest, kind),
+            None => (rest, String::new()),
+        };
+        format!("{place}{}{kind}", shortened(&rest.replace("failed to parse", "cannot parse")))
     }
-    message.replace("failed to parse", "cannot parse")
 }
 
 impl RecordDecoder for JsonDecoder {

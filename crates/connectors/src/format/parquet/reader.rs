@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
 use dipper_operator_api::SplitReader;
-use dipper_types::{Error, ErrorKind, Result};
+use dipper_types::{Error, ErrorKind, Result, sql_type_name};
 use futures::StreamExt;
 use parquet::arrow::async_reader::ParquetRecordBatchStream;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
@@ -47,9 +47,10 @@ impl ParquetReader {
             let stored = builder.schema().field(*root).data_type();
             if stored != field.data_type() && !can_cast_types(stored, field.data_type()) {
                 return Err(Error::invalid(format!(
-                    "{name}: column '{}' is {stored} in the file and cannot be read as {}",
+                    "{name}: column '{}' is {} in the file and cannot be read as {}",
                     field.name(),
-                    field.data_type()
+                    sql_type_name(stored),
+                    sql_type_name(field.data_type())
                 )));
             }
         }
