@@ -52,7 +52,7 @@ impl Script {
             Ok(text) => Ok(Self::new(name, text.strip_prefix('\u{feff}').unwrap_or(&text))),
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
-                let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+                let line = error.as_bytes()[..at].split(|byte| *byte == b'\n').count();
                 let message = format!("cannot read SQL file '{name}': line {line} is not UTF-8");
                 Err(Failure::Usage(Error::invalid(message).with_hint("save the file as UTF-8")))
             }

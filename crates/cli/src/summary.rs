@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_summary_counts_what_went_in_and_out() {
-        let line = summary_line("v-shape", &PROGRESS, Duration::from_millis(2_000));
+        let line = summary_line("v-shape", &PROGRESS, Duration::from_secs(2));
         assert_eq!(line, "v-shape: 1,234,567 rows in, 1 row out, 2 matches, 1 late row in 2.00 s (617,283 rows/s)");
         let nothing = summary_line("q", &Progress::default(), Duration::ZERO);
         assert_eq!(nothing, "q: 0 rows in, 0 rows out in 0.0 ms (0 rows/s)");

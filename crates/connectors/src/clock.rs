@@ -1,5 +1,7 @@
 //! The only place in this crate that reads a clock.
 
+#![expect(clippy::disallowed_methods, reason = "the one place of this crate that reads the clock")]
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The wall clock, in microseconds since 1970.

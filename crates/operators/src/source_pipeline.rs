@@ -4,6 +4,8 @@ mod watermark_column;
 
 use std::collections::BTreeSet;
 
+use std::sync::Arc;
+
 use arrow::array::Array;
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
@@ -146,7 +148,7 @@ impl SourcePipeline {
             rows = filter_record_batch(&rows, &with_time)?;
         }
         let watermark = self.watermark.as_ref().map(|watermark| watermark.highest(&rows)).transpose()?;
-        let columns = self.output.iter().map(|column| rows.column(*column).clone()).collect();
+        let columns = self.output.iter().map(|column| Arc::clone(rows.column(*column))).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
         let output = RecordBatch::try_new_with_options(SchemaRef::clone(&self.output_schema), columns, &options)?;
         Ok((output, watermark.flatten()))

@@ -58,7 +58,7 @@
 //!
 //! # What is right
 //!
-//! [`reference`] says: a recursion over the tree that shares nothing with compiler and engines but the skipping. A corpus
+//! [`mod@reference`] says: a recursion over the tree that shares nothing with compiler and engines but the skipping. A corpus
 //! and generated cases hold the engines to it.
 
 mod ast;

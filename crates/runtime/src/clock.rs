@@ -1,5 +1,7 @@
 //! The only place in this crate that reads a clock.
 
+#![expect(clippy::disallowed_methods, reason = "the one place of this crate that reads the clock")]
+
 use std::future::Future;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

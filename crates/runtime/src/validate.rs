@@ -100,6 +100,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::type_complexity, reason = "a table of cases")]
     fn broken_graphs_are_refused_by_name() {
         let cases: [(&str, &dyn Fn(&mut JobGraph)); 8] = [
             ("no operators", &|graph| {

@@ -11,7 +11,7 @@ use futures::{StreamExt, stream};
 use crate::{Outcome, Rows};
 
 /// Rows of text under these columns.
-pub(crate) fn listing<const N: usize>(names: [&str; N], rows: Vec<[Option<String>; N]>) -> Result<Outcome> {
+pub(crate) fn listing<const N: usize>(names: [&str; N], rows: &[[Option<String>; N]]) -> Result<Outcome> {
     let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
     let schema = Arc::new(Schema::new(fields));
     let column = |index: usize| {

@@ -116,13 +116,14 @@ impl Session {
                 let row = |(setting, value): (&Setting, &str)| {
                     [setting.key, value, setting.description].map(|text| Some(text.to_owned()))
                 };
-                listing(["key", "value", "description"], self.settings.list().map(row).collect())
+                listing(["key", "value", "description"], &self.settings.list().map(row).collect::<Vec<_>>())
             }
             Statement::ShowTables => self.names(RelationKind::Table),
             Statement::ShowViews => self.names(RelationKind::View),
-            Statement::ShowFunctions => {
-                listing(["function"], self.planner().functions().into_iter().map(|name| [Some(name)]).collect())
-            }
+            Statement::ShowFunctions => listing(
+                ["function"],
+                &self.planner().functions().into_iter().map(|name| [Some(name)]).collect::<Vec<_>>(),
+            ),
             Statement::ShowCreate(kind, name) => match (kind, self.catalog.resolve(name)?) {
                 (RelationKind::Table, Relation::Table(table)) => Ok(Outcome::Text(table.ddl.clone())),
                 (RelationKind::View, Relation::View(view)) => Ok(Outcome::Text(view.ddl.clone())),
@@ -186,7 +187,7 @@ impl Session {
         let of_kind = |relation: &Relation| matches!(relation, Relation::Table(_)) == (kind == RelationKind::Table);
         let names =
             self.catalog.relations().filter(|(_, relation)| of_kind(relation)).map(|(name, _)| [Some(name.to_owned())]);
-        listing([if kind == RelationKind::Table { "table" } else { "view" }], names.collect())
+        listing([if kind == RelationKind::Table { "table" } else { "view" }], &names.collect::<Vec<_>>())
     }
 
     fn describe(&self, relation: &Relation) -> Result<Outcome> {
@@ -209,7 +210,7 @@ impl Session {
                 self.columns(relation)?.into_iter().map(row).collect()
             }
         };
-        listing(NAMES, rows.into_iter().map(|row| row.map(Some)).collect())
+        listing(NAMES, &rows.into_iter().map(|row| row.map(Some)).collect::<Vec<_>>())
     }
 
     fn columns(&self, relation: &Relation) -> Result<Vec<Column>> {

@@ -113,10 +113,11 @@ fn semantics_prefix(parser: &Parser) -> Option<&'static str> {
 fn opens_an_operand(behind: &Token) -> bool {
     match behind {
         Token::Word(word) => word.keyword == Keyword::AS,
-        Token::LParen | Token::Period => true,
-        Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat => true,
-        Token::Lt | Token::Gt | Token::Eq | Token::Neq | Token::LtEq | Token::GtEq => true,
-        _ => false,
+        Token::LParen | Token::Period | Token::StringConcat => true,
+        other => {
+            matches!(other, Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod)
+                || matches!(other, Token::Lt | Token::Gt | Token::Eq | Token::Neq | Token::LtEq | Token::GtEq)
+        }
     }
 }
 

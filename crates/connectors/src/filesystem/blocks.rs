@@ -14,11 +14,14 @@ const BLOCK_BYTES: usize = 1 << 20;
 
 type Stream = Box<dyn Read + Send>;
 
+/// A read under way: it gives the stream back with what it read.
+type Reading = JoinHandle<io::Result<(Stream, Vec<u8>)>>;
+
 /// The blocks of a file in order. One read is always under way, on no thread of its own between reads.
 pub(crate) struct Blocks {
     runtime: Handle,
     /// `None` at the end of the file and after an error.
-    reading: Option<JoinHandle<io::Result<(Stream, Vec<u8>)>>>,
+    reading: Option<Reading>,
 }
 
 impl Blocks {

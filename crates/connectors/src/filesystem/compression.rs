@@ -22,10 +22,10 @@ impl Compression {
 
     /// How the file of this name is compressed.
     pub(crate) fn of_file(self, name: &str) -> Self {
-        let name = name.to_lowercase();
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
         match self {
-            Self::Auto if name.ends_with(".gz") => Self::Gzip,
-            Self::Auto if name.ends_with(".zst") => Self::Zstd,
+            Self::Auto if extension.eq_ignore_ascii_case("gz") => Self::Gzip,
+            Self::Auto if extension.eq_ignore_ascii_case("zst") => Self::Zstd,
             Self::Auto => Self::None,
             other => other,
         }

@@ -76,8 +76,7 @@ pub(super) fn check(location: &str, scheme: &str, options: &BTreeMap<String, Str
     let is_set = |key: &&str| options.get(*key).is_some_and(|value| !value.is_empty());
     let is_on =
         |key: &&str| options.get(*key).is_some_and(|value| matches!(value.to_lowercase().as_str(), "true" | "1"));
-    if kind.flags.iter().any(|flag| is_on(flag)) || kind.sufficient.iter().any(|all| all.iter().all(|key| is_set(key)))
-    {
+    if kind.flags.iter().any(is_on) || kind.sufficient.iter().any(|all| all.iter().all(&is_set)) {
         return Ok(());
     }
     Err(Error::invalid(format!("cannot open '{location}': there are no credentials for {}", kind.name))

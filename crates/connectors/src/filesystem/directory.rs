@@ -63,7 +63,7 @@ impl Directory {
     }
 
     /// Begins a staged file.
-    pub(crate) async fn stage(&self, file: &StagedFile) -> Result<StagedWriter> {
+    pub(crate) fn stage(&self, file: &StagedFile) -> Result<StagedWriter> {
         match self {
             Self::Local { path, made } => {
                 let staging = path.join(&file.staging);

@@ -123,7 +123,8 @@ impl Location {
         let mut options: BTreeMap<String, String> = from_environment.collect();
         options.extend(remote.options.clone());
         let scheme = remote.base.scheme();
-        if !remote.use_instance_metadata && !(scheme == "gs" && credentials::has_gcloud_login()) {
+        let logged_in = scheme == "gs" && credentials::has_gcloud_login();
+        if !(remote.use_instance_metadata || logged_in) {
             credentials::check(&remote.text, scheme, &options)?;
         }
         let (store, base) = parse_url_opts(&remote.base, options)

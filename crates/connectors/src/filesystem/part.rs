@@ -23,7 +23,7 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    pub(crate) async fn create(
+    pub(crate) fn create(
         directory: &Directory,
         file: StagedFile,
         format: &Format,
@@ -32,7 +32,7 @@ impl Part {
     ) -> Result<Self> {
         let bytes = FileBytes::new(compression).map_err(|error| Error::internal(error.to_string()))?;
         let encoder = format.encoder(schema, bytes.clone())?;
-        let writer = directory.stage(&file).await?;
+        let writer = directory.stage(&file)?;
         let compressed = !compression.suffix().is_empty();
         Ok(Self { file, encoder, bytes, writer, compressed, appended: 0 })
     }

@@ -86,7 +86,7 @@ impl FilesystemWriter {
             Some(part) => part,
             None => {
                 let (format, compression) = (&self.files.format, self.files.compression);
-                Part::create(&self.directory, self.next_file(), format, compression, &self.files.physical).await?
+                Part::create(&self.directory, self.next_file(), format, compression, &self.files.physical)?
             }
         };
         part.write(&rows).await?;

@@ -37,7 +37,7 @@ fn table(path: &Path, format: &str, more: &[(&str, &str)]) -> TableDefinition {
 /// Rows numbered from `first`.
 fn batch(first: i64, rows: i64) -> RecordBatch {
     let numbers: Vec<i64> = (first..first + rows).collect();
-    let names = StringArray::from_iter(numbers.iter().map(|n| (n % 3 != 0).then(|| format!("name {n}"))));
+    let names = numbers.iter().map(|n| (n % 3 != 0).then(|| format!("name {n}"))).collect::<StringArray>();
     let times = TimestampMicrosecondArray::from_iter_values(numbers.iter().map(|n| n * 1_000_500));
     let columns: Vec<Arc<dyn Array>> = vec![Arc::new(names), Arc::new(Int64Array::from(numbers)), Arc::new(times)];
     RecordBatch::try_new(schema(), columns).unwrap()

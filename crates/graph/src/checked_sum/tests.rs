@@ -21,7 +21,7 @@ fn rows<const N: usize>(values: [Option<i64>; N]) -> ArrayRef {
 }
 
 /// The call as a worker gets it: read back from its bytes.
-fn planned(call: Expr, data_type: DataType) -> Arc<AggregateFunctionExpr> {
+fn planned(call: &Expr, data_type: DataType) -> Arc<AggregateFunctionExpr> {
     let call = Expr::from_bytes_with_ctx(&call.to_bytes().unwrap(), function_registry()).unwrap();
     let schema = Arc::new(Schema::new(vec![Field::new("v", data_type, true)]));
     let logical = DFSchema::try_from(Arc::clone(&schema)).unwrap();
@@ -30,12 +30,12 @@ fn planned(call: Expr, data_type: DataType) -> Arc<AggregateFunctionExpr> {
 }
 
 fn sum(data_type: DataType) -> Arc<AggregateFunctionExpr> {
-    planned(function_registry().udaf("sum").unwrap().call(vec![col("v")]), data_type)
+    planned(&function_registry().udaf("sum").unwrap().call(vec![col("v")]), data_type)
 }
 
 fn distinct_sum() -> Arc<AggregateFunctionExpr> {
     let call = function_registry().udaf("sum").unwrap().call(vec![col("v")]);
-    planned(call.distinct().build().unwrap(), DataType::Int64)
+    planned(&call.distinct().build().unwrap(), DataType::Int64)
 }
 
 fn assert_beyond<T: std::fmt::Debug>(result: Result<T>, name: &str) {

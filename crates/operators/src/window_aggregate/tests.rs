@@ -23,7 +23,7 @@ fn rows(unit: TimeUnit, rows: &[Row<'_>]) -> RecordBatch {
     let ends = Int64Array::from_iter_values(rows.iter().map(|row| row.0));
     let ends = make_array(ends.into_data().into_builder().data_type(DataType::Timestamp(unit, None)).build().unwrap());
     let unused: ArrayRef = Arc::new(Float64Array::from(vec![0.5; rows.len()]));
-    let keys: ArrayRef = Arc::new(StringArray::from_iter(rows.iter().map(|row| row.1)));
+    let keys: ArrayRef = Arc::new(rows.iter().map(|row| row.1).collect::<StringArray>());
     let values: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.2)));
     let columns = [("unused", unused), ("window_end", ends), ("key", keys), ("value", values)];
     RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap()

@@ -383,7 +383,7 @@ fn table(name: &str) -> TableSpec {
 }
 
 /// No test waits longer for anything: one that hangs fails alone, not with the whole run.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits for the job.
 pub(crate) async fn finish(job: Job) -> Result<JobSummary> {

@@ -47,7 +47,7 @@ impl Rewriter<'_, '_> {
         let semantics = self.scope.semantics(prefix);
         let prefix = if semantics == self.scope.default_semantics() { "" } else { "FINAL " };
         let aggregate = AggregateCall { call: BoundExpr(bound), symbols: variable.symbols, semantics };
-        let name = self.frame.add(FrameColumn::Aggregate(aggregate), format!("{prefix}{function}"), data_type);
+        let name = self.frame.add(FrameColumn::Aggregate(aggregate), &format!("{prefix}{function}"), data_type);
         Ok(quoted(&name, function.name.span()))
     }
 

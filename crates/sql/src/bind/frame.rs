@@ -15,11 +15,11 @@ pub(super) struct FrameBuilder {
 
 impl FrameBuilder {
     /// The name of the column that holds `column`: an existing one, or a new one called `text` or something like it.
-    pub(super) fn add(&mut self, column: FrameColumn, text: String, data_type: DataType) -> String {
+    pub(super) fn add(&mut self, column: FrameColumn, text: &str, data_type: DataType) -> String {
         if let Some(index) = self.columns.iter().position(|known| *known == column) {
             return self.fields[index].name().clone();
         }
-        let mut name = text.clone();
+        let mut name = text.to_owned();
         for number in 1.. {
             if !self.fields.iter().any(|field| *field.name() == name) {
                 break;

@@ -116,7 +116,7 @@ impl Rewriter<'_, '_> {
 
     /// The two arguments; the offset is a constant.
     fn argument_and_offset<'e>(&mut self, function: &'e Function, word: &str, default: u64) -> Result<(&'e Expr, u64)> {
-        self.refuse_clauses(function, word)?;
+        Self::refuse_clauses(function, word)?;
         let usage = || Error::invalid(format!("{word} takes an expression and, perhaps, an offset"));
         let mut operands = Vec::new();
         for argument in arguments(function) {
@@ -132,7 +132,7 @@ impl Rewriter<'_, '_> {
         }
     }
 
-    fn refuse_clauses(&self, function: &Function, word: &str) -> Result<()> {
+    fn refuse_clauses(function: &Function, word: &str) -> Result<()> {
         let plain = match &function.args {
             FunctionArguments::List(list) => list.duplicate_treatment.is_none() && list.clauses.is_empty(),
             FunctionArguments::None | FunctionArguments::Subquery(_) => false,
@@ -171,7 +171,7 @@ impl Rewriter<'_, '_> {
             return Ok(Expr::Nested(Box::new(value)));
         }
         let text = format!("EXISTS({})", self.scope.text(target, variable, "*"));
-        let exists = self.frame.add(FrameColumn::Exists { target }, text, arrow::datatypes::DataType::Boolean);
+        let exists = self.frame.add(FrameColumn::Exists { target }, &text, arrow::datatypes::DataType::Boolean);
         Ok(Expr::Case {
             case_token: AttachedToken::empty(),
             end_token: AttachedToken::empty(),

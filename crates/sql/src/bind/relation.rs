@@ -91,7 +91,7 @@ fn expression(arg: &FunctionArg) -> Result<&Expr> {
 
 fn clause_index(expr: &Expr) -> Option<usize> {
     match expr {
-        Expr::Value(ValueWithSpan { value: Value::Number(number, _), .. }) => number.to_string().parse().ok(),
+        Expr::Value(ValueWithSpan { value: Value::Number(number, _), .. }) => number.parse().ok(),
         _ => None,
     }
 }

@@ -201,7 +201,7 @@ impl<'a, 'p> Rewriter<'a, 'p> {
         };
         let text = self.scope.text(target, &variable, self.scope.input.field(index).name());
         let data_type = self.scope.input.field(index).data_type().clone();
-        Ok(quoted(&self.frame.add(FrameColumn::Input { column: index, target }, text, data_type), ident.span))
+        Ok(quoted(&self.frame.add(FrameColumn::Input { column: index, target }, &text, data_type), ident.span))
     }
 
     /// `variable.column`, `column.field` and longer chains.
@@ -276,9 +276,10 @@ impl<'a, 'p> Rewriter<'a, 'p> {
     /// `RUNNING call` and `FINAL call`.
     fn prefixed(&mut self, function: &Function, semantics: Semantics) -> Result<Expr> {
         let word = self.check_prefix(semantics)?;
-        let operand = match arguments(function) {
-            [sqlparser::ast::FunctionArg::Unnamed(sqlparser::ast::FunctionArgExpr::Expr(operand))] => operand,
-            _ => return Err(Error::internal("a prefix without its operand")),
+        let [sqlparser::ast::FunctionArg::Unnamed(sqlparser::ast::FunctionArgExpr::Expr(operand))] =
+            arguments(function)
+        else {
+            return Err(Error::internal("a prefix without its operand"));
         };
         match operand {
             Expr::Identifier(ident) => self.column(None, ident, Some(semantics)),
@@ -334,7 +335,7 @@ impl<'a, 'p> Rewriter<'a, 'p> {
         let plain = matches!(target.logical, Logical::Last { offset: 0, semantics, .. } if semantics == self.scope.default_semantics())
             && target.shift == 0;
         let text = if plain { what } else { self.scope.text(target, &self.scope.variables.universal(), &what) };
-        Ok(quoted(&self.frame.add(FrameColumn::Classifier { target }, text, DataType::Utf8), function.name.span()))
+        Ok(quoted(&self.frame.add(FrameColumn::Classifier { target }, &text, DataType::Utf8), function.name.span()))
     }
 
     /// `MATCH_NUMBER()`, `MATCH_ROWTIME()`, `MATCH_STATUS()`.
@@ -355,7 +356,7 @@ impl<'a, 'p> Rewriter<'a, 'p> {
             ("match_rowtime", args) => (FrameColumn::MatchRowtime, self.row_time(args)?),
             _ => return Err(Error::invalid(format!("{word}() takes no argument"))),
         };
-        Ok(quoted(&self.frame.add(column, format!("{word}()"), data_type), function.name.span()))
+        Ok(quoted(&self.frame.add(column, &format!("{word}()"), data_type), function.name.span()))
     }
 
     fn row_time(&self, args: &[sqlparser::ast::FunctionArg]) -> Result<DataType> {

@@ -104,7 +104,7 @@ fn stored_columns(create: &CreateTable) -> Result<Stored> {
         match &column.kind {
             ColumnKind::Computed(_) => {}
             ColumnKind::Physical { data_type, type_span, not_null } => {
-                fields.push(field(data_type, *type_span, *not_null)?)
+                fields.push(field(data_type, *type_span, *not_null)?);
             }
             ColumnKind::Metadata { data_type, type_span, not_null, key, is_virtual } => {
                 metadata.push((fields.len(), key.clone().unwrap_or_else(|| name.clone())));

@@ -5,7 +5,7 @@ mod pattern;
 
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;
-use dipper_graph::{JobGraph, MatchRecognizeSpec};
+use dipper_graph::{FromDataFusion, JobGraph, MatchRecognizeSpec};
 use dipper_types::{Error, Result};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -89,8 +89,7 @@ fn optimized(plan: LogicalPlan, is_dataflow: bool) -> Result<LogicalPlan> {
 impl Explained {
     fn clauses(&self) -> Result<Vec<Arc<MatchRecognizeSpec>>> {
         let mut clauses = Vec::new();
-        // The closure does not fail; a batch sees all rows at once.
-        let _ = self.plan.apply_with_subqueries(|node| {
+        let walked = self.plan.apply_with_subqueries(|node| {
             if let LogicalPlan::Extension(extension) = node
                 && let Some(clause) = extension.node.as_any().downcast_ref::<MatchRecognizeNode>()
             {
@@ -99,6 +98,7 @@ impl Explained {
             }
             Ok(TreeNodeRecursion::Continue)
         });
+        walked.or_plan_error()?;
         Ok(clauses)
     }
 
@@ -161,5 +161,5 @@ impl Explained {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
+    text.lines().flat_map(|line| ["  ", line, "\n"]).collect()
 }

@@ -84,11 +84,17 @@ impl<'a> Cursor<'a> {
         are_words(self.rest(), 0, words)
     }
 
+    fn advance(&mut self, tokens: usize) {
+        for _ in 0..tokens {
+            self.parser.advance_token();
+        }
+    }
+
     /// Reads these words if they are next.
     pub(super) fn eat_words(&mut self, words: &[&str]) -> bool {
         let found = self.at_words(words);
         if found {
-            words.iter().for_each(|_| self.parser.advance_token());
+            self.advance(words.len());
         }
         found
     }
@@ -157,14 +163,14 @@ impl<'a> Cursor<'a> {
         let length = rest.iter().position(|token| token.token == Token::SemiColon).unwrap_or(rest.len());
         let taken = rest[..length].to_vec();
         let semicolon = rest.get(length).map(|token| span(token.span));
-        (0..taken.len() + usize::from(semicolon.is_some())).for_each(|_| self.parser.advance_token());
+        self.advance(taken.len() + usize::from(semicolon.is_some()));
         (taken, semicolon)
     }
 
     /// Reads everything that is left.
     pub(super) fn take_rest(&mut self) -> Vec<TokenWithSpan> {
         let taken = self.rest().to_vec();
-        taken.iter().for_each(|_| self.parser.advance_token());
+        self.advance(taken.len());
         taken
     }
 

@@ -56,7 +56,9 @@ fn show_statement(statement: &Statement, out: &mut String) {
         }
         Statement::StatementSet(inserts) => {
             let _ = writeln!(out, "set of {}", inserts.len());
-            inserts.iter().for_each(|insert| show_statement(&Statement::Insert(Box::new(insert.clone())), out));
+            for insert in inserts {
+                show_statement(&Statement::Insert(Box::new(insert.clone())), out);
+            }
         }
         Statement::Explain { format, statement } => {
             let _ = write!(out, "explain {format:?}: ");

@@ -54,7 +54,8 @@ pub(super) fn called(name: &TokenWithSpan, arguments: &[TokenWithSpan], in_from:
         [] => false,
     };
     let is_window = ["TUMBLE", "HOP", "CUMULATE", "SESSION"].iter().any(|window| is_word(name, window));
-    if !takes_a_table && !(in_from && is_window) {
+    let is_meant = takes_a_table || (in_from && is_window);
+    if !is_meant {
         return Ok(None);
     }
     if is_word(name, "TUMBLE") {
@@ -139,11 +140,7 @@ fn split_arguments(tokens: &[TokenWithSpan]) -> Vec<&[TokenWithSpan]> {
 }
 
 /// Puts named arguments in the order of the parameters, and checks the number.
-fn by_position<'t>(
-    window: Window,
-    arguments: Vec<&'t [TokenWithSpan]>,
-    place: Span,
-) -> Result<Vec<Option<&'t [TokenWithSpan]>>> {
+fn by_position(window: Window, arguments: Vec<&[TokenWithSpan]>, place: Span) -> Result<Vec<Option<&[TokenWithSpan]>>> {
     let parameters = window.parameters();
     let mut ordered: Vec<Option<&[TokenWithSpan]>> = vec![None; parameters.len()];
     let mut positional = 0;

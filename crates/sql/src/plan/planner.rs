@@ -76,7 +76,6 @@ impl<'a> Planner<'a> {
     }
 
     /// An error of running or planning a query with its place in the text, as far as the message tells it.
-    #[expect(clippy::unused_self, reason = "asked of the planner like the rest")]
     pub fn placed(&self, error: Error, query: &Query) -> Error {
         placed(error, query)
     }
@@ -87,7 +86,6 @@ impl<'a> Planner<'a> {
     }
 
     /// The functions that SQL text may call, by name.
-    #[expect(clippy::unused_self, reason = "asked of the planner like the rest; they may come to differ by session")]
     pub fn functions(&self) -> Vec<String> {
         function_names()
     }

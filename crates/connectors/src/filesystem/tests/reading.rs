@@ -245,6 +245,7 @@ async fn metadata_columns_say_which_file_a_row_came_from() {
 }
 
 #[test]
+#[expect(clippy::type_complexity, reason = "a table of cases")]
 fn a_mistaken_option_is_named_with_what_was_meant() {
     let path = Path::new("data");
     let cases: [(&[(&str, &str)], &str, Option<&str>); 8] = [
