@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 rows=${1:-1000000}
 
-cargo build --release --locked -p dipper-cli -p dipper-datagen
+cargo build --release --locked
+cargo build --release --locked -p dipper-datagen
 dipper=target/release/dipper
 mkdir -p data
 target/release/dipper-datagen ticks --rows "$rows" --out data/ticks.csv

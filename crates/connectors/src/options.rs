@@ -91,14 +91,6 @@ impl TableOptions {
         self.take_with(key, |text| choice(text, choices))
     }
 
-    /// Takes all options whose keys begin with `prefix`, without it.
-    pub fn take_prefix(&mut self, prefix: &str) -> BTreeMap<String, String> {
-        let keys: Vec<String> = self.left.keys().filter(|key| key.starts_with(prefix)).cloned().collect();
-        keys.into_iter()
-            .filter_map(|key| self.left.remove(&key).map(|value| (key[prefix.len()..].to_owned(), value)))
-            .collect()
-    }
-
     /// Fails if an option is left that nobody took.
     pub fn finish(self) -> Result<()> {
         let Some(key) = self.left.keys().next() else { return Ok(()) };

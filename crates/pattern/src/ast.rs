@@ -62,11 +62,6 @@ impl Pattern {
         self.any(&|pattern| matches!(pattern, Self::Exclude(_)))
     }
 
-    /// Whether the anchor of `edge` occurs.
-    pub fn has_anchor(&self, edge: Edge) -> bool {
-        self.any(&|pattern| matches!(pattern, Self::Anchor(found) if *found == edge))
-    }
-
     /// Whether the pattern can match without a row (anchors permitting).
     pub fn nullable(&self) -> bool {
         match self {

@@ -110,8 +110,8 @@ pub enum MatchError<E = Infallible> {
         /// What is wrong.
         fault: SkipFault,
     },
-    /// One start row cost more steps than allowed.
-    #[error("the search from row {start} of the partition took more than {budget} steps")]
+    /// One start row cost more steps than allowed before the next row was asked for.
+    #[error("the search from row {start} of the partition took more than {budget} steps between two rows")]
     StepBudget {
         /// The start row.
         start: u64,

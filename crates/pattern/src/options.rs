@@ -73,6 +73,6 @@ pub struct SearchOptions {
     pub timeouts: Timeouts,
     /// What to do when skipping is not possible.
     pub on_skip_error: OnSkipError,
-    /// The most steps that one start row may cost in [`crate::BacktrackMatcher`]; `None` for no bound.
+    /// The most steps that one start row may cost in [`crate::BacktrackMatcher`] between two rows; `None` for no bound.
     pub step_budget: Option<u64>,
 }

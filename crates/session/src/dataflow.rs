@@ -27,14 +27,14 @@ pub(crate) fn query(graph: &JobGraph, io: Handle) -> Result<Rows> {
 
 /// Starts a graph that writes to sinks.
 pub(crate) fn insert(graph: &JobGraph, io: Handle) -> Result<JobHandle> {
-    refuse_rows_that_never_show(graph)?;
     let warnings = unbounded_state(graph);
     Ok(handle(&graph.name, dipper_runtime::start(graph, RunOptions::new(io))?).with_warnings(warnings))
 }
 
-/// A sink commits at the end of the job: one that never ends would write and never show a row.
-fn refuse_rows_that_never_show(graph: &JobGraph) -> Result<()> {
-    let endless = graph.nodes.iter().find_map(|node| match &node.spec {
+/// A sink commits at the end of the job: one that never ends would write and never show a row. `graph` is a part of the job
+/// that writes, `job` all of it.
+pub(crate) fn refuse_rows_that_never_show(graph: &JobGraph, job: &[JobGraph]) -> Result<()> {
+    let endless = job.iter().flat_map(|graph| &graph.nodes).find_map(|node| match &node.spec {
         OperatorSpec::Source(spec) if spec.unbounded => Some(&spec.table.name),
         _ => None,
     });

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use dipper_connectors::{source, validate};
+use dipper_graph::JobGraph;
 use dipper_operator_api::Boundedness;
 use dipper_sql::Planner;
 use dipper_sql::ast::{CreateTable, CreateView, ExplainFormat, Insert, Parsed, Query, RelationKind, Statement};
@@ -96,6 +97,15 @@ impl Session {
     }
 
     fn explain_statement(&self, statement: &Statement, format: ExplainFormat) -> Result<String> {
+        let inserts = match statement {
+            Statement::Insert(insert) => std::slice::from_ref(insert.as_ref()),
+            Statement::StatementSet(inserts) => inserts.as_slice(),
+            _ => &[],
+        };
+        if self.settings.runtime_mode() != RuntimeMode::Batch {
+            // What would be refused is not explained.
+            self.job_graph(inserts, &self.job_name(inserts))?;
+        }
         self.planner().explain(statement, format)
     }
 
@@ -250,9 +260,7 @@ impl Session {
         let job = match self.settings.runtime_mode() {
             RuntimeMode::Batch => self.insert_batch(inserts, &name).await?,
             RuntimeMode::Automatic | RuntimeMode::Streaming => {
-                let planner = self.planner();
-                let graphs = inserts.iter().map(|insert| planner.insert(insert, &name)).collect::<Result<Vec<_>>>()?;
-                let started = dataflow::insert(&dataflow::merge(graphs, &name), Handle::current());
+                let started = dataflow::insert(&self.job_graph(inserts, &name)?, Handle::current());
                 match inserts {
                     [insert] => started.map_err(|error| error.at(insert.source.span))?,
                     _ => started?,
@@ -260,6 +268,16 @@ impl Session {
             }
         };
         Ok(Outcome::Job(job))
+    }
+
+    /// The inserts as one job.
+    fn job_graph(&self, inserts: &[Insert], name: &str) -> Result<JobGraph> {
+        let planner = self.planner();
+        let graphs = inserts.iter().map(|insert| planner.insert(insert, name)).collect::<Result<Vec<_>>>()?;
+        for (insert, graph) in inserts.iter().zip(&graphs) {
+            dataflow::refuse_rows_that_never_show(graph, &graphs).map_err(|error| error.at(insert.source.span))?;
+        }
+        Ok(dataflow::merge(graphs, name))
     }
 
     async fn insert_batch(&self, inserts: &[Insert], name: &str) -> Result<JobHandle> {
@@ -270,7 +288,8 @@ impl Session {
             if is_unbounded(&plan) {
                 return Err(unbounded_in_batch().at(insert.source.span));
             }
-            let plan = adhoc::plan(&plan, self.settings.batch_rows(), Arc::clone(&watch)).await?;
+            let planned = adhoc::plan(&plan, self.settings.batch_rows(), Arc::clone(&watch)).await;
+            let plan = planned.map_err(|error| self.planner().placed(error, &insert.source))?;
             plans.push((plan, table.written()));
         }
         adhoc::insert(plans, watch, name)

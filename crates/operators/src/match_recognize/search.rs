@@ -191,7 +191,7 @@ impl Search {
                     .with_hint("skip to a variable that every match maps behind its first row, or PAST LAST ROW")
             }
             MatchError::StepBudget { start, budget } => Error::invalid(format!(
-                "the search for a match from row {start} of its partition took more than {budget} steps"
+                "the search for a match from row {start} of its partition took more than {budget} steps between two rows"
             ))
             .with_hint("make the DEFINE conditions or the quantifiers more selective"),
             other => Error::internal(other_text(&other)),

@@ -79,7 +79,6 @@ pub(super) struct Search {
     trail: Trail,
     /// See [`Path::kept`].
     kept: usize,
-    steps: u64,
 }
 
 impl Search {
@@ -92,7 +91,6 @@ impl Search {
         self.choices.clear();
         self.trail.clear();
         self.kept = 0;
-        self.steps = 0;
     }
 
     /// How long a match the search has room for.
@@ -116,9 +114,10 @@ impl Search {
         clock: &Clock<'_>,
         conditions: &mut C,
     ) -> Result<Halt, MatchError<C::Error>> {
+        let mut steps = 0_u64;
         loop {
-            self.steps += 1;
-            if let Some(budget) = options.step_budget.filter(|budget| self.steps > *budget) {
+            steps += 1;
+            if let Some(budget) = options.step_budget.filter(|budget| steps > *budget) {
                 return Err(MatchError::StepBudget { start: self.start, budget });
             }
             let At { state, fresh, .. } = self.at;

@@ -85,6 +85,13 @@ fn a_runaway_search_ends_with_an_error() {
 }
 
 #[test]
+fn a_long_match_that_never_turns_back_costs_no_budget() {
+    let options = SearchOptions { step_budget: Some(10), ..SearchOptions::default() };
+    let found = find("A B*", options, 1_000, |symbol, row, _| Ok::<_, ()>((symbol == 0) == (row == 0)));
+    assert_eq!(found.unwrap()[0].symbols.len(), 1_000);
+}
+
+#[test]
 fn an_error_counts_only_where_the_search_asks() {
     let broken = |bad: u64| {
         move |symbol: u8, row: u64, _: &Path<'_>| if row == bad { Err("broken") } else { Ok(symbol == (row % 2) as u8) }

@@ -118,14 +118,13 @@ pub(super) struct Rewriter<'a, 'p> {
     pub(super) frame: FrameBuilder,
     pub(super) mode: Mode,
     /// Whether an aggregate's argument reads CLASSIFIER().
-    pub(super) classifier_read: bool,
     /// How deep the walk is inside an expression that is finished.
     finished: usize,
 }
 
 impl<'a, 'p> Rewriter<'a, 'p> {
     pub(super) fn new(scope: &'a Scope<'a>, planner: &'p mut dyn RelationPlannerContext) -> Self {
-        Self { scope, planner, frame: FrameBuilder::default(), mode: Mode::Match, classifier_read: false, finished: 0 }
+        Self { scope, planner, frame: FrameBuilder::default(), mode: Mode::Match, finished: 0 }
     }
 
     /// Rewrites in place.
@@ -318,7 +317,6 @@ impl<'a, 'p> Rewriter<'a, 'p> {
                 if matches!(self.scope.part, Part::Define(_)) {
                     return Err(Error::unsupported("CLASSIFIER in an aggregate in DEFINE is not supported yet"));
                 }
-                self.classifier_read = true;
                 return Ok(quoted(dipper_graph::AggregateCall::CLASSIFIER_COLUMN, function.name.span()));
             }
             Mode::Row(target) => *target,

@@ -83,13 +83,17 @@ pub(super) fn interval_us(
             } else if interval.nanoseconds % 1000 != 0 {
                 Err("may not be finer than microseconds")
             } else {
-                let days = i64::from(interval.days).checked_mul(86_400_000_000);
-                days.and_then(|days| days.checked_add(interval.nanoseconds / 1000)).ok_or("is too long")
+                total_us(interval.days, Some(interval.nanoseconds / 1000))
             }
         }
         Some(ScalarValue::IntervalDayTime(Some(interval))) => {
-            Ok(i64::from(interval.days) * 86_400_000_000 + i64::from(interval.milliseconds) * 1000)
+            total_us(interval.days, i64::from(interval.milliseconds).checked_mul(1000))
         }
         _ => Err("must be a constant interval, such as INTERVAL '5' MINUTE"),
     })
+}
+
+fn total_us(days: i32, rest_us: Option<i64>) -> std::result::Result<i64, &'static str> {
+    let days_us = i64::from(days).checked_mul(86_400_000_000);
+    days_us.zip(rest_us).and_then(|(days, rest)| days.checked_add(rest)).ok_or("is too long")
 }

@@ -194,6 +194,15 @@ pub fn unbounded_state(spec: &MatchRecognizeSpec) -> Option<String> {
 }
 
 fn state_bound(spec: &MatchRecognizeSpec, unbounded: bool) -> String {
+    let bound = open_rows_bound(spec, unbounded);
+    if unbounded && !spec.partition_by.is_empty() {
+        format!("{bound}; one small record for each key ever seen")
+    } else {
+        bound
+    }
+}
+
+fn open_rows_bound(spec: &MatchRecognizeSpec, unbounded: bool) -> String {
     let of = if spec.partition_by.is_empty() { "" } else { " of a partition" };
     if let Some(within) = spec.within {
         return format!("bounded: the rows{of} of the last {} of event time", length_text(within.span_us));

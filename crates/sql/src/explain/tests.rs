@@ -44,7 +44,7 @@ fn an_insert_shows_plan_graph_patterns_and_delivery() {
         UP    R  price > PREV(price)  -- reads the row and the one before
       engine: threads: every condition is of class R, so it is evaluated ahead for whole batches, and no row is looked at twice
       within: a match lasts less than 1 h
-      state: bounded: the rows of a partition of the last 1 h of event time
+      state: bounded: the rows of a partition of the last 1 h of event time; one small record for each key ever seen
       a match is final
         when the watermark has passed its rows, and no preferred match is possible any more
         its greedy end waits for a row that ends it, or for WITHIN to run out
