@@ -10,12 +10,6 @@ CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second'
   'fields.n.start' = '1', 'fields.n.end' = '1000000000');
 ";
 
-#[cfg(unix)]
-#[expect(clippy::disallowed_methods, reason = "the other process does not tell how far it is")]
-fn wait(milliseconds: u64) {
-    std::thread::sleep(std::time::Duration::from_millis(milliseconds));
-}
-
 /// Starts an endless query and waits for its first row.
 fn start(workspace: &Workspace) -> (Child, BufReader<impl Read>) {
     workspace.file("job.sql", &format!("{ENDLESS} SELECT n FROM numbers;"));
@@ -84,16 +78,7 @@ fn ctrl_c_cancels_a_query_that_only_computes_and_quiet_does_not_hide_it() {
     let mut child = workspace.command(&["--quiet", "run", "job.sql", "-o", "json"]).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     lines.read_line(&mut String::new()).unwrap();
-    wait(500);
-    assert_eq!(child.try_wait().unwrap(), None, "the query is too easy");
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    for _ in 0..100 {
-        wait(50);
-        if child.try_wait().unwrap().is_some() {
-            break;
-        }
-    }
-    assert!(child.try_wait().unwrap().is_some(), "it goes on: {:?}", child.kill());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "cancelled\n");
@@ -105,15 +90,16 @@ fn a_pattern_whose_state_nothing_bounds_is_warned_about_when_it_starts() {
     let workspace = Workspace::new();
     let table = "CREATE TABLE e (n BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen');";
     let query = |within: &str| {
-        format!(
-            "{table} SELECT * FROM e MATCH_RECOGNIZE (ORDER BY ts MEASURES A.n AS n PATTERN (A B+ C) {within} DEFINE C AS C.n = 3);"
-        )
+        format!("{table} SELECT * FROM e MATCH_RECOGNIZE (ORDER BY ts MEASURES A.n AS n PATTERN (A B*?) {within});")
     };
     for (within, warned) in [("", true), ("WITHIN INTERVAL '1' MINUTE", false)] {
         workspace.file("job.sql", &query(within));
-        let child = workspace.command(&["run", "job.sql"]).spawn().unwrap();
-        wait(1_000);
+        let mut child = workspace.command(&["run", "job.sql", "-o", "json"]).spawn().unwrap();
+        // A row tells that the job has started.
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        lines.read_line(&mut String::new()).unwrap();
         assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        lines.read_to_string(&mut String::new()).unwrap();
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(130), "{said}");

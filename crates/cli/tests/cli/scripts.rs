@@ -191,7 +191,11 @@ fn a_job_without_end_into_a_sink_that_commits_at_the_end_is_refused() {
         assert_eq!(ran.code, 3, "{insert}: {}", ran.failure());
         let message = "error: INSERT INTO 'files': its rows become visible when the job ends";
         assert!(ran.stderr.starts_with(message), "{insert}: {}", ran.stderr);
-        assert!(ran.stderr.contains("= help: ") && ran.stderr.contains("INSERT INTO files"), "{insert}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains("= help: ") && ran.stderr.contains("INSERT INTO files"),
+            "{insert}: {}",
+            ran.stderr
+        );
 
         workspace.file("job.sql", &format!("{ENDLESS}{insert}"));
         let explained = workspace.run(&["explain", "job.sql"]);

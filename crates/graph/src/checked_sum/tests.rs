@@ -1,3 +1,4 @@
+//! The sum as a worker runs it.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use arrow::array::{Int64Array, UInt64Array};
