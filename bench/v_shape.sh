@@ -17,9 +17,11 @@ for _ in 1 2 3 4 5; do
   "$dipper" run bench/sql/v_shape.sql
 done
 echo "== peak memory"
-bash -c 'ulimit -v unlimited; "$1" run bench/sql/v_shape.sql & pid=$!; peak=0
-  while kill -0 $pid 2>/dev/null; do now=$(awk "/VmHWM/ { print \$2 }" /proc/$pid/status 2>/dev/null || true); peak=${now:-$peak}; done
-  wait $pid; echo "$peak kB"' - "$dipper"
+peak=0
+"$dipper" run -q bench/sql/v_shape.sql &
+while now=$(awk '/VmHWM/ { print $2 }' /proc/$!/status 2>/dev/null) && [ -n "$now" ]; do peak=$now; done
+wait $!
+echo "$peak kB"
 
 echo "== the same matches"
 scratch=$(mktemp -d)

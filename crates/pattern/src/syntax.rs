@@ -324,9 +324,10 @@ impl<'a> Parser<'a> {
         let span = start..closing.span.end;
         match max {
             Some(0) => Err(SyntaxError::new("a pattern cannot be repeated zero times: leave it out", span)),
-            Some(max) if min > max => {
-                Err(SyntaxError::new(format!("the lower bound {min} is greater than the upper bound {max}"), span))
-            }
+            Some(max) if min > max => Err(SyntaxError::new(
+                format!("the lower bound {min} is greater than the upper bound {max}: write {{{max},{min}}}"),
+                span,
+            )),
             _ => Ok((min, max)),
         }
     }

@@ -58,10 +58,7 @@ fn list_local(path: &str) -> Result<Vec<FileEntry>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound && path.contains(['*', '?', '[']) => {
             add_glob(path, &mut files)?;
         }
-        Err(error) => {
-            let hint = "a relative path counts from the directory in which dipper runs";
-            return Err(cannot_read(path, &error).with_hint(hint));
-        }
+        Err(error) => return Err(cannot_read(path, &error)),
     }
     Ok(files)
 }
@@ -142,7 +139,12 @@ fn is_hidden(name: &str) -> bool {
 }
 
 fn cannot_read(path: &str, error: &io::Error) -> Error {
-    Error::invalid(format!("cannot read '{path}': {error}"))
+    let failed = Error::invalid(format!("cannot read '{path}': {error}"));
+    match error.kind() {
+        io::ErrorKind::NotFound => failed.with_hint("a relative path counts from the directory in which dipper runs"),
+        io::ErrorKind::PermissionDenied => failed.with_hint("let the user who runs dipper read it"),
+        _ => failed,
+    }
 }
 
 fn not_utf8(path: &str) -> Error {

@@ -65,7 +65,7 @@ fn errors_name_the_place_and_what_was_expected() {
         ("A | {2}", "the quantifier `{` has no pattern before it", 4..5),
         ("A{0}", "a pattern cannot be repeated zero times: leave it out", 1..4),
         ("A{,0}", "a pattern cannot be repeated zero times: leave it out", 1..5),
-        ("A{3,2}", "the lower bound 3 is greater than the upper bound 2", 1..6),
+        ("A{3,2}", "the lower bound 3 is greater than the upper bound 2: write {2,3}", 1..6),
         ("A{2147483648}", "a quantifier's bound is at most 2147483647: 2147483648 is too large", 2..12),
         (
             "A{99999999999999999999,}",

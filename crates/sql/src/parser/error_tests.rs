@@ -619,7 +619,7 @@ fn errors_inside_a_pattern_point_into_it() {
     "(PATTERN (A**))"
         2:12-2:13 Invalid: a quantifier cannot follow a quantifier: put parentheses around what is repeated
     "(PATTERN (A{3,2}))"
-        2:11-2:16 Invalid: the lower bound 3 is greater than the upper bound 2
+        2:11-2:16 Invalid: the lower bound 3 is greater than the upper bound 2: write {2,3}
     "(PATTERN (A B\n  {0} C))"
         3:3-3:6 Invalid: a pattern cannot be repeated zero times: leave it out
     "(PATTERN (A /* x */ ? ? ?))"
