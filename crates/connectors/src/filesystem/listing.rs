@@ -141,7 +141,9 @@ fn is_hidden(name: &str) -> bool {
 fn cannot_read(path: &str, error: &io::Error) -> Error {
     let failed = Error::invalid(format!("cannot read '{path}': {error}"));
     match error.kind() {
-        io::ErrorKind::NotFound => failed.with_hint("a relative path counts from the directory in which dipper runs"),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            failed.with_hint("a relative path counts from the directory in which dipper runs")
+        }
         io::ErrorKind::PermissionDenied => failed.with_hint("let the user who runs dipper read it"),
         _ => failed,
     }
