@@ -5,8 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use dipper_pattern::{
-    BacktrackMatcher, Letter, Match, MatchError, Program, SearchOptions, SkipFault, SymbolSet, ThreadMatcher,
-    ThreadRuns,
+    BacktrackMatcher, Match, MatchError, Program, SearchOptions, SkipFault, ThreadMatcher, ThreadRuns,
 };
 use dipper_types::{Error, Result};
 
@@ -103,7 +102,7 @@ impl Search {
             (Engine::Threads(matcher), Runs::Threads(runs)) => {
                 for index in new.start..new.end {
                     let (letter, poison) = new.letters.get(index);
-                    let pushed = push_letter(matcher, runs, letter, poison, time(index), out);
+                    let pushed = matcher.push_poisoned(runs, letter, poison, time(index), out);
                     pushed.map_err(|error| self.explain(error, never, rows, store))?;
                 }
                 Ok(())
@@ -242,22 +241,6 @@ impl Runs {
             let needed = state.runs.first_needed_row();
             state.memory.forget_before(needed);
         }
-    }
-}
-
-#[inline]
-fn push_letter(
-    matcher: &ThreadMatcher,
-    runs: &mut ThreadRuns,
-    letter: Letter,
-    poison: SymbolSet,
-    time: i64,
-    out: &mut Vec<Match>,
-) -> Result<(), MatchError> {
-    if poison.is_empty() {
-        matcher.push(runs, letter, time, out)
-    } else {
-        matcher.push_poisoned(runs, letter, poison, time, out)
     }
 }
 
