@@ -18,7 +18,7 @@ use search::{Clock, Halt, Search};
 use serde::{Deserialize, Serialize};
 
 use crate::resume::resume;
-use crate::{Excluded, Match, MatchError, Program, SearchOptions, Status, SymbolId, Timeouts};
+use crate::{Excluded, Labels, Match, MatchError, Program, SearchOptions, Status, SymbolId, Timeouts};
 
 /// The DEFINE conditions.
 pub trait Conditions {
@@ -221,7 +221,7 @@ impl BacktrackMatcher {
         &self,
         runs: &mut BacktrackRuns,
         search: &Search,
-        symbols: Vec<SymbolId>,
+        symbols: Labels,
         excluded: Excluded,
         status: Status,
         out: &mut Vec<Match>,

@@ -64,6 +64,7 @@
 mod ast;
 mod backtrack;
 mod compile;
+mod dfa;
 mod letter;
 mod matched;
 mod options;
@@ -76,8 +77,9 @@ mod threads;
 pub use ast::{Edge, Pattern};
 pub use backtrack::{BacktrackMatcher, BacktrackRuns, Conditions, Path};
 pub use compile::{CompileError, CompileLimits};
+pub use dfa::{DfaMatcher, DfaRuns, Rows};
 pub use letter::{Letter, MAX_SYMBOLS, SymbolId, SymbolSet};
-pub use matched::{Excluded, Match, MatchError, SkipFault, Status};
+pub use matched::{Excluded, Labels, Match, MatchError, SkipFault, Status};
 pub use options::{OnSkipError, SearchOptions, Skip, Timeouts, Within};
 pub use program::{Program, State, StateId};
 pub use syntax::{Name, ParsedPattern, SyntaxError, parse};

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::{SymbolId, SymbolSet};
 
@@ -40,6 +41,9 @@ impl Excluded {
     }
 }
 
+/// The variable of each row of a match. Short ones need no memory of their own.
+pub type Labels = SmallVec<[SymbolId; 16]>;
+
 /// One match.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Match {
@@ -48,7 +52,7 @@ pub struct Match {
     /// The index in its partition of the row at which the match starts. An empty match stands before this row.
     pub start: u64,
     /// The variable of each row, from `start` on without a gap; none for an empty match.
-    pub symbols: Vec<SymbolId>,
+    pub symbols: Labels,
     /// The rows inside `{- … -}`.
     pub excluded: Excluded,
     /// Whether the match is whole.

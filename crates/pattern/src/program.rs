@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ast::display_name;
-use crate::{Edge, SymbolId};
+use crate::{Edge, SymbolId, SymbolSet};
 
 /// The index of a state in its program.
 pub type StateId = u32;
@@ -121,6 +121,12 @@ impl Program {
     /// How deep loops whose bodies may match without a row stand in one another: the number of distinct `depth`s.
     pub fn loop_depth(&self) -> u16 {
         self.loop_depth
+    }
+
+    /// The variables that its rows are tested for.
+    pub fn symbols(&self) -> SymbolSet {
+        let symbol = |state: &State| if let State::Row { symbol, .. } = state { Some(*symbol) } else { None };
+        self.states.iter().filter_map(symbol).collect()
     }
 
     /// Whether the program asks for the end of the partition.

@@ -73,7 +73,7 @@ pub fn find_all<E>(
         let mut found = Match {
             number: search.number,
             start: start as u64,
-            symbols: labels,
+            symbols: labels.into(),
             excluded: marks,
             status,
             deadline: if status == Status::Timeout { search.deadline() } else { None },

@@ -15,7 +15,7 @@ mod tests;
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use closure::{Closure, Entry, Thread, symbol_of};
+pub(crate) use closure::{AtEnd, BEHIND_A_ROW, Closure, Entry, NOT_FRESH, Spot, Thread, symbol_of};
 use history::CollectScratch;
 use open::Open;
 use serde::{Deserialize, Serialize};
@@ -119,16 +119,7 @@ impl ThreadMatcher {
 
     /// The search at the beginning of a partition.
     pub fn start(&self) -> ThreadRuns {
-        ThreadRuns {
-            rows_seen: 0,
-            position: 0,
-            next_start: 0,
-            matches: 0,
-            time: i64::MIN,
-            reached: i64::MIN,
-            ended: false,
-            open: None,
-        }
+        ThreadRuns::resumed(0, 0, 0)
     }
 
     /// The next row of the partition. With WITHIN, times never descend; without, `time` is ignored.
@@ -165,7 +156,7 @@ impl ThreadMatcher {
         let row = open::Row { letter, poison, time };
         runs.rows_seen += 1;
         // Nothing is open and nothing can start: the common case in a stream of which little matches.
-        if runs.open.is_none() && !first && !self.entry.empty && !self.entry.is_tested(row) {
+        if runs.open.is_none() && !first && !self.entry.empty && !self.entry.is_tested(row.tested()) {
             runs.position += 1;
             return Ok(());
         }
@@ -196,17 +187,6 @@ impl ThreadMatcher {
         self.settle(runs, &mut self.scratch.borrow_mut(), out)
     }
 
-    /// The variables whose conditions the next row will be asked for, unless it comes too late.
-    pub fn wanted_symbols(&self, runs: &ThreadRuns) -> SymbolSet {
-        let open = runs.open.as_deref().map_or(&[][..], |open| &open.threads);
-        let mut wanted: SymbolSet = open.iter().filter_map(|thread| symbol_of(&self.program, thread.state)).collect();
-        if runs.next_start != u64::MAX {
-            let entry = if runs.rows_seen == 0 { &self.first_entry } else { &self.entry };
-            wanted = wanted.union(entry.symbols);
-        }
-        wanted
-    }
-
     /// How many states have been looked at: what the engine's work is proportional to.
     pub fn steps(&self) -> u64 {
         self.scratch.borrow().closure.steps
@@ -214,6 +194,20 @@ impl ThreadMatcher {
 }
 
 impl ThreadRuns {
+    /// The search in a partition of which nothing is open, behind `rows_seen` rows and `matches` matches.
+    pub(crate) fn resumed(rows_seen: u64, matches: u64, next_start: u64) -> Self {
+        Self {
+            rows_seen,
+            position: rows_seen,
+            next_start,
+            matches,
+            time: i64::MIN,
+            reached: i64::MIN,
+            ended: false,
+            open: None,
+        }
+    }
+
     /// How many rows have been pushed.
     pub fn rows_seen(&self) -> u64 {
         self.rows_seen

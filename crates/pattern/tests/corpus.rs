@@ -143,6 +143,9 @@ fn every_case_holds_in_every_matcher() {
                 ("reference", case.reference(case.rows.len(), Ending::Ended)),
                 ("threads", case.threads(|_, _| ())),
                 ("threads, event time told", expiring.threads(|_, _| ())),
+                ("automaton", case.dfa(1000, usize::MAX, |_, _| ())),
+                ("automaton without memory", case.dfa(2, 0, |_, _| ())),
+                ("automaton, event time told", expiring.dfa(1, usize::MAX, |_, _| ())),
                 ("backtracking", case.backtrack(|_, _| ())),
                 ("backtracking, event time told", expiring.backtrack(|_, _| ())),
             ] {

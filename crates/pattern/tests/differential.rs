@@ -84,6 +84,12 @@ fn agree(case: &Case) {
     let known = |row: usize| unbudgeted.reference(row + 1, unbudgeted.ending(row));
     let threads = unbudgeted.threads(|row, found| assert_eq!(*found, known(row), "threads, after row {row}"));
     assert_eq!(threads, expected, "threads");
+    for bytes in [usize::MAX, 3000] {
+        let dfa = unbudgeted.dfa(1, bytes, |row, found| assert_eq!(*found, known(row), "automaton, after row {row}"));
+        assert_eq!(dfa, expected, "automaton of {bytes} bytes");
+        let dfa = unbudgeted.dfa(4, bytes, |_, _| ());
+        assert_eq!(dfa, expected, "automaton of {bytes} bytes, several rows at a time");
+    }
     let backtrack = unbudgeted.backtrack(|row, found| assert_eq!(*found, known(row), "backtracking, after row {row}"));
     assert_eq!(backtrack, expected, "backtracking");
 }

@@ -1,25 +1,24 @@
 //! From a state to all states reachable without a row, in order of preference.
 
 use super::history::NodeId;
-use super::open::Row;
-use crate::{Edge, Program, State, StateId, SymbolSet};
+use crate::{Edge, Letter, Program, State, StateId, SymbolSet};
 
 /// Stands for "no enclosing loop iteration began at this place". Otherwise the depth of the outermost one that did:
 /// iterations inside it began here as well, so that one number says it all.
-pub(super) const NOT_FRESH: u16 = u16::MAX;
+pub(crate) const NOT_FRESH: u16 = u16::MAX;
 
 /// A way of matching that waits for the next row, or, at `$`, for its absence.
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
-pub(super) struct Thread {
-    pub(super) state: StateId,
+pub(crate) struct Thread {
+    pub(crate) state: StateId,
     /// See [`NOT_FRESH`]; of interest at `$` only.
-    pub(super) fresh: u16,
-    pub(super) node: NodeId,
+    pub(crate) fresh: u16,
+    pub(crate) node: NodeId,
 }
 
 /// What `$` does here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum AtEnd {
+pub(crate) enum AtEnd {
     /// It is not known yet whether this is the end.
     Wait,
     Pass,
@@ -28,17 +27,17 @@ pub(super) enum AtEnd {
 
 /// Where a closure is taken.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Spot {
-    pub(super) first_row: bool,
-    pub(super) end: AtEnd,
+pub(crate) struct Spot {
+    pub(crate) first_row: bool,
+    pub(crate) end: AtEnd,
 }
 
 /// Behind some row, others to follow or not.
-pub(super) const BEHIND_A_ROW: Spot = Spot { first_row: false, end: AtEnd::Wait };
+pub(crate) const BEHIND_A_ROW: Spot = Spot { first_row: false, end: AtEnd::Wait };
 
 /// Memory of the closures, shared by all partitions.
 #[derive(Debug)]
-pub(super) struct Closure {
+pub(crate) struct Closure {
     /// For each state and freshness the generation in which it was last met: in one generation, the first to come is
     /// the preferred one and later ones could only repeat it.
     met: Vec<u32>,
@@ -46,18 +45,18 @@ pub(super) struct Closure {
     depths: usize,
     stack: Vec<(StateId, u16)>,
     /// States looked at so far.
-    pub(super) steps: u64,
+    pub(crate) steps: u64,
 }
 
 impl Closure {
-    pub(super) fn new(program: &Program) -> Self {
+    pub(crate) fn new(program: &Program) -> Self {
         let depths = usize::from(program.loop_depth()) + 1;
         Self { met: vec![0; program.states().len() * depths], generation: 0, depths, stack: Vec::new(), steps: 0 }
     }
 
     /// Forgets what was met.
     #[inline]
-    pub(super) fn next_generation(&mut self) {
+    pub(crate) fn next_generation(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         if self.generation == 0 {
             self.met.fill(0);
@@ -76,13 +75,13 @@ impl Closure {
 
     /// Whether a closure from `state` has been taken in this generation.
     #[inline]
-    pub(super) fn has_met(&self, state: StateId) -> bool {
+    pub(crate) fn has_met(&self, state: StateId) -> bool {
         self.met[state as usize * self.depths + self.depths - 1] == self.generation
     }
 
     /// Adds the waiting threads that `state` leads to; `true` if it leads to a match, behind those added.
     #[inline]
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         program: &Program,
         state: StateId,
@@ -139,17 +138,17 @@ impl Closure {
 
 /// What a search can begin with.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// The rows to try, in order of preference.
-    pub(super) states: Vec<StateId>,
+    pub(crate) states: Vec<StateId>,
     /// The variables of `states`.
-    pub(super) symbols: SymbolSet,
+    pub(crate) symbols: SymbolSet,
     /// Whether, failing those, there is an empty match.
-    pub(super) empty: bool,
+    pub(crate) empty: bool,
 }
 
 impl Entry {
-    pub(super) fn new(program: &Program, closure: &mut Closure, first_row: bool) -> Self {
+    pub(crate) fn new(program: &Program, closure: &mut Closure, first_row: bool) -> Self {
         closure.next_generation();
         let mut threads = Vec::new();
         // The row at which a search begins is there, so this is not the end.
@@ -160,14 +159,14 @@ impl Entry {
         Self { states, symbols, empty }
     }
 
-    /// Whether any of the rows to try can be this one.
+    /// Whether any of the rows to try can be one that satisfies, or may satisfy, `letter`.
     #[inline]
-    pub(super) fn is_tested(&self, row: Row) -> bool {
-        !self.symbols.intersection(row.letter.union(row.poison)).is_empty()
+    pub(crate) fn is_tested(&self, letter: Letter) -> bool {
+        !self.symbols.intersection(letter).is_empty()
     }
 }
 
 /// The variable of a state that consumes a row.
-pub(super) fn symbol_of(program: &Program, state: StateId) -> Option<crate::SymbolId> {
+pub(crate) fn symbol_of(program: &Program, state: StateId) -> Option<crate::SymbolId> {
     if let State::Row { symbol, .. } = program.state(state) { Some(*symbol) } else { None }
 }

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Excluded, SymbolId};
+use crate::{Excluded, Labels, SymbolId};
 
 /// The last step of a chain.
-pub(super) type NodeId = u32;
+pub(crate) type NodeId = u32;
 
 /// The chain without steps.
 pub(super) const ROOT: NodeId = NodeId::MAX;
@@ -57,8 +57,8 @@ impl History {
     }
 
     /// The labels of a chain, first row first.
-    pub(super) fn labels(&self, last: NodeId) -> (Vec<SymbolId>, Excluded) {
-        let mut symbols = Vec::new();
+    pub(super) fn labels(&self, last: NodeId) -> (Labels, Excluded) {
+        let mut symbols = Labels::new();
         let mut any_excluded = false;
         let mut at = last;
         while let Some(node) = self.nodes.get(at as usize) {
@@ -139,9 +139,9 @@ mod tests {
         history.collect(&mut CollectScratch::default(), |see| roots.iter_mut().for_each(see));
         assert_eq!(history.nodes.len(), 3);
         let (symbols, excluded) = history.labels(roots[0]);
-        assert_eq!(symbols, [SymbolId(0), SymbolId(2), SymbolId(4)]);
+        assert_eq!(symbols.as_slice(), [SymbolId(0), SymbolId(2), SymbolId(4)]);
         assert!(!excluded.contains(0) && excluded.contains(1) && !excluded.contains(2));
-        assert_eq!(history.labels(roots[1]).0, [SymbolId(0)]);
+        assert_eq!(history.labels(roots[1]).0.as_slice(), [SymbolId(0)]);
         assert!(history.labels(roots[2]).0.is_empty());
     }
 }

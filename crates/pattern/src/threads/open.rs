@@ -20,6 +20,13 @@ pub(super) struct Row {
     pub(super) time: i64,
 }
 
+impl Row {
+    /// The variables that it satisfies, or may satisfy.
+    pub(super) fn tested(self) -> SymbolSet {
+        self.letter.union(self.poison)
+    }
+}
+
 /// What the ways of a start row come to, once those before it have failed.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) enum Outcome {

@@ -145,7 +145,7 @@ impl ThreadMatcher {
         let position = runs.position;
         let entry = if position == 0 { &self.first_entry } else { &self.entry };
         let starts = runs.next_start <= position;
-        if runs.open.is_none() && !(starts && (entry.empty || entry.is_tested(row))) {
+        if runs.open.is_none() && !(starts && (entry.empty || entry.is_tested(row.tested()))) {
             return Ok(());
         }
         scratch.open(runs);
@@ -254,7 +254,7 @@ impl ThreadMatcher {
         }
         let before = next.len();
         let mut outcome = None;
-        if entry.is_tested(row) {
+        if entry.is_tested(row.tested()) {
             for state in &entry.states {
                 let thread = Thread { state: *state, fresh: NOT_FRESH, node: ROOT };
                 if let Fate::Decided(decided) = self.consume_thread(open, scratch, thread, row, position, next)? {

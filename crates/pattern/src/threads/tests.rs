@@ -155,12 +155,3 @@ fn a_failed_condition_counts_only_where_the_search_depends_on_it() {
     let error = matcher.push_poisoned(&mut runs, c, b, 0, &mut out).unwrap_err();
     assert_eq!(error, MatchError::Poisoned { symbol: SymbolId(1), row: 4 });
 }
-
-#[test]
-fn the_variables_asked_for_are_those_that_threads_wait_for() {
-    let matcher = matcher("A B* C", SearchOptions { skip: Skip::ToLast(letter(2)), ..SearchOptions::default() });
-    let (mut runs, mut out) = (matcher.start(), Vec::new());
-    assert_eq!(matcher.wanted_symbols(&runs), letter(0));
-    matcher.push(&mut runs, letter(0), 0, &mut out).unwrap();
-    assert_eq!(matcher.wanted_symbols(&runs), SymbolSet::all(3));
-}

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use dipper_pattern::reference::{Ending, find_all};
 use dipper_pattern::{
-    BacktrackMatcher, CompileLimits, Conditions, Letter, Match, MatchError, Path, Pattern, Program, SearchOptions,
-    SymbolId, SymbolSet, ThreadMatcher,
+    BacktrackMatcher, CompileLimits, Conditions, DfaMatcher, Letter, Match, MatchError, Path, Pattern, Program, Rows,
+    SearchOptions, SymbolId, SymbolSet, ThreadMatcher,
 };
 
 /// A partition and what to look for in it.
@@ -95,6 +95,35 @@ impl Case {
             for found in &out[reported..] {
                 assert!(found.start >= needed);
             }
+        }
+        run(matcher.finish(&mut runs, &mut out))?;
+        assert!(runs.is_idle());
+        Ok(out)
+    }
+
+    /// What the lazy automaton finds, given at most `cut` rows at a time and about `bytes` for the automaton.
+    pub fn dfa(&self, cut: usize, bytes: usize, mut see: impl FnMut(usize, &Outcome)) -> Outcome {
+        let matcher = DfaMatcher::with_cache(self.program(), self.options.clone(), bytes);
+        let (letters, poison, times): (Vec<_>, Vec<_>, Vec<_>) =
+            self.rows.iter().map(|row| (row.letter, row.poison, row.time)).collect();
+        let mut runs = matcher.start();
+        let mut out = Vec::new();
+        let run = |result: Result<(), MatchError>| result.map_err(|error| failure(error, |never| match never {}));
+        let mut first = 0;
+        while first < self.rows.len() {
+            let ahead = self.rows[first..].iter().take(cut).position(|row| row.expire.is_some());
+            let end = ahead.map_or(self.rows.len().min(first + cut), |ahead| first + ahead + 1);
+            let rows = Rows { letters: &letters[first..end], poison: &poison[first..end], times: &times[first..end] };
+            let mut pushed = run(matcher.push(&mut runs, rows, &mut out));
+            if let (Ok(()), Some(time)) = (&pushed, self.rows[end - 1].expire) {
+                pushed = run(matcher.expire(&mut runs, time, &mut out));
+            }
+            let outcome = pushed.map(|()| out.clone());
+            see(end - 1, &outcome);
+            outcome?;
+            assert_eq!(runs.rows_seen(), end as u64);
+            assert_eq!(runs.is_idle(), runs.first_needed_row() == runs.rows_seen());
+            first = end;
         }
         run(matcher.finish(&mut runs, &mut out))?;
         assert!(runs.is_idle());

@@ -1,0 +1,503 @@
+//! A list for each start: where starts that stand in the same place still differ, in when they run out of time (WITHIN), or in that
+//! each has a match of its own (SKIP TO NEXT ROW and TO a variable).
+//!
+//! What one start's ways do depends on the letters alone, so starts that have come to the same list go on together, as one *class*: a row
+//! costs what there are distinct lists, not what there are starts. A class keeps what its starts have come to so far as sets of starts with
+//! the same outcome; a set is a tree in which each start points towards the latest of its set, and everything that is known of the set stands there
+//! (union by linking to the latest, with path halving). The latest leaves last, so nothing is lost when starts leave in order.
+//!
+//! Every row may start a match, the rows of a tentative match too: which of the starts count is decided when the first is final, by the skip.
+//! Labels are not kept: once a match is final, its letters are run through the automaton once more, from its start, and then read backward.
+
+use std::collections::VecDeque;
+
+use smallvec::{SmallVec, smallvec};
+
+use super::cache::{Cache, Completion, FIRST, IDLE, Node, Step};
+use super::label::{Ending, found, tail_of};
+use super::{Report, Rows};
+use crate::resume::resume;
+use crate::{Letter, Match, MatchError, SearchOptions, Status, SymbolSet, Timeouts};
+
+/// No outcome yet.
+const NONE: u64 = u64::MAX;
+/// The empty match.
+const EMPTY: u64 = u64::MAX - 1;
+
+/// What is open in one partition.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Apart {
+    /// Matches start at every row from this one on.
+    next_start: u64,
+    /// The row of the first letter.
+    base: u64,
+    /// The letter of each row since the first open start.
+    letters: Vec<Letter>,
+    /// The rows among those on which conditions could not be evaluated.
+    poison: Vec<(u64, SymbolSet)>,
+    /// The starts that are not decided, and those behind them, in order.
+    starts: VecDeque<Start>,
+    /// How many starts have left: the number of the first.
+    left: u64,
+    classes: Vec<Class>,
+    /// Memory for one row's steps.
+    steps: Vec<Step>,
+    /// Whether some start may have become final.
+    turned: bool,
+}
+
+/// A row at which a match may start.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    row: u64,
+    time: i64,
+    /// How many starts on the next of its set stands; 0 for the latest, where the rest counts.
+    towards: u64,
+    /// Whether no way is left.
+    resolved: bool,
+    /// [`NONE`], [`EMPTY`], or the row behind the last.
+    outcome: u64,
+}
+
+/// Starts with the same list of ways.
+#[derive(Clone, Debug)]
+struct Class {
+    state: Node,
+    /// The latest of its starts: when that has left, all have.
+    latest: u64,
+    /// The sets of its starts, by their latest; the first is of those without outcome, if there are any.
+    sets: SmallVec<[u64; 2]>,
+}
+
+/// What the first start has come to.
+struct Decided {
+    outcome: u64,
+    /// The thread with which its preferred way ran out of time or reached the end.
+    by_thread: Option<u32>,
+    status: Status,
+}
+
+impl Apart {
+    /// The first row that a match may still refer to.
+    pub(super) fn first_start(&self) -> Option<u64> {
+        self.starts.front().map(|start| start.row)
+    }
+
+    /// Searches begin at `row`.
+    pub(super) fn begin(&mut self, row: u64) {
+        (self.next_start, self.base) = (row, row);
+    }
+
+    /// Forgets everything, keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.letters.clear();
+        self.poison.clear();
+        self.starts.clear();
+        self.classes.clear();
+        self.left = 0;
+    }
+
+    /// How much memory would be kept for reuse.
+    pub(super) fn capacity(&self) -> usize {
+        self.letters.capacity() + self.starts.capacity()
+    }
+
+    /// The letters since the first open start, each with a time no later than its row's that is exact for starts; and where matches start.
+    pub(super) fn letters(&self) -> (Vec<(Letter, SymbolSet, i64)>, u64) {
+        let first = self.first_start().unwrap_or(self.base);
+        let mut starts = self.starts.iter().peekable();
+        let mut time = i64::MIN;
+        let row = |(index, letter): (usize, &Letter)| {
+            let row = first + index as u64;
+            if let Some(start) = starts.next_if(|start| start.row == row) {
+                time = start.time;
+            }
+            (*letter, self.poison_at(row), time)
+        };
+        let letters = self.letters[(first - self.base) as usize..].iter().enumerate().map(row).collect();
+        (letters, self.next_start)
+    }
+
+    /// The first deadline.
+    pub(super) fn first_deadline(&self, options: &SearchOptions) -> Option<i64> {
+        Some(options.within?.deadline(self.starts.front()?.time))
+    }
+
+    /// Takes rows, as [`super::joint::Joint::push`] does.
+    pub(super) fn push(
+        &mut self,
+        cache: &mut Cache,
+        rows: Rows<'_>,
+        first: u64,
+        report: &mut Report<'_>,
+    ) -> Result<usize, MatchError> {
+        let count = rows.letters.len();
+        let (starters, starts_empty) = (cache.entry(false).symbols, cache.entry(false).empty);
+        let mut index = 0;
+        while index < count {
+            if self.starts.is_empty() && first + index as u64 > 0 && !starts_empty {
+                while index < count && rows.either(index).intersection(starters).is_empty() {
+                    index += 1;
+                }
+                self.base = first + index as u64;
+                if index == count {
+                    break;
+                }
+            }
+            let row = first + index as u64;
+            let time = rows.time_at(index);
+            if let Some(within) = report.options.within
+                && self.starts.front().is_some_and(|start| within.is_late(time, within.deadline(start.time)))
+            {
+                self.settle(cache, row, report, |deadline| within.is_late(time, deadline))?;
+                self.forget(row);
+                continue;
+            }
+            if !self.step(cache, row, rows.letters[index], rows.poison_at(index), time) {
+                return Ok(index);
+            }
+            if self.turned {
+                self.settle(cache, row + 1, report, |_| false)?;
+                self.forget(row + 1);
+            }
+            index += 1;
+        }
+        Ok(count)
+    }
+
+    /// Lets every class take the row, and starts a match at it. Says whether the automaton had room.
+    fn step(&mut self, cache: &mut Cache, row: u64, letter: Letter, poison: SymbolSet, time: i64) -> bool {
+        // Nothing may change before it is sure that all can step.
+        let mut steps = std::mem::take(&mut self.steps);
+        steps.clear();
+        steps.extend(self.classes.iter().map_while(|class| cache.step(class.state, letter, poison)));
+        let entry = cache.entry(row == 0);
+        let begins =
+            self.next_start <= row && (entry.empty || !letter.union(poison).intersection(entry.symbols).is_empty());
+        let from = if row == 0 { FIRST } else { IDLE };
+        let begun = if begins { cache.step(from, letter, poison) } else { None };
+        if steps.len() < self.classes.len() || (begins && begun.is_none()) {
+            self.steps = steps;
+            return false;
+        }
+        let mut kept = 0;
+        for (index, step) in steps.iter().enumerate() {
+            if self.classes[index].latest < self.left {
+                continue;
+            }
+            self.classes[index].state = step.next();
+            if step.is_eventful() {
+                let transition = cache.transition(step.transition);
+                if let Some(accepted) = transition.accepted {
+                    self.complete(index, tail_of(accepted, row).end);
+                }
+                if transition.continues.is_empty() {
+                    self.resolve(index);
+                    continue;
+                }
+            }
+            self.classes.swap(kept, index);
+            kept += usize::from(!self.join(kept));
+        }
+        self.classes.truncate(kept);
+        self.steps = steps;
+        if let Some(step) = begun {
+            self.start_at(cache, row, time, step);
+        }
+        if self.starts.is_empty() {
+            self.letters.clear();
+            self.base = row + 1;
+        } else {
+            self.letters.push(letter);
+            if !poison.is_empty() {
+                self.poison.push((row, poison));
+            }
+        }
+        true
+    }
+
+    /// A match may start at the row: `step` is over it, from where nothing is open.
+    fn start_at(&mut self, cache: &Cache, row: u64, time: i64, step: Step) {
+        let transition = cache.transition(step.transition);
+        let outcome = match transition.accepted.map(|accepted| (accepted.completion, tail_of(accepted, row).end)) {
+            None => NONE,
+            Some((Completion::Empty, _)) => EMPTY,
+            Some((_, end)) => end,
+        };
+        let resolved = transition.continues.is_empty();
+        if resolved && outcome == NONE {
+            return;
+        }
+        let number = self.left + self.starts.len() as u64;
+        self.starts.push_back(Start { row, time, towards: 0, resolved, outcome });
+        if resolved {
+            self.turned = true;
+            return;
+        }
+        self.classes.push(Class { state: step.next(), latest: number, sets: smallvec![number] });
+        let last = self.classes.len() - 1;
+        if self.join(last) {
+            self.classes.pop();
+        }
+    }
+
+    /// All starts of a class have a match that ends before row `end`, for now.
+    fn complete(&mut self, class: usize, end: u64) {
+        let mut sets = std::mem::take(&mut self.classes[class].sets);
+        sets.retain(|set| *set >= self.left);
+        if let Some(latest) = sets.iter().copied().reduce(|one, other| self.link(one, other)) {
+            if let Some(start) = self.start_mut(latest) {
+                start.outcome = end;
+            }
+            self.classes[class].sets.push(latest);
+        }
+    }
+
+    /// No way is left to the starts of a class.
+    fn resolve(&mut self, class: usize) {
+        for set in std::mem::take(&mut self.classes[class].sets) {
+            if let Some(start) = self.start_mut(set) {
+                start.resolved = true;
+            }
+        }
+        self.turned = true;
+    }
+
+    /// Lets a class go on with one before it that has come to the same list, if there is one.
+    fn join(&mut self, class: usize) -> bool {
+        let state = self.classes[class].state;
+        let Some(known) = self.classes[..class].iter().position(|known| known.state == state) else { return false };
+        let mut from = std::mem::take(&mut self.classes[class].sets);
+        let mut into = std::mem::take(&mut self.classes[known].sets);
+        if into.len() < from.len() {
+            std::mem::swap(&mut into, &mut from);
+        }
+        self.classes[known].latest = self.classes[known].latest.max(self.classes[class].latest);
+        for set in from {
+            // Sets with the same outcome are one; only the first is looked at, which is that of the starts without outcome.
+            let Some(outcome) = self.start(set).map(|start| start.outcome) else { continue };
+            let first = into.first().copied();
+            match first.filter(|first| self.start(*first).is_some_and(|start| start.outcome == outcome)) {
+                Some(first) => into[0] = self.link(first, set),
+                None if outcome == NONE => into.insert(0, set),
+                None => into.push(set),
+            }
+        }
+        if into.len() > 2 * self.starts.len() + 8 {
+            into.retain(|set| *set >= self.left);
+        }
+        self.classes[known].sets = into;
+        true
+    }
+
+    /// Reports what is final, in order; `is_late` says which deadlines have passed.
+    fn settle(
+        &mut self,
+        cache: &mut Cache,
+        rows_seen: u64,
+        report: &mut Report<'_>,
+        is_late: impl Fn(i64) -> bool,
+    ) -> Result<(), MatchError> {
+        self.turned = false;
+        loop {
+            while self.starts.front().is_some_and(|start| start.row < self.next_start) {
+                self.leave();
+            }
+            let Some(first) = self.starts.front().copied() else { return Ok(()) };
+            let set = self.set_of(self.left);
+            let Some(known) = self.start(set).copied() else { return Ok(()) };
+            let mut decided = Decided { outcome: known.outcome, by_thread: None, status: Status::Complete };
+            if !known.resolved {
+                let deadline = report.options.within.map(|within| within.deadline(first.time));
+                if !deadline.is_some_and(&is_late) {
+                    return Ok(());
+                }
+                if known.outcome == NONE && report.options.timeouts != Timeouts::Hide {
+                    decided.by_thread = self.class_of(set).and_then(|class| cache.waiting(class.state));
+                    decided.status = Status::Timeout;
+                }
+            }
+            self.decide(cache, first, &decided, rows_seen, report)?;
+        }
+    }
+
+    /// The partition has ended.
+    pub(super) fn finish(
+        &mut self,
+        cache: &mut Cache,
+        rows_seen: u64,
+        report: &mut Report<'_>,
+    ) -> Result<(), MatchError> {
+        let shows_timeouts = report.options.within.is_some() && report.options.timeouts != Timeouts::Hide;
+        // The sets of starts that end by a thread: with `$`, or out of time.
+        let mut by_thread: Vec<(u64, u32, Status)> = Vec::new();
+        for index in 0..self.classes.len() {
+            let Some((passes, waiting)) = cache.at_end(self.classes[index].state).first().copied() else { continue };
+            if passes.is_some() {
+                self.complete(index, rows_seen);
+            }
+            let class = &self.classes[index];
+            if let Some(thread) = passes {
+                by_thread.extend(class.sets.first().map(|set| (*set, thread, Status::Complete)));
+            } else if let Some(thread) = waiting.filter(|_| shows_timeouts) {
+                let without = class.sets.first().filter(|set| self.start(**set).is_some_and(|it| it.outcome == NONE));
+                by_thread.extend(without.map(|set| (*set, thread, Status::Timeout)));
+            }
+        }
+        loop {
+            while self.starts.front().is_some_and(|start| start.row < self.next_start) {
+                self.leave();
+            }
+            let Some(first) = self.starts.front().copied() else { break };
+            let set = self.set_of(self.left);
+            let outcome = self.start(set).map_or(NONE, |start| start.outcome);
+            let decided = match by_thread.iter().find(|(of, ..)| *of == set) {
+                Some((_, thread, status)) => Decided { outcome, by_thread: Some(*thread), status: *status },
+                None => Decided { outcome, by_thread: None, status: Status::Complete },
+            };
+            self.decide(cache, first, &decided, rows_seen, report)?;
+        }
+        self.clear();
+        Ok(())
+    }
+
+    /// Event time has reached `time`.
+    pub(super) fn expire(
+        &mut self,
+        cache: &mut Cache,
+        rows_seen: u64,
+        time: i64,
+        report: &mut Report<'_>,
+    ) -> Result<(), MatchError> {
+        self.settle(cache, rows_seen, report, |deadline| time >= deadline)?;
+        self.forget(rows_seen);
+        Ok(())
+    }
+
+    /// Reports what the first start has come to, if it is a match, and lets it leave.
+    fn decide(
+        &mut self,
+        cache: &mut Cache,
+        first: Start,
+        decided: &Decided,
+        rows_seen: u64,
+        report: &mut Report<'_>,
+    ) -> Result<(), MatchError> {
+        let Start { row: start, time, .. } = first;
+        let (symbols, excluded) = match (decided.by_thread, decided.outcome) {
+            (Some(thread), _) => {
+                let trace = self.trace(cache, start, rows_seen)?;
+                found(cache, &trace, Ending::Thread(thread))
+            }
+            (None, NONE) => {
+                self.leave();
+                return Ok(());
+            }
+            (None, EMPTY) => found(cache, &[], Ending::Nothing),
+            (None, end) => {
+                let trace = self.trace(cache, start, end)?;
+                let accepted = trace.last().and_then(|id| cache.transition(*id).accepted);
+                let ending = accepted.map_or(Ending::Nothing, |accepted| tail_of(accepted, end - 1).ending);
+                if let Ending::Poisoned(symbol) = ending {
+                    return Err(MatchError::Poisoned { symbol, row: end - 1 });
+                }
+                found(cache, &trace, ending)
+            }
+        };
+        let number = report.number();
+        let deadline = report.options.within.filter(|_| decided.status == Status::Timeout);
+        let mut found = Match {
+            number,
+            start,
+            symbols,
+            excluded,
+            status: decided.status,
+            deadline: deadline.map(|within| within.deadline(time)),
+            skip_failed: false,
+        };
+        self.next_start = resume(&mut found, report.options)?;
+        report.put(found);
+        self.leave();
+        Ok(())
+    }
+
+    /// The transitions over the rows of a match.
+    fn trace(&self, cache: &mut Cache, start: u64, end: u64) -> Result<Vec<u32>, MatchError> {
+        let mut state = if start == 0 { FIRST } else { IDLE };
+        let mut trace = Vec::with_capacity((end - start) as usize);
+        for row in start..end {
+            let letter = self.letters[(row - self.base) as usize];
+            // It has been here before, so there is no question of room.
+            let step = cache.step(state, letter, self.poison_at(row)).ok_or(MatchError::TooLong)?;
+            trace.push(step.transition);
+            state = step.next();
+        }
+        Ok(trace)
+    }
+
+    fn poison_at(&self, row: u64) -> SymbolSet {
+        let found = self.poison.binary_search_by_key(&row, |(row, _)| *row);
+        found.ok().and_then(|index| self.poison.get(index)).map_or(SymbolSet::EMPTY, |(_, poison)| *poison)
+    }
+
+    /// The first start is decided.
+    fn leave(&mut self) {
+        self.starts.pop_front();
+        self.left += 1;
+        if self.starts.is_empty() {
+            self.classes.clear();
+        }
+    }
+
+    /// Drops the letters before the first open start; all before `row` have been pushed.
+    fn forget(&mut self, row: u64) {
+        let needed = self.first_start().unwrap_or(row);
+        let surplus = (needed - self.base) as usize;
+        if surplus >= self.letters.len() {
+            self.letters.clear();
+            self.poison.clear();
+            self.base = needed;
+        } else if surplus > 64 && surplus > self.letters.len() / 2 {
+            self.letters.drain(..surplus);
+            self.poison.retain(|(row, _)| *row >= needed);
+            self.base = needed;
+        }
+    }
+
+    /// The class of a set without outcome.
+    fn class_of(&self, set: u64) -> Option<&Class> {
+        self.classes.iter().find(|class| class.sets.first() == Some(&set))
+    }
+
+    fn start(&self, number: u64) -> Option<&Start> {
+        self.starts.get(usize::try_from(number.checked_sub(self.left)?).ok()?)
+    }
+
+    fn start_mut(&mut self, number: u64) -> Option<&mut Start> {
+        self.starts.get_mut(usize::try_from(number.checked_sub(self.left)?).ok()?)
+    }
+
+    /// The latest start of the set that a start belongs to.
+    fn set_of(&mut self, mut number: u64) -> u64 {
+        loop {
+            let towards = self.start(number).map_or(0, |start| start.towards);
+            if towards == 0 {
+                return number;
+            }
+            let further = self.start(number + towards).map_or(0, |start| start.towards);
+            if let Some(start) = self.start_mut(number) {
+                start.towards = towards + further;
+            }
+            number += towards + further;
+        }
+    }
+
+    /// Makes one of two sets, which are given by their latest starts.
+    fn link(&mut self, one: u64, other: u64) -> u64 {
+        let (earlier, later) = (one.min(other), one.max(other));
+        if let Some(start) = self.start_mut(earlier) {
+            start.towards = later - earlier;
+        }
+        later
+    }
+}

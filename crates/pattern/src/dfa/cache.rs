@@ -1,0 +1,369 @@
+//! The automaton, made as it is needed: states are ordered lists of ways of matching, transitions say what a letter makes of them.
+//!
+//! A state of this automaton is what the thread engine holds in its hands between two rows, without the rows: the list of
+//! [threads](crate::ThreadMatcher) in order of preference, in groups by start. What a row does to such a list depends on the list and the
+//! row's letter alone, so it is worked out once and remembered.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::threads::{AtEnd, BEHIND_A_ROW, Closure, Entry, NOT_FRESH, Spot, Thread, symbol_of};
+use crate::{Edge, Letter, Program, State, StateId, SymbolId, SymbolSet};
+
+/// The index of a state of the automaton.
+pub(super) type Node = u32;
+
+/// At the partition's first row, nothing open.
+pub(super) const FIRST: Node = 0;
+/// At any other row, nothing open.
+pub(super) const IDLE: Node = 1;
+
+/// The index of a thread that stands at a start, where nothing has been matched yet.
+pub(super) const NO_THREAD: u32 = u32::MAX;
+/// The index of a group that begins with the row.
+pub(super) const NEW_GROUP: u32 = u32::MAX;
+
+/// The bit of a label that says that its row is excluded. Symbols are below 64.
+pub(super) const EXCLUDED: u8 = 0x80;
+
+/// Patterns of up to so many variables have a table with a slot for each letter; others look letters up.
+const DENSE_SYMBOLS_MAX: usize = 8;
+
+/// Where a thread came from: the thread of the list before, and the label it gave to the row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Back {
+    pub(super) from: u32,
+    pub(super) label: u8,
+}
+
+/// What completes by a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Completion {
+    /// A match that ends with the row.
+    Row,
+    /// The empty match before the row.
+    Empty,
+    /// A condition that failed to evaluate is the next to be asked for.
+    Poisoned(SymbolId),
+}
+
+/// The one group that completes, and by which way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Accepted {
+    /// The group of the list before, or [`NEW_GROUP`].
+    pub(super) group: u32,
+    pub(super) back: Back,
+    pub(super) completion: Completion,
+}
+
+/// What a letter makes of a state.
+#[derive(Debug)]
+pub(super) struct Transition {
+    pub(super) letter: Letter,
+    pub(super) poison: SymbolSet,
+    pub(super) accepted: Option<Accepted>,
+    /// For each group of the new list the group of the old one it continues, or [`NEW_GROUP`].
+    pub(super) continues: Box<[u32]>,
+}
+
+/// An ordered list of ways of matching.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Ways {
+    /// State and freshness of each thread, in order of preference.
+    threads: Box<[(StateId, u16)]>,
+    /// Behind the last thread of each group.
+    ends: Box<[u32]>,
+    begins: Begins,
+}
+
+/// Whether a search begins at the next row.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Begins {
+    No,
+    AtFirstRow,
+    AtRow,
+}
+
+/// What the table says of a state and a letter.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Step {
+    /// The transition; 0 if it is not known yet.
+    pub(super) transition: u32,
+    /// Where it leads, and in the highest bit whether there is more to it than that.
+    next: u32,
+}
+
+const EVENTFUL: u32 = 1 << 31;
+
+impl Step {
+    /// Where it leads.
+    pub(super) const fn next(self) -> Node {
+        self.next & !EVENTFUL
+    }
+
+    /// Whether groups come, go or complete.
+    pub(super) const fn is_eventful(self) -> bool {
+        self.next & EVENTFUL != 0
+    }
+}
+
+/// The automaton so far.
+#[derive(Debug)]
+pub(super) struct Cache {
+    program: Arc<Program>,
+    closure: Closure,
+    first_entry: Entry,
+    entry: Entry,
+    /// Every row begins a search within the same list, where equal ways stand for one another; else each start has its own list.
+    shared: bool,
+    states: Vec<Ways>,
+    ids: HashMap<Ways, Node>,
+    transitions: Vec<Transition>,
+    /// For each transition, where its part of `backs` begins.
+    backs_of: Vec<u32>,
+    /// For each thread that a transition makes, where it came from.
+    backs: Vec<Back>,
+    /// By state and letter, for patterns with few variables.
+    dense: Vec<Step>,
+    dense_bits: Option<u32>,
+    sparse: HashMap<(Node, Letter, SymbolSet), Step>,
+    bytes: usize,
+    bytes_max: usize,
+    /// States and transitions looked at.
+    pub(super) steps: u64,
+}
+
+impl Cache {
+    pub(super) fn new(program: &Arc<Program>, shared: bool, bytes_max: usize) -> Self {
+        let mut closure = Closure::new(program);
+        let symbols = program.symbols();
+        let highest = (u64::BITS - symbols.0.leading_zeros()) as usize;
+        let mut cache = Self {
+            first_entry: Entry::new(program, &mut closure, true),
+            entry: Entry::new(program, &mut closure, false),
+            program: Arc::clone(program),
+            closure,
+            shared,
+            states: Vec::new(),
+            ids: HashMap::new(),
+            transitions: Vec::new(),
+            backs_of: Vec::new(),
+            backs: Vec::new(),
+            dense: Vec::new(),
+            dense_bits: (highest <= DENSE_SYMBOLS_MAX).then_some(highest as u32),
+            sparse: HashMap::new(),
+            bytes: 0,
+            bytes_max,
+            steps: 0,
+        };
+        // FIRST and IDLE.
+        for begins in [Begins::AtFirstRow, Begins::AtRow] {
+            cache.add_state(Ways { threads: Box::default(), ends: Box::default(), begins });
+        }
+        // Number 0 stands for a transition that is not known.
+        cache.transitions.push(Transition {
+            letter: Letter::EMPTY,
+            poison: SymbolSet::EMPTY,
+            accepted: None,
+            continues: Box::default(),
+        });
+        cache.backs_of.push(0);
+        cache
+    }
+
+    /// What a search at a row can begin with.
+    pub(super) fn entry(&self, first_row: bool) -> &Entry {
+        if first_row { &self.first_entry } else { &self.entry }
+    }
+
+    /// The transition `id`.
+    #[inline]
+    pub(super) fn transition(&self, id: u32) -> &Transition {
+        &self.transitions[id as usize]
+    }
+
+    /// Where thread `thread` of the list that transition `id` leads to came from.
+    #[inline]
+    pub(super) fn back(&self, id: u32, thread: u32) -> Back {
+        self.backs[(self.backs_of[id as usize] + thread) as usize]
+    }
+
+    /// How much has been done, in states and transitions looked at.
+    pub(super) fn work(&self) -> u64 {
+        self.steps + self.closure.steps
+    }
+
+    /// About how much memory it takes.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// What the letter makes of the state; `None` if that is not known and there is no room to remember it.
+    #[inline]
+    pub(super) fn step(&mut self, state: Node, letter: Letter, poison: SymbolSet) -> Option<Step> {
+        self.steps += 1;
+        if let Some(bits) = self.dense_bits
+            && poison.is_empty()
+        {
+            let slot = ((state as usize) << bits) | (letter.0 & ((1 << bits) - 1)) as usize;
+            let step = self.dense[slot];
+            if step.transition != 0 {
+                return Some(step);
+            }
+            let step = self.explore(state, letter, poison)?;
+            self.dense[slot] = step;
+            return Some(step);
+        }
+        let letter = letter.intersection(self.program.symbols());
+        if let Some(step) = self.sparse.get(&(state, letter, poison)) {
+            return Some(*step);
+        }
+        let step = self.explore(state, letter, poison)?;
+        self.sparse.insert((state, letter, poison), step);
+        self.bytes += size_of::<((Node, Letter, SymbolSet), Step)>();
+        Some(step)
+    }
+
+    /// The thread by which each group completes where the partition ends, and its preferred thread that still waits for a row.
+    pub(super) fn at_end(&mut self, state: Node) -> Vec<(Option<u32>, Option<u32>)> {
+        let ways = self.states[state as usize].clone();
+        let spot = Spot { first_row: false, end: AtEnd::Pass };
+        self.closure.next_generation();
+        let (mut dropped, mut first) = (Vec::new(), 0);
+        let of_group = |end: &u32| {
+            let threads = std::mem::replace(&mut first, *end)..*end;
+            let mut waiting = None;
+            for index in threads {
+                let (id, fresh) = ways.threads[index as usize];
+                match self.program.state(id) {
+                    State::Anchor { edge: Edge::End, next } => {
+                        if self.closure.take(&self.program, *next, fresh, 0, spot, &mut dropped) {
+                            return (Some(index), waiting);
+                        }
+                    }
+                    _ => waiting = waiting.or(Some(index)),
+                }
+            }
+            (None, waiting)
+        };
+        ways.ends.iter().map(of_group).collect()
+    }
+
+    /// The preferred thread of a list that waits for a row.
+    pub(super) fn waiting(&self, state: Node) -> Option<u32> {
+        let waits = |(id, _): &(StateId, u16)| symbol_of(&self.program, *id).is_some();
+        self.states[state as usize].threads.iter().position(waits).map(|index| index as u32)
+    }
+
+    /// Works a transition out, as the thread engine would.
+    #[cold]
+    fn explore(&mut self, state: Node, letter: Letter, poison: SymbolSet) -> Option<Step> {
+        if self.bytes >= self.bytes_max {
+            return None;
+        }
+        let ways = self.states[state as usize].clone();
+        let mut making = Making { letter, poison, taken: Vec::new(), threads: Vec::new() };
+        let (mut ends, mut continues) = (Vec::new(), Vec::new());
+        let mut accepted = None;
+        self.closure.next_generation();
+        let mut first = 0;
+        for (group, end) in ways.ends.iter().enumerate() {
+            let threads = std::mem::replace(&mut first, *end)..*end;
+            let before = making.threads.len();
+            for index in threads {
+                let found = making.consume(&self.program, &mut self.closure, ways.threads[index as usize].0, index);
+                if let Some((back, completion)) = found {
+                    accepted = Some(Accepted { group: group as u32, back, completion });
+                    break;
+                }
+            }
+            if making.threads.len() > before {
+                ends.push(making.threads.len() as u32);
+                continues.push(group as u32);
+            }
+            if accepted.is_some() {
+                break;
+            }
+        }
+        if accepted.is_none() && ways.begins != Begins::No {
+            let entry = self.entry(ways.begins == Begins::AtFirstRow);
+            let (states, empty) = (entry.states.clone(), entry.empty);
+            let before = making.threads.len();
+            for state in states {
+                if let Some((back, completion)) = making.consume(&self.program, &mut self.closure, state, NO_THREAD) {
+                    accepted = Some(Accepted { group: NEW_GROUP, back, completion });
+                    break;
+                }
+            }
+            if accepted.is_none() && empty {
+                let back = Back { from: NO_THREAD, label: 0 };
+                accepted = Some(Accepted { group: NEW_GROUP, back, completion: Completion::Empty });
+            }
+            if making.threads.len() > before {
+                ends.push(making.threads.len() as u32);
+                continues.push(NEW_GROUP);
+            }
+        }
+        let Making { taken, threads, .. } = making;
+        let begins = if self.shared { Begins::AtRow } else { Begins::No };
+        let list = threads.iter().map(|thread| (thread.state, thread.fresh)).collect();
+        let plain = accepted.is_none() && continues.len() == ways.ends.len() && !continues.contains(&NEW_GROUP);
+        let next = self.add_state(Ways { threads: list, ends: ends.into(), begins });
+        let id = self.transitions.len() as u32;
+        self.backs_of.push(self.backs.len() as u32);
+        self.backs.extend(threads.iter().map(|thread| taken[thread.node as usize]));
+        self.bytes += size_of::<Transition>() + continues.len() * 4 + threads.len() * size_of::<Back>();
+        self.transitions.push(Transition { letter, poison, accepted, continues: continues.into() });
+        Some(Step { transition: id, next: if plain { next } else { next | EVENTFUL } })
+    }
+
+    fn add_state(&mut self, ways: Ways) -> Node {
+        if let Some(id) = self.ids.get(&ways) {
+            return *id;
+        }
+        let id = self.states.len() as Node;
+        self.bytes += 2 * (ways.threads.len() * size_of::<(StateId, u16)>() + ways.ends.len() * 4 + 64);
+        if let Some(bits) = self.dense_bits {
+            self.dense.resize(self.dense.len() + (1 << bits), Step::default());
+            self.bytes += size_of::<Step>() << bits;
+        }
+        self.ids.insert(ways.clone(), id);
+        self.states.push(ways);
+        id
+    }
+}
+
+/// A list in the making.
+struct Making {
+    letter: Letter,
+    poison: SymbolSet,
+    /// The steps over the row.
+    taken: Vec<Back>,
+    /// What they lead to; `node` is an index into `taken`.
+    threads: Vec<Thread>,
+}
+
+impl Making {
+    /// Lets a thread take the row; says if it completes.
+    fn consume(
+        &mut self,
+        program: &Program,
+        closure: &mut Closure,
+        state: StateId,
+        from: u32,
+    ) -> Option<(Back, Completion)> {
+        let State::Row { symbol, excluded, next } = program.state(state) else { return None };
+        let back = Back { from, label: symbol.0 | if *excluded { EXCLUDED } else { 0 } };
+        if self.poison.contains(*symbol) {
+            return Some((back, Completion::Poisoned(*symbol)));
+        }
+        if !self.letter.contains(*symbol) || closure.has_met(*next) {
+            return None;
+        }
+        let node = self.taken.len() as u32;
+        self.taken.push(back);
+        let complete = closure.take(program, *next, NOT_FRESH, node, BEHIND_A_ROW, &mut self.threads);
+        complete.then_some((back, Completion::Row))
+    }
+}

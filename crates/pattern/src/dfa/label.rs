@@ -1,0 +1,63 @@
+//! The backward pass: from the transitions over a match's rows to the variable of each.
+
+use super::cache::{Accepted, Back, Cache, Completion, EXCLUDED};
+use crate::matched::Excluded;
+use crate::{Labels, SymbolId};
+
+/// Where a match ends, and by which way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tail {
+    /// The row behind its last.
+    pub(super) end: u64,
+    pub(super) ending: Ending,
+}
+
+/// The way by which a match ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ending {
+    /// It has no row.
+    Nothing,
+    /// By its last row.
+    Row(Back),
+    /// Behind its last row, by a thread of the list there.
+    Thread(u32),
+    /// Its last row is one on which a condition could not be evaluated.
+    Poisoned(SymbolId),
+}
+
+/// The labels of a match; `trace` has the transitions over its rows.
+pub(super) fn found(cache: &mut Cache, trace: &[u32], ending: Ending) -> (Labels, Excluded) {
+    let mut labels = Labels::from_elem(SymbolId(0), trace.len());
+    let mut any_excluded = 0;
+    let mut at = match ending {
+        Ending::Nothing | Ending::Poisoned(_) => None,
+        Ending::Row(back) => Some(back),
+        Ending::Thread(thread) => trace.last().map(|id| cache.back(*id, thread)),
+    };
+    for (row, label) in labels.iter_mut().enumerate().rev() {
+        let Some(back) = at else { break };
+        *label = SymbolId(back.label);
+        any_excluded |= back.label & EXCLUDED;
+        at = row.checked_sub(1).and_then(|before| trace.get(before)).map(|id| cache.back(*id, back.from));
+    }
+    cache.steps += trace.len() as u64;
+    let mut excluded = Excluded::default();
+    if any_excluded != 0 {
+        for (index, label) in labels.iter_mut().enumerate() {
+            if label.0 & EXCLUDED != 0 {
+                excluded.insert(index);
+                label.0 &= !EXCLUDED;
+            }
+        }
+    }
+    (labels, excluded)
+}
+
+/// How a group ends that completes by row `row`.
+pub(super) fn tail_of(accepted: Accepted, row: u64) -> Tail {
+    match accepted.completion {
+        Completion::Row => Tail { end: row + 1, ending: Ending::Row(accepted.back) },
+        Completion::Empty => Tail { end: row, ending: Ending::Nothing },
+        Completion::Poisoned(symbol) => Tail { end: row + 1, ending: Ending::Poisoned(symbol) },
+    }
+}
