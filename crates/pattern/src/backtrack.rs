@@ -18,7 +18,7 @@ use search::{Clock, Halt, Search};
 use serde::{Deserialize, Serialize};
 
 use crate::resume::resume;
-use crate::{Excluded, Labels, Match, MatchError, Program, SearchOptions, Status, SymbolId, Timeouts};
+use crate::{Excluded, Match, MatchError, Program, SearchOptions, Status, SymbolId, Timeouts};
 
 /// The DEFINE conditions.
 pub trait Conditions {
@@ -107,16 +107,7 @@ impl BacktrackMatcher {
 
     /// The search at the beginning of a partition.
     pub fn start(&self) -> BacktrackRuns {
-        BacktrackRuns {
-            rows_seen: 0,
-            next_start: 0,
-            matches: 0,
-            time: i64::MIN,
-            reached: i64::MIN,
-            ended: false,
-            times: VecDeque::new(),
-            search: None,
-        }
+        BacktrackRuns::default()
     }
 
     /// The next row of the partition has come. With WITHIN, times never descend; without, `time` is ignored.
@@ -221,7 +212,7 @@ impl BacktrackMatcher {
         &self,
         runs: &mut BacktrackRuns,
         search: &Search,
-        symbols: Labels,
+        symbols: Vec<SymbolId>,
         excluded: Excluded,
         status: Status,
         out: &mut Vec<Match>,
@@ -231,7 +222,7 @@ impl BacktrackMatcher {
         let mut found = Match {
             number: runs.matches,
             start: search.start,
-            symbols,
+            symbols: symbols.into(),
             excluded,
             status,
             deadline,
@@ -242,6 +233,22 @@ impl BacktrackMatcher {
             out.push(found);
         }
         Ok(())
+    }
+}
+
+impl Default for BacktrackRuns {
+    /// The search at the beginning of a partition.
+    fn default() -> Self {
+        Self {
+            rows_seen: 0,
+            next_start: 0,
+            matches: 0,
+            time: i64::MIN,
+            reached: i64::MIN,
+            ended: false,
+            times: VecDeque::new(),
+            search: None,
+        }
     }
 }
 

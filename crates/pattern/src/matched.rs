@@ -44,6 +44,22 @@ impl Excluded {
 /// The variable of each row of a match. Short ones need no memory of their own.
 pub type Labels = SmallVec<[SymbolId; 16]>;
 
+/// Labels are written like any list.
+mod as_vec {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Labels;
+    use crate::SymbolId;
+
+    pub(super) fn serialize<S: Serializer>(labels: &Labels, serializer: S) -> Result<S::Ok, S::Error> {
+        labels.as_slice().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Labels, D::Error> {
+        Ok(Vec::<SymbolId>::deserialize(deserializer)?.into())
+    }
+}
+
 /// One match.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Match {
@@ -52,6 +68,7 @@ pub struct Match {
     /// The index in its partition of the row at which the match starts. An empty match stands before this row.
     pub start: u64,
     /// The variable of each row, from `start` on without a gap; none for an empty match.
+    #[serde(with = "as_vec")]
     pub symbols: Labels,
     /// The rows inside `{- … -}`.
     pub excluded: Excluded,

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
+use super::partition_states::NO_TIME;
 use super::partitions::PartitionId;
 
 /// The deadlines of open runs: one index for all partitions, so that a watermark costs what is due.
@@ -16,13 +17,13 @@ pub(super) struct Wakeups {
 }
 
 impl Wakeups {
-    /// Sees to it that the partition is woken at `deadline` or before; `entered` is the partition's own note of its entry.
-    pub(super) fn schedule(&mut self, partition: PartitionId, deadline: Option<i64>, entered: &mut Option<i64>) {
+    /// Sees to it that the partition is woken at `deadline` or before; `entered` is the partition's own note of its entry, or [`NO_TIME`].
+    pub(super) fn schedule(&mut self, partition: PartitionId, deadline: Option<i64>, entered: &mut i64) {
         if let Some(deadline) = deadline
-            && entered.is_none_or(|entered| deadline < entered)
+            && deadline < *entered
         {
             self.heap.push(Reverse((deadline, partition)));
-            *entered = Some(deadline);
+            *entered = deadline;
         }
     }
 
@@ -47,22 +48,20 @@ pub(super) struct WatermarkHold {
 }
 
 impl WatermarkHold {
-    /// The time of the first row that the partition's search needs has become `now`; `noted` is the partition's own note.
-    pub(super) fn update(&mut self, now: Option<i64>, noted: &mut Option<i64>) {
-        if now == *noted {
+    /// The time of the first row that the partition's search needs has become `now`; `noted` is the partition's own note. Either may be [`NO_TIME`].
+    pub(super) fn update(&mut self, now: i64, noted: &mut i64) {
+        let before = std::mem::replace(noted, now);
+        if now == before {
             return;
         }
-        if let Some(before) = noted.take()
-            && let Some(count) = self.times.get_mut(&before)
-        {
+        if let Some(count) = self.times.get_mut(&before) {
             *count -= 1;
             if *count == 0 {
                 self.times.remove(&before);
             }
         }
-        if let Some(time) = now {
-            *self.times.entry(time).or_default() += 1;
-            *noted = Some(time);
+        if now != NO_TIME {
+            *self.times.entry(now).or_default() += 1;
         }
     }
 
@@ -78,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_partition_is_woken_once_at_its_earliest_deadline() {
-        let (mut wakeups, mut one, mut two) = (Wakeups::default(), None, None);
+        let (mut wakeups, mut one, mut two) = (Wakeups::default(), NO_TIME, NO_TIME);
         wakeups.schedule(1, Some(50), &mut one);
         wakeups.schedule(1, Some(60), &mut one);
         wakeups.schedule(2, Some(40), &mut two);
@@ -91,15 +90,15 @@ mod tests {
 
     #[test]
     fn the_hold_follows_the_earliest_partition() {
-        let (mut hold, mut one, mut two) = (WatermarkHold::default(), None, None);
-        hold.update(Some(5), &mut one);
-        hold.update(Some(5), &mut two);
+        let (mut hold, mut one, mut two) = (WatermarkHold::default(), NO_TIME, NO_TIME);
+        hold.update(5, &mut one);
+        hold.update(5, &mut two);
         assert_eq!(hold.earliest(), Some(5));
-        hold.update(Some(9), &mut one);
+        hold.update(9, &mut one);
         assert_eq!(hold.earliest(), Some(5));
-        hold.update(None, &mut two);
+        hold.update(NO_TIME, &mut two);
         assert_eq!(hold.earliest(), Some(9));
-        hold.update(None, &mut one);
+        hold.update(NO_TIME, &mut one);
         assert_eq!(hold.earliest(), None);
     }
 }

@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
-use arrow::compute::{filter_record_batch, interleave, is_not_null, take};
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::compute::{filter_record_batch, is_not_null, take};
+use arrow::datatypes::TimeUnit;
 use arrow::record_batch::RecordBatch;
 use dipper_operator_api::OperatorMetrics;
 use dipper_types::{Error, Result, Watermark};
 
+use super::gather::Places;
 use super::kept_columns::KeptColumns;
 use super::native_time::{native_values, native_watermark};
 use super::partitions::{PartitionId, Partitions};
@@ -207,17 +208,16 @@ impl Released {
     }
 
     /// The kept columns of some rows: those at `first + order[i]`.
-    pub(super) fn gather(&self, first: usize, order: &[u32], types: &[DataType]) -> Result<Vec<ArrayRef>> {
-        let place = |row: &u32| {
+    pub(super) fn gather(&self, first: usize, order: &[u32], slots: usize) -> Result<Vec<ArrayRef>> {
+        let mut places = Places::default();
+        for row in order {
             let (run, row) = self.places[first + *row as usize];
-            (run as usize, row as usize)
-        };
-        let places: Vec<(usize, usize)> = order.iter().map(place).collect();
+            places.push(run as usize, row as usize, 1);
+        }
         let column = |slot: usize| -> Result<ArrayRef> {
-            let runs: Vec<&dyn Array> = self.columns.iter().map(|columns| columns[slot].as_ref()).collect();
-            Ok(interleave(&runs, &places)?)
+            places.gather(&self.columns.iter().map(|columns| columns[slot].as_ref()).collect::<Vec<&dyn Array>>())
         };
-        (0..types.len()).map(column).collect()
+        (0..slots).map(column).collect()
     }
 }
 

@@ -56,7 +56,7 @@ enum HistoryColumn {
 }
 
 /// The search in one partition.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct HistoryRuns {
     /// The search itself.
     pub(super) runs: BacktrackRuns,

@@ -4,10 +4,12 @@
 //! An evaluation that fails must neither fail the query nor be forgotten: the batch is halved until the rows at fault stand
 //! alone, and those carry the variable in their *poison*. The error is raised if the search asks for that variable there.
 
+use std::ops::Range;
+
 use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::record_batch::RecordBatch;
 use dipper_graph::FrameColumn;
-use dipper_pattern::{SymbolId, SymbolSet};
+use dipper_pattern::{Rows, SymbolId, SymbolSet};
 use dipper_types::{Error, Result};
 
 use super::frame_expr::FrameExpression;
@@ -129,6 +131,15 @@ impl LetterCondition {
 }
 
 impl LetterBatch {
+    /// The same for the rows of `range`, as the automaton takes them.
+    pub(super) fn rows<'a>(&'a self, range: Range<usize>, times: &'a [i64]) -> Rows<'a> {
+        Rows {
+            letters: &self.letters[range.clone()],
+            poison: self.poison.get(range.clone()).unwrap_or_default(),
+            times: times.get(range).unwrap_or_default(),
+        }
+    }
+
     /// The variables that row `index` may be, and those of which that could not be found out.
     pub(super) fn get(&self, index: usize) -> (SymbolSet, SymbolSet) {
         (self.letters[index], self.poison.get(index).copied().unwrap_or_default())

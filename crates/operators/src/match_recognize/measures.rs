@@ -14,7 +14,7 @@ use super::aggregates::{Aggregate, MatchRows};
 use super::frame_expr::{FrameExpression, as_type};
 use super::kept_columns::KeptColumns;
 use super::native_time::native_values;
-use super::partition::Partition;
+use super::partition_states::PartitionStates;
 use super::partitions::PartitionId;
 use super::row_store::{Addresses, RowStore};
 
@@ -76,7 +76,7 @@ pub(super) struct MatchBatch<'a> {
     /// The rows, in the order of the matches.
     pub(super) rows: &'a [MeasureRow],
     /// All partitions.
-    pub(super) partitions: &'a [Partition],
+    pub(super) partitions: &'a PartitionStates,
     /// Their rows.
     pub(super) store: &'a RowStore,
 }
@@ -114,6 +114,11 @@ impl Measures {
     /// How many rows before a match they read at most.
     pub(super) fn back_reach(&self) -> u64 {
         self.targets.iter().map(|target| target.shift.min(0).unsigned_abs()).max().unwrap_or(0)
+    }
+
+    /// Whether they read rows behind the current one, which may not have come.
+    pub(super) fn look_ahead(&self) -> bool {
+        self.targets.iter().any(|target| target.shift > 0)
     }
 
     /// The last row of the partition that they read of a match.
@@ -214,7 +219,7 @@ impl Measures {
         let (mut addresses, mut names, mut offsets) = (Addresses::default(), Vec::new(), Vec::new());
         let mut matches = Vec::with_capacity(batch.matches.len());
         for Found { partition, found } in batch.matches {
-            let rows = &batch.partitions[*partition as usize].rows;
+            let rows = batch.partitions.rows(*partition);
             let start = offsets.len();
             for offset in mapped(found, aggregate.symbols()) {
                 let row = (found.start as usize + offset) as i64;
@@ -260,7 +265,7 @@ impl<'a> MatchBatch<'a> {
         let mut addresses = Addresses::default();
         for (row, reached) in self.rows.iter().zip(reached) {
             let partition = self.matches[row.found].partition;
-            let rows = &self.partitions[partition as usize].rows;
+            let rows = self.partitions.rows(partition);
             match reached {
                 Some(reached) => rows.address(*reached..*reached + 1, self.store, &mut addresses)?,
                 None => addresses.missing(1),

@@ -36,6 +36,23 @@ pub(super) fn native_values(column: &ArrayRef) -> Result<ScalarBuffer<i64>> {
     })
 }
 
+/// One value of such a column.
+pub(super) fn native_value(column: &dyn Array, row: usize) -> Option<i64> {
+    match column.data_type() {
+        DataType::Timestamp(TimeUnit::Second, _) => Some(column.as_primitive::<TimestampSecondType>().value(row)),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            Some(column.as_primitive::<TimestampMillisecondType>().value(row))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            Some(column.as_primitive::<TimestampMicrosecondType>().value(row))
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            Some(column.as_primitive::<TimestampNanosecondType>().value(row))
+        }
+        _ => None,
+    }
+}
+
 /// The greatest native time that a watermark has passed.
 pub(super) fn native_watermark(watermark: Watermark, unit: TimeUnit) -> i64 {
     let us = watermark.0.0;

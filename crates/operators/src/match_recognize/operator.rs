@@ -1,6 +1,5 @@
 //! The operator: the stages in the order in which rows meet them.
 
-use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use dipper_graph::{MatchRecognizeSpec, OrderKey, RowsPerMatch};
 use dipper_operator_api::{Operator, OperatorCtx, OperatorMetrics, Port};
@@ -12,13 +11,13 @@ use super::deadlines::{Wakeups, WatermarkHold};
 use super::event_time_buffer::{EventTime, EventTimeBuffer, Released};
 use super::kept_columns::KeptColumns;
 use super::measures::{Found, Measures};
-use super::native_time::{floor_us, native_values, native_watermark, native_within, time_unit};
+use super::native_time::{floor_us, native_value, native_values, native_watermark, native_within, time_unit};
 use super::output::{Item, Output, OutputSources};
-use super::partition::Partition;
-use super::partitions::{PartitionId, Partitions};
+use super::partition_states::{Kept, NO_TIME, PartitionStates};
+use super::partitions::{PartitionId, Partitions, bring_together};
 use super::row_order::RowOrder;
 use super::row_store::{Addresses, RowStore};
-use super::search::{NewRows, Search};
+use super::search::{NewRows, Place, Search};
 
 /// The most rows that go through the stages at once.
 const STEP_ROWS: usize = 1 << 18;
@@ -29,13 +28,13 @@ const STEP_ROWS: usize = 1 << 18;
 /// their order; between partitions no order is promised, but it is always the same one for the same input.
 pub struct MatchRecognizeOperator {
     kept: KeptColumns,
-    types: Vec<DataType>,
+    slots: usize,
     time: Option<Time>,
     has_event_time: bool,
     buffer: EventTimeBuffer,
     keys: Partitions,
     store: RowStore,
-    partitions: Vec<Partition>,
+    partitions: PartitionStates,
     search: Search,
     reach: Reach,
     within: Option<Within>,
@@ -105,19 +104,21 @@ impl MatchRecognizeOperator {
         let reach = Reach { back: conditions.back.max(measures.back_reach()), ahead: conditions.ahead };
         let search = Search::new(program, options, conditions.letters, conditions.history, spec.variables.clone());
         let types = kept.data_types();
+        let hold = (event_time.is_some() && measures.read_rowtime()).then(WatermarkHold::default);
+        let columns = Kept { wakeups: within.is_some(), held: hold.is_some(), reported: output.shows_unmatched() };
         Ok(Self {
-            store: RowStore::new(types.clone()),
-            types,
+            slots: types.len(),
+            store: RowStore::new(types),
             time,
             has_event_time: event_time.is_some(),
             buffer: EventTimeBuffer::new(event_time, never_null, order),
             keys: Partitions::new(&spec.input_schema, &spec.partition_by)?,
-            partitions: Vec::new(),
+            partitions: PartitionStates::new(search.runs(), columns),
             search,
             reach,
             within,
             wakeups: Wakeups::default(),
-            hold: (event_time.is_some() && measures.read_rowtime()).then(WatermarkHold::default),
+            hold,
             measures,
             output,
             kept,
@@ -131,8 +132,7 @@ impl MatchRecognizeOperator {
 impl Operator for MatchRecognizeOperator {
     fn on_batch(&mut self, _port: Port, batch: RecordBatch, ctx: &mut OperatorCtx<'_>) -> Result<()> {
         self.buffer.push(batch, &self.kept, &mut self.keys, ctx.metrics())?;
-        let search = &self.search;
-        self.partitions.resize_with(self.keys.count(), || Partition::new(search.start()));
+        self.partitions.grow(self.keys.count());
         Ok(())
     }
 
@@ -171,16 +171,16 @@ impl MatchRecognizeOperator {
     /// Takes released rows through all stages.
     fn step(&mut self, released: &Released, first: usize, ctx: &mut OperatorCtx<'_>) -> Result<()> {
         let end = released.len().min(first + STEP_ROWS);
-        let (order, spans) = self.keys.bring_together(&released.partitions()[first..end]);
-        let columns = released.gather(first, &order, &self.types)?;
+        let (order, spans) = bring_together(&released.partitions()[first..end], &mut self.partitions.rows);
+        let columns = released.gather(first, &order, self.slots)?;
         let first_seq = self.store.append(columns, order.len());
         let mut work = Vec::with_capacity(spans.len());
         let mut at = 0;
         for span in &spans {
-            let partition = &mut self.partitions[span.partition as usize];
-            partition.rows.append(first_seq + span.start as u64, span.len);
-            let first = partition.runs.rows_seen();
-            let len = partition.rows.seen().saturating_sub(self.reach.ahead).saturating_sub(first) as usize;
+            let rows = &mut self.partitions.rows[span.partition as usize];
+            rows.append(first_seq + span.start as u64, span.len)?;
+            let first = self.partitions.runs.rows_seen(span.partition);
+            let len = rows.seen().saturating_sub(self.reach.ahead).saturating_sub(first) as usize;
             work.push(Work { partition: span.partition, first, len, at });
             at += len;
         }
@@ -204,9 +204,10 @@ impl MatchRecognizeOperator {
         };
         let (mut found, mut items) = (Vec::new(), Vec::new());
         for Work { partition: id, len, at, .. } in work {
-            let partition = &mut self.partitions[*id as usize];
+            let PartitionStates { rows, runs, .. } = &mut self.partitions;
+            let place = Place { id: *id, rows: &rows[*id as usize], store: &self.store };
             let new = NewRows { letters: &letters, times: &times, start: *at, end: at + len };
-            self.search.push(&mut partition.runs, &partition.rows, &self.store, new, &mut found)?;
+            self.search.push(runs, place, new, &mut found)?;
             self.report(*id, &mut found, false, &mut items);
         }
         self.emit(items, ctx)
@@ -218,19 +219,20 @@ impl MatchRecognizeOperator {
         let now = native_watermark(watermark, time.event.unit);
         let (mut found, mut items, mut woken) = (Vec::new(), Vec::new(), Vec::new());
         while let Some((deadline, id)) = self.wakeups.next_due(now) {
-            let partition = &mut self.partitions[id as usize];
-            if partition.wakeup != Some(deadline) {
+            let entered = &mut self.partitions.wakeups[id as usize];
+            if *entered != deadline {
                 continue;
             }
-            partition.wakeup = None;
+            *entered = NO_TIME;
             woken.push(id);
             // Rows that wait for what their conditions look ahead at belong to the search before time passes them.
-            let until = match self.time_of(id, self.partitions[id as usize].runs.rows_seen())? {
+            let until = match self.time_of(id, self.partitions.runs.rows_seen(id)) {
                 Some(unsearched) => now.min(unsearched.saturating_sub(1)),
                 None => now,
             };
-            let partition = &mut self.partitions[id as usize];
-            self.search.expire(&mut partition.runs, &partition.rows, &self.store, until, &mut found)?;
+            let PartitionStates { rows, runs, .. } = &mut self.partitions;
+            let place = Place { id, rows: &rows[id as usize], store: &self.store };
+            self.search.expire(runs, place, until, &mut found)?;
             self.report(id, &mut found, false, &mut items);
         }
         self.emit(items, ctx)?;
@@ -244,24 +246,25 @@ impl MatchRecognizeOperator {
     fn finish(&mut self, ctx: &mut OperatorCtx<'_>) -> Result<()> {
         self.ended = true;
         let mut next = 0;
-        while next < self.partitions.len() {
+        while next < self.partitions.count() {
             let (first, mut work, mut at) = (next, Vec::new(), 0);
-            while next < self.partitions.len() && at < STEP_ROWS && next - first < STEP_ROWS {
-                let partition = &self.partitions[next];
-                let first = partition.runs.rows_seen();
-                let len = (partition.rows.seen() - first) as usize;
+            while next < self.partitions.count() && at < STEP_ROWS && next - first < STEP_ROWS {
+                let id = next as PartitionId;
+                let first = self.partitions.runs.rows_seen(id);
+                let len = (self.partitions.rows(id).seen() - first) as usize;
                 if len > 0 {
-                    work.push(Work { partition: next as PartitionId, first, len, at });
+                    work.push(Work { partition: id, first, len, at });
                     at += len;
                 }
                 next += 1;
             }
             self.search_rows(&work, at, ctx)?;
             let (mut found, mut items) = (Vec::new(), Vec::new());
-            for id in first..next {
-                let partition = &mut self.partitions[id];
-                self.search.finish(&mut partition.runs, &partition.rows, &self.store, &mut found)?;
-                self.report(id as PartitionId, &mut found, true, &mut items);
+            for id in first as PartitionId..next as PartitionId {
+                let PartitionStates { rows, runs, .. } = &mut self.partitions;
+                let place = Place { id, rows: &rows[id as usize], store: &self.store };
+                self.search.finish(runs, place, &mut found)?;
+                self.report(id, &mut found, true, &mut items);
             }
             self.emit(items, ctx)?;
         }
@@ -272,34 +275,53 @@ impl MatchRecognizeOperator {
 
     /// Moves what can be put out of a partition to `items`: matches whose measures can be evaluated, and rows of no match.
     fn report(&mut self, id: PartitionId, found: &mut Vec<Match>, ended: bool, items: &mut Vec<Item>) {
-        let partition = &mut self.partitions[id as usize];
-        partition.waiting.extend(found.drain(..));
-        let unmatched = self.output.shows_unmatched();
-        while let Some(first) = partition.waiting.front() {
-            let last_read = self.measures.last_row_read(first);
-            if !ended && last_read.is_some_and(|row| row >= partition.rows.seen() as i64) {
-                break;
+        if !self.measures.look_ahead() {
+            for found in found.drain(..) {
+                self.report_match(id, found, items);
             }
-            let Some(found) = partition.waiting.pop_front() else { break };
-            if unmatched {
-                if partition.reported < found.start {
-                    items.push(Item::Unmatched(id, partition.reported..found.start));
+        } else if !found.is_empty() || self.partitions.first_waiting(id).is_some() {
+            let mut waiting = self.partitions.waiting.remove(&id).unwrap_or_default();
+            waiting.extend(found.drain(..));
+            let seen = self.partitions.rows(id).seen() as i64;
+            while let Some(first) = waiting.front() {
+                if !ended && self.measures.last_row_read(first).is_some_and(|row| row >= seen) {
+                    self.partitions.waiting.insert(id, waiting);
+                    break;
                 }
-                partition.reported = partition.reported.max(found.end().max(found.start + 1));
+                let Some(found) = waiting.pop_front() else { break };
+                self.report_match(id, found, items);
             }
-            items.push(Item::Match(Found { partition: id, found }));
         }
-        if unmatched {
-            let waiting = partition.waiting.front().map_or(u64::MAX, |found| found.start);
-            let decided = if ended { partition.rows.seen() } else { partition.runs.resolved_before().min(waiting) };
-            if partition.reported < decided {
-                items.push(Item::Unmatched(id, partition.reported..decided));
-                partition.reported = decided;
+        if self.output.shows_unmatched() {
+            let waiting = self.partitions.first_waiting(id).map_or(u64::MAX, |found| found.start);
+            let decided = if ended {
+                self.partitions.rows(id).seen()
+            } else {
+                self.partitions.runs.resolved_before(id).min(waiting)
+            };
+            let reported = &mut self.partitions.reported[id as usize];
+            if *reported < decided {
+                items.push(Item::Unmatched(id, *reported..decided));
+                *reported = decided;
             }
         }
     }
 
+    /// Moves a match to `items`, behind the rows of no match before it.
+    fn report_match(&mut self, id: PartitionId, found: Match, items: &mut Vec<Item>) {
+        if let Some(reported) = self.partitions.reported.get_mut(id as usize) {
+            if *reported < found.start {
+                items.push(Item::Unmatched(id, *reported..found.start));
+            }
+            *reported = (*reported).max(found.end().max(found.start + 1));
+        }
+        items.push(Item::Match(Found { partition: id, found }));
+    }
+
     fn emit(&mut self, items: Vec<Item>, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        if items.is_empty() {
+            return Ok(());
+        }
         let (mut matches, mut skip_errors) = (0, 0);
         for item in &items {
             if let Item::Match(found) = item {
@@ -322,20 +344,20 @@ impl MatchRecognizeOperator {
 
     /// Lets go of what a partition needs no more, and enters its next deadline.
     fn settle(&mut self, id: PartitionId) -> Result<()> {
-        let partition = &mut self.partitions[id as usize];
-        partition.runs.forget();
-        let open = partition.first_open_row();
-        let kept = if self.output.shows_unmatched() { open.min(partition.reported) } else { open };
-        partition.rows.release_before(kept.saturating_sub(self.reach.back), &mut self.store);
+        let partitions = &mut self.partitions;
+        partitions.runs.forget(id);
+        let open = partitions.first_open_row(id);
+        let kept = partitions.reported.get(id as usize).map_or(open, |reported| open.min(*reported));
+        partitions.rows[id as usize].release_before(kept.saturating_sub(self.reach.back), &mut self.store);
         // While rows wait to be searched, time cannot pass; they will bring the partition back here.
-        if partition.runs.rows_seen() == partition.rows.seen() {
-            self.wakeups.schedule(id, partition.runs.next_deadline(), &mut partition.wakeup);
+        if self.within.is_some() && partitions.runs.rows_seen(id) == partitions.rows(id).seen() {
+            let deadline = self.search.next_deadline(&partitions.runs, id);
+            self.wakeups.schedule(id, deadline, &mut partitions.wakeups[id as usize]);
         }
         if self.hold.is_some() {
-            let needed = self.time_of(id, open)?;
-            let partition = &mut self.partitions[id as usize];
+            let needed = self.time_of(id, open).unwrap_or(NO_TIME);
             if let Some(hold) = &mut self.hold {
-                hold.update(needed, &mut partition.held);
+                hold.update(needed, &mut self.partitions.held[id as usize]);
             }
         }
         Ok(())
@@ -361,19 +383,17 @@ impl MatchRecognizeOperator {
         let mut addresses = Addresses::default();
         for Work { partition, first, len, .. } in work {
             let first = *first as i64 + shift;
-            let rows = &self.partitions[*partition as usize].rows;
+            let rows = self.partitions.rows(*partition);
             rows.address(first..first + *len as i64, &self.store, &mut addresses)?;
         }
         Ok(addresses)
     }
 
     /// The time of a row, if the partition has it.
-    fn time_of(&self, id: PartitionId, row: u64) -> Result<Option<i64>> {
-        let seq = self.partitions[id as usize].rows.seq_of(row as i64);
-        match (self.time, seq) {
-            (Some(time), Some(seq)) => Ok(native_values(&self.store.value(time.slot, Some(seq))?)?.first().copied()),
-            _ => Ok(None),
-        }
+    fn time_of(&self, id: PartitionId, row: u64) -> Option<i64> {
+        let seq = self.partitions.rows(id).seq_of(row as i64)?;
+        let (column, row) = self.store.cell(self.time?.slot, seq)?;
+        native_value(column, row)
     }
 }
 

@@ -13,7 +13,7 @@ use dipper_types::{Error, Result};
 use super::frame_expr::as_type;
 use super::kept_columns::KeptColumns;
 use super::measures::{Found, MatchBatch, MeasureRow, Measures};
-use super::partition::Partition;
+use super::partition_states::PartitionStates;
 use super::partitions::{PartitionId, Partitions};
 use super::row_store::{Addresses, RowStore};
 
@@ -55,7 +55,7 @@ pub(super) struct OutputSources<'a> {
     /// The keys.
     pub(super) keys: &'a Partitions,
     /// The partitions.
-    pub(super) partitions: &'a [Partition],
+    pub(super) partitions: &'a PartitionStates,
     /// Their rows.
     pub(super) store: &'a RowStore,
 }
@@ -146,7 +146,7 @@ impl Output {
         if self.columns.iter().any(|column| matches!(column, OutputColumn::Input(_))) {
             for (partition, row) in rows.partitions.iter().zip(&rows.current) {
                 let row = *row as i64;
-                partitions[*partition as usize].rows.address(row..row + 1, store, &mut current)?;
+                partitions.rows(*partition).address(row..row + 1, store, &mut current)?;
             }
         }
         let column = |(column, field): (&OutputColumn, &arrow::datatypes::FieldRef)| {

@@ -3,17 +3,33 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use dipper_types::Result;
+use dipper_types::{Error, Result};
 
 use super::row_store::{Addresses, RowStore};
 
-/// The kept rows of a partition: all from some row on.
+/// The kept rows of a partition: the last of those seen. There is one record for each key ever seen, so it is small.
 #[derive(Debug, Default)]
 pub(super) struct PartitionRows {
-    /// First row and its sequence number of each stretch of consecutive ones, ascending.
-    stretches: VecDeque<(u64, u64)>,
-    first: u64,
     seen: u64,
+    kept: u32,
+    /// How many rows of the present step are the partition's: a note of [`super::partitions::bring_together`], 0 otherwise.
+    pub(super) in_step: u32,
+    stretches: Stretches,
+}
+
+/// Where the kept rows are.
+#[derive(Debug)]
+enum Stretches {
+    /// They follow one another from this sequence number on.
+    One(u64),
+    /// First row and its sequence number of each stretch of consecutive ones, ascending.
+    Many(Box<VecDeque<(u64, u64)>>),
+}
+
+impl Default for Stretches {
+    fn default() -> Self {
+        Self::One(0)
+    }
 }
 
 impl PartitionRows {
@@ -22,68 +38,169 @@ impl PartitionRows {
         self.seen
     }
 
+    /// The first of the kept rows.
+    fn first(&self) -> u64 {
+        self.seen - u64::from(self.kept)
+    }
+
     /// New rows with consecutive sequence numbers.
-    pub(super) fn append(&mut self, first_seq: u64, count: usize) {
-        let follows = self.stretches.back().is_some_and(|(row, seq)| seq + (self.seen - row) == first_seq);
-        if !follows {
-            self.stretches.push_back((self.seen, first_seq));
+    pub(super) fn append(&mut self, first_seq: u64, count: usize) -> Result<()> {
+        let first = self.first();
+        match &mut self.stretches {
+            Stretches::One(seq) if self.kept == 0 => *seq = first_seq,
+            Stretches::One(seq) if *seq + u64::from(self.kept) == first_seq => {}
+            Stretches::One(seq) => {
+                self.stretches = Stretches::Many(Box::new(VecDeque::from([(first, *seq), (self.seen, first_seq)])));
+            }
+            Stretches::Many(stretches) => {
+                let follows = stretches.back().is_some_and(|(row, seq)| seq + (self.seen - row) == first_seq);
+                if !follows {
+                    stretches.push_back((self.seen, first_seq));
+                }
+            }
         }
         self.seen += count as u64;
+        let kept = u32::try_from(count).ok().and_then(|count| self.kept.checked_add(count));
+        self.kept = kept.ok_or_else(|| {
+            Error::invalid("an open match holds more than 4,294,967,295 rows of one partition")
+                .with_hint("bound the match, with WITHIN for example")
+        })?;
+        Ok(())
     }
 
     /// Lets go of the rows before `row`.
     pub(super) fn release_before(&mut self, row: u64, store: &mut RowStore) {
-        let row = row.min(self.seen);
-        while self.first < row
-            && let Some((from, seq)) = self.stretches.front().copied()
-        {
-            let end = self.stretches.get(1).map_or(self.seen, |next| next.0);
-            let until = end.min(row);
-            store.release(seq + (self.first - from)..seq + (until - from));
-            self.first = until;
-            if until == end {
-                self.stretches.pop_front();
+        let (first, row) = (self.first(), row.min(self.seen));
+        if row <= first {
+            return;
+        }
+        match &mut self.stretches {
+            Stretches::One(seq) => {
+                store.release(*seq..*seq + (row - first));
+                *seq += row - first;
+            }
+            Stretches::Many(stretches) => {
+                let mut from = first;
+                while from < row
+                    && let Some((start, seq)) = stretches.front().copied()
+                {
+                    let end = stretches.get(1).map_or(self.seen, |next| next.0);
+                    let until = end.min(row);
+                    store.release(seq + (from - start)..seq + (until - start));
+                    from = until;
+                    if until == end {
+                        stretches.pop_front();
+                    }
+                }
+                if let ([] | [_], []) = stretches.as_slices() {
+                    let seq = stretches.front().map_or(0, |(start, seq)| seq + (row - start));
+                    self.stretches = Stretches::One(seq);
+                }
             }
         }
-        self.first = self.first.max(row);
-        if self.stretches.is_empty() && self.stretches.capacity() > 4 {
-            self.stretches = VecDeque::new();
-        }
+        self.kept = (self.seen - row) as u32;
     }
 
     /// The sequence number of a row, if the partition has it.
     pub(super) fn seq_of(&self, row: i64) -> Option<u64> {
-        let row = u64::try_from(row).ok().filter(|row| (self.first..self.seen).contains(row))?;
-        let (from, seq) = self.stretches[self.stretch_of(row)?];
-        Some(seq + (row - from))
+        let first = self.first();
+        let row = u64::try_from(row).ok().filter(|row| (first..self.seen).contains(row))?;
+        match &self.stretches {
+            Stretches::One(seq) => Some(seq + (row - first)),
+            Stretches::Many(stretches) => {
+                let (start, seq) = stretches[stretch_of(stretches, row)];
+                Some(seq + (row - start))
+            }
+        }
     }
 
     /// Adds the addresses of the rows of `rows`; those outside the partition are missing.
     pub(super) fn address(&self, rows: Range<i64>, store: &RowStore, addresses: &mut Addresses) -> Result<()> {
-        let (first, seen) = (self.first as i64, self.seen as i64);
+        let (first, seen) = (self.first() as i64, self.seen as i64);
         if rows.start < first {
             addresses.missing((rows.end.min(first) - rows.start) as usize);
         }
-        let (mut from, end) = (rows.start.max(first), rows.end.min(seen));
-        let mut stretch = if from < end { self.stretch_of(from as u64).unwrap_or(0) } else { 0 };
-        while from < end {
-            let (row, seq) = self.stretches[stretch];
-            let until = self.stretches.get(stretch + 1).map_or(end, |next| end.min(next.0 as i64));
-            let first_seq = seq + (from as u64 - row);
-            store.address(first_seq..first_seq + (until - from) as u64, addresses)?;
-            from = until;
-            stretch += 1;
+        let (from, end) = (rows.start.max(first), rows.end.min(seen));
+        if from < end {
+            match &self.stretches {
+                Stretches::One(seq) => {
+                    let seqs = seq + (from - first) as u64..seq + (end - first) as u64;
+                    store.address(seqs, addresses)?;
+                }
+                Stretches::Many(stretches) => {
+                    for index in stretch_of(stretches, from as u64)..stretches.len() {
+                        let (start, seq) = stretches[index];
+                        let until = stretches.get(index + 1).map_or(end, |next| end.min(next.0 as i64));
+                        let from = from.max(start as i64);
+                        if from >= until {
+                            break;
+                        }
+                        let seqs = seq + (from as u64 - start)..seq + (until as u64 - start);
+                        store.address(seqs, addresses)?;
+                    }
+                }
+            }
         }
         if rows.end > seen {
             addresses.missing((rows.end - rows.start.max(seen)) as usize);
         }
         Ok(())
     }
+}
 
-    fn stretch_of(&self, row: u64) -> Option<usize> {
-        match self.stretches.back() {
-            Some((from, _)) if *from <= row => Some(self.stretches.len() - 1),
-            _ => self.stretches.partition_point(|(from, _)| *from <= row).checked_sub(1),
-        }
+/// The stretch that holds a row; the last is the likeliest.
+fn stretch_of(stretches: &VecDeque<(u64, u64)>, row: u64) -> usize {
+    match stretches.back() {
+        Some((from, _)) if *from <= row => stretches.len() - 1,
+        _ => stretches.partition_point(|(from, _)| *from <= row).saturating_sub(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use std::sync::Arc;
+
+    use arrow::array::{AsArray, Int64Array};
+    use arrow::datatypes::{DataType, Int64Type};
+
+    use super::*;
+
+    #[test]
+    fn rows_are_found_wherever_their_stretches_lie() {
+        let mut store = RowStore::new(vec![DataType::Int64]);
+        let mut rows = PartitionRows::default();
+        // Row n of the partition has the value n; other partitions' rows lie between.
+        let mut add = |rows: &mut PartitionRows, store: &mut RowStore, count: i64, others: i64| {
+            let first = rows.seen() as i64;
+            let values: Int64Array = (first..first + count).chain(std::iter::repeat_n(-1, others as usize)).collect();
+            let seq = store.append(vec![Arc::new(values)], (count + others) as usize);
+            rows.append(seq, count as usize).unwrap();
+        };
+        let values = |rows: &PartitionRows, store: &RowStore, range: Range<i64>| {
+            let mut addresses = Addresses::default();
+            rows.address(range, store, &mut addresses).unwrap();
+            store.gather(0, &addresses).unwrap().as_primitive::<Int64Type>().iter().collect::<Vec<_>>()
+        };
+        add(&mut rows, &mut store, 3, 0);
+        add(&mut rows, &mut store, 2, 4);
+        assert!(matches!(rows.stretches, Stretches::One(_)), "they follow one another");
+        add(&mut rows, &mut store, 1, 1);
+        add(&mut rows, &mut store, 4, 0);
+        let some = |range: Range<i64>| range.map(Some).collect::<Vec<_>>();
+        assert_eq!(values(&rows, &store, -1..11), [vec![None], some(0..10), vec![None]].concat());
+        assert_eq!(values(&rows, &store, 4..7), some(4..7));
+        rows.release_before(4, &mut store);
+        assert_eq!(values(&rows, &store, 3..6), [None, Some(4), Some(5)]);
+        assert_eq!((rows.seq_of(3), rows.seq_of(4).is_some(), rows.seq_of(10)), (None, true, None));
+        rows.release_before(8, &mut store);
+        assert!(matches!(rows.stretches, Stretches::One(_)), "one is left");
+        assert_eq!(values(&rows, &store, 7..10), [None, Some(8), Some(9)]);
+        rows.release_before(10, &mut store);
+        assert_eq!((rows.seen(), store.live_rows()), (10, 5), "those of others are left");
+        add(&mut rows, &mut store, 1, 0);
+        assert_eq!(values(&rows, &store, 9..12), [None, Some(10), None]);
+        assert!(size_of::<PartitionRows>() <= 32);
     }
 }

@@ -11,6 +11,8 @@ use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use dipper_graph::FromDataFusion;
 use dipper_types::Result;
 
+use super::partition_rows::PartitionRows;
+
 /// The number of a partition, in order of first arrival.
 pub(super) type PartitionId = u32;
 
@@ -24,7 +26,6 @@ pub(super) struct Partitions {
     ids: Vec<usize>,
     count: usize,
     keys: Vec<KeyBatch>,
-    row_counts: Vec<u32>,
 }
 
 /// The keys of consecutive partitions.
@@ -55,8 +56,7 @@ impl Partitions {
                 Arc::new(Schema::new(columns.iter().map(|column| schema.field(*column).clone()).collect::<Vec<_>>()));
             Some(new_group_values(key, &GroupOrdering::None).or_plan_error()?)
         };
-        let (columns, keys, row_counts) = (columns.to_vec(), Vec::new(), Vec::new());
-        Ok(Self { columns, values, ids: Vec::new(), count: 0, keys, row_counts })
+        Ok(Self { columns: columns.to_vec(), values, ids: Vec::new(), count: 0, keys: Vec::new() })
     }
 
     /// How many partitions there are.
@@ -69,7 +69,6 @@ impl Partitions {
         let rows = batch.num_rows();
         let Some(values) = &mut self.values else {
             self.count = self.count.max(usize::from(rows > 0));
-            self.row_counts.resize(self.count, 0);
             return Ok(vec![0; rows]);
         };
         let keys: Vec<ArrayRef> = self.columns.iter().map(|column| ArrayRef::clone(batch.column(*column))).collect();
@@ -78,39 +77,8 @@ impl Partitions {
         self.count = values.len();
         if self.count > known {
             self.keep_new_keys(known, &keys)?;
-            self.row_counts.resize(self.count, 0);
         }
         Ok(self.ids.iter().map(|id| *id as PartitionId).collect())
-    }
-
-    /// Reorders rows so that those of a partition are together, each partition's in the order given; partitions stand in the
-    /// order of their first row. Costs what there are rows, not what there are partitions.
-    pub(super) fn bring_together(&mut self, partitions: &[PartitionId]) -> (Vec<u32>, Vec<Span>) {
-        let mut spans: Vec<Span> = Vec::new();
-        for partition in partitions {
-            let count = &mut self.row_counts[*partition as usize];
-            if *count == 0 {
-                spans.push(Span { partition: *partition, start: 0, len: 0 });
-            }
-            *count += 1;
-        }
-        let mut start = 0;
-        for span in &mut spans {
-            let count = &mut self.row_counts[span.partition as usize];
-            (span.start, span.len) = (start, *count as usize);
-            start += span.len;
-            *count = span.start as u32;
-        }
-        let mut order = vec![0_u32; partitions.len()];
-        for (row, partition) in partitions.iter().enumerate() {
-            let next = &mut self.row_counts[*partition as usize];
-            order[*next as usize] = row as u32;
-            *next += 1;
-        }
-        for span in &spans {
-            self.row_counts[span.partition as usize] = 0;
-        }
-        (order, spans)
     }
 
     /// The key of each of `partitions`, column by column in the order of PARTITION BY.
@@ -151,6 +119,48 @@ impl Partitions {
         }
         Ok(())
     }
+}
+
+/// Reorders rows so that those of a partition are together, each partition's in the order given; partitions stand in the order of
+/// their first row. Costs what there are rows, not what there are partitions.
+pub(super) fn bring_together(partitions: &[PartitionId], records: &mut [PartitionRows]) -> (Vec<u32>, Vec<Span>) {
+    if records.len() == 1 {
+        let span = Span { partition: 0, start: 0, len: partitions.len() };
+        return ((0..partitions.len() as u32).collect(), vec![span]);
+    }
+    let mut spans: Vec<Span> = Vec::new();
+    for partition in partitions {
+        let count = &mut records[*partition as usize].in_step;
+        if *count == 0 {
+            spans.push(Span { partition: *partition, start: 0, len: 0 });
+        }
+        *count += 1;
+    }
+    if spans.len() == partitions.len() {
+        // Each row is of another partition.
+        for (start, span) in spans.iter_mut().enumerate() {
+            records[span.partition as usize].in_step = 0;
+            (span.start, span.len) = (start, 1);
+        }
+        return ((0..partitions.len() as u32).collect(), spans);
+    }
+    let mut start = 0;
+    for span in &mut spans {
+        let count = &mut records[span.partition as usize].in_step;
+        (span.start, span.len) = (start, *count as usize);
+        start += span.len;
+        *count = span.start as u32;
+    }
+    let mut order = vec![0_u32; partitions.len()];
+    for (row, partition) in partitions.iter().enumerate() {
+        let next = &mut records[*partition as usize].in_step;
+        order[*next as usize] = row as u32;
+        *next += 1;
+    }
+    for span in &spans {
+        records[span.partition as usize].in_step = 0;
+    }
+    (order, spans)
 }
 
 #[cfg(test)]
@@ -202,10 +212,13 @@ mod tests {
         let rows = batch(&[Some("x"), Some("y"), Some("x"), Some("y"), Some("x")], &[0; 5]);
         let mut partitions = Partitions::new(&rows.schema(), &[0]).unwrap();
         let ids = partitions.intern(&rows).unwrap();
+        let mut records: Vec<PartitionRows> = ids.iter().map(|_| PartitionRows::default()).collect();
         for _ in 0..2 {
-            let (order, spans) = partitions.bring_together(&ids);
+            let (order, spans) = bring_together(&ids, &mut records);
             assert_eq!(order, [0, 2, 4, 1, 3]);
             assert_eq!(spans, [Span { partition: 0, start: 0, len: 3 }, Span { partition: 1, start: 3, len: 2 }]);
+            let (order, spans) = bring_together(&[1, 0], &mut records);
+            assert_eq!((order, spans[0].partition, spans[1].start), (vec![0, 1], 1, 1));
         }
     }
 }

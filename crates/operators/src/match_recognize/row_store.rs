@@ -8,6 +8,8 @@ use arrow::compute::interleave;
 use arrow::datatypes::DataType;
 use dipper_types::{Error, Result};
 
+use super::gather::Places;
+
 /// Segments below this size are merged with their neighbours.
 const SMALL_ROWS: usize = 4096;
 /// The most rows of a segment that compaction makes.
@@ -42,8 +44,9 @@ struct Segment {
 pub(super) struct Addresses {
     /// Segments, or `None` for rows that do not exist.
     sources: Vec<Option<usize>>,
-    /// Source and row in it.
-    places: Vec<(usize, usize)>,
+    places: Places,
+    /// The longest stretch of rows that do not exist.
+    missing_max: usize,
 }
 
 impl RowStore {
@@ -96,7 +99,7 @@ impl RowStore {
                 self.locate(from).ok_or_else(|| Error::internal(format!("row {from} has been released")))?;
             let count = self.segments[segment].consecutive(row, (seqs.end - from) as usize);
             let source = addresses.source(Some(segment));
-            addresses.places.extend((row..row + count).map(|row| (source, row)));
+            addresses.places.push(source, row, count);
             from += count as u64;
         }
         Ok(())
@@ -104,32 +107,28 @@ impl RowStore {
 
     /// The values of a column.
     pub(super) fn gather(&self, slot: usize, addresses: &Addresses) -> Result<ArrayRef> {
-        let whole = |segment: &Segment| {
-            segment.rows == addresses.places.len()
-                && addresses.places.iter().enumerate().all(|(row, place)| place.1 == row)
-        };
-        if let [Some(segment)] = addresses.sources[..]
-            && whole(&self.segments[segment])
-        {
-            return Ok(ArrayRef::clone(&self.segments[segment].columns[slot]));
-        }
-        let missing = new_null_array(&self.types[slot], 1);
+        // A row that does not exist is as good as a NULL; there may be many in one stretch.
+        let missing = new_null_array(&self.types[slot], addresses.missing_max.max(1));
         let column = |source: &Option<usize>| match source {
             Some(segment) => self.segments[*segment].columns[slot].as_ref(),
             None => missing.as_ref(),
         };
         let sources: Vec<&dyn Array> = addresses.sources.iter().map(column).collect();
-        if sources.is_empty() {
-            return Ok(missing.slice(0, 0));
-        }
-        Ok(interleave(&sources, &addresses.places)?)
+        if sources.is_empty() { Ok(missing.slice(0, 0)) } else { addresses.places.gather(&sources) }
     }
 
     /// One value as an array of one row.
     pub(super) fn value(&self, slot: usize, seq: Option<u64>) -> Result<ArrayRef> {
         let Some(seq) = seq else { return Ok(new_null_array(&self.types[slot], 1)) };
-        let (segment, row) = self.locate(seq).ok_or_else(|| Error::internal(format!("row {seq} has been released")))?;
-        Ok(self.segments[segment].columns[slot].slice(row, 1))
+        let (column, row) =
+            self.cell(slot, seq).ok_or_else(|| Error::internal(format!("row {seq} has been released")))?;
+        Ok(column.slice(row, 1))
+    }
+
+    /// Where one value is: its column of the row's segment, and the row in that.
+    pub(super) fn cell(&self, slot: usize, seq: u64) -> Option<(&dyn Array, usize)> {
+        let (segment, row) = self.locate(seq)?;
+        Some((self.segments[segment].columns[slot].as_ref(), row))
     }
 
     /// Drops empty segments and brings together what is left of mostly empty ones. The cost is paid for by the rows that
@@ -243,7 +242,8 @@ impl Addresses {
     /// Adds rows that do not exist.
     pub(super) fn missing(&mut self, count: usize) {
         let source = self.source(None);
-        self.places.extend(std::iter::repeat_n((source, 0), count));
+        self.missing_max = self.missing_max.max(count);
+        self.places.push(source, 0, count);
     }
 
     /// How many.
@@ -253,7 +253,8 @@ impl Addresses {
 
     /// Whether each row exists.
     pub(super) fn exists(&self) -> impl Iterator<Item = bool> + '_ {
-        self.places.iter().map(|(source, _)| self.sources[*source].is_some())
+        let exists = |source: u32| self.sources[source as usize].is_some();
+        self.places.chunks().flat_map(move |chunk| std::iter::repeat_n(exists(chunk.source), chunk.len as usize))
     }
 
     fn source(&mut self, wanted: Option<usize>) -> usize {
@@ -333,6 +334,7 @@ mod tests {
         let mut addresses = Addresses::default();
         store.address(0..10, &mut addresses).unwrap();
         let gathered = store.gather(0, &addresses).unwrap();
-        assert!(Arc::ptr_eq(&gathered, &store.segments[0].columns[0]));
+        let data = |array: &ArrayRef| array.to_data().buffers()[0].as_ptr();
+        assert_eq!(data(&gathered), data(&store.segments[0].columns[0]));
     }
 }

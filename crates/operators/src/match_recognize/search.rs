@@ -1,17 +1,16 @@
-//! The search in each partition, by the engine that the conditions allow: threads where letters say everything,
+//! The search in each partition, by the engine that the conditions allow: the automaton where letters say everything,
 //! depth-first where a condition looks at the match so far.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use dipper_pattern::{
-    BacktrackMatcher, Match, MatchError, Program, SearchOptions, SkipFault, ThreadMatcher, ThreadRuns,
-};
+use dipper_pattern::{BacktrackMatcher, DfaMatcher, DfaRuns, Match, MatchError, Program, SearchOptions, SkipFault};
 use dipper_types::{Error, Result};
 
 use super::history::{History, HistoryMemory, HistoryRuns, PartitionConditions, failure_at};
 use super::letters::{LetterBatch, Letters};
 use super::partition_rows::PartitionRows;
+use super::partitions::PartitionId;
 use super::row_store::RowStore;
 
 /// The most steps that the depth-first engine may spend on one start row between two rows.
@@ -27,17 +26,28 @@ pub(super) struct Search {
 
 #[derive(Debug)]
 enum Engine {
-    Threads(ThreadMatcher),
+    Automaton(Box<DfaMatcher>),
     Backtrack(BacktrackMatcher, History),
 }
 
-/// The state of the search in one partition.
+/// The state of the search in each partition.
 #[derive(Debug)]
 pub(super) enum Runs {
-    /// By threads.
-    Threads(ThreadRuns),
+    /// By the automaton.
+    Automaton(Vec<DfaRuns>),
     /// Depth-first.
-    Backtrack(Box<HistoryRuns>),
+    Backtrack(Vec<HistoryRuns>),
+}
+
+/// Where the search is: a partition and its rows.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// The partition.
+    pub(super) id: PartitionId,
+    /// Its rows.
+    pub(super) rows: &'a PartitionRows,
+    /// The rows of all partitions.
+    pub(super) store: &'a RowStore,
 }
 
 /// New rows of one partition, as a stretch of a batch of letters.
@@ -54,7 +64,7 @@ pub(super) struct NewRows<'a> {
 }
 
 impl Search {
-    /// Threads if there is no condition on the match so far.
+    /// The automaton if there is no condition on the match so far.
     pub(super) fn new(
         program: Program,
         mut options: SearchOptions,
@@ -64,7 +74,7 @@ impl Search {
     ) -> Self {
         let program = Arc::new(program);
         let engine = if history.is_empty() {
-            Engine::Threads(ThreadMatcher::new(program, options))
+            Engine::Automaton(Box::new(DfaMatcher::new(program, options)))
         } else {
             options.step_budget.get_or_insert(STEP_BUDGET);
             Engine::Backtrack(BacktrackMatcher::new(program, options), history)
@@ -77,42 +87,30 @@ impl Search {
         &self.letters
     }
 
-    /// A partition without rows.
-    pub(super) fn start(&self) -> Runs {
+    /// No partition yet.
+    pub(super) fn runs(&self) -> Runs {
         match &self.engine {
-            Engine::Threads(matcher) => Runs::Threads(matcher.start()),
-            Engine::Backtrack(matcher, _) => {
-                let (runs, memory) = (matcher.start(), HistoryMemory::default());
-                Runs::Backtrack(Box::new(HistoryRuns { runs, memory }))
-            }
+            Engine::Automaton(_) => Runs::Automaton(Vec::new()),
+            Engine::Backtrack(..) => Runs::Backtrack(Vec::new()),
         }
     }
 
     /// Searches on with new rows.
-    pub(super) fn push(
-        &self,
-        runs: &mut Runs,
-        rows: &PartitionRows,
-        store: &RowStore,
-        new: NewRows<'_>,
-        out: &mut Vec<Match>,
-    ) -> Result<()> {
-        let time = |index: usize| new.times.get(index).copied().unwrap_or_default();
+    pub(super) fn push(&self, runs: &mut Runs, place: Place<'_>, new: NewRows<'_>, out: &mut Vec<Match>) -> Result<()> {
         match (&self.engine, runs) {
-            (Engine::Threads(matcher), Runs::Threads(runs)) => {
-                for index in new.start..new.end {
-                    let (letter, poison) = new.letters.get(index);
-                    let pushed = matcher.push_poisoned(runs, letter, poison, time(index), out);
-                    pushed.map_err(|error| self.explain(error, never, rows, store))?;
-                }
-                Ok(())
+            (Engine::Automaton(matcher), Runs::Automaton(runs)) => {
+                let rows = new.letters.rows(new.start..new.end, new.times);
+                let pushed = matcher.push(&mut runs[place.id as usize], rows, out);
+                pushed.map_err(|error| self.explain(error, never, place))
             }
-            (Engine::Backtrack(matcher, history), Runs::Backtrack(state)) => {
+            (Engine::Backtrack(matcher, history), Runs::Backtrack(runs)) => {
+                let state = &mut runs[place.id as usize];
                 for index in new.start..new.end {
                     state.memory.push(new.letters.get(index));
-                    let mut conditions = self.conditions(history, &mut state.memory, rows, store);
-                    let pushed = matcher.push(&mut state.runs, time(index), &mut conditions, out);
-                    pushed.map_err(|error| self.explain(error, itself, rows, store))?;
+                    let time = new.times.get(index).copied().unwrap_or_default();
+                    let mut conditions = self.conditions(history, &mut state.memory, place);
+                    let pushed = matcher.push(&mut state.runs, time, &mut conditions, out);
+                    pushed.map_err(|error| self.explain(error, itself, place))?;
                 }
                 Ok(())
             }
@@ -121,45 +119,45 @@ impl Search {
     }
 
     /// Event time has reached `time`.
-    pub(super) fn expire(
-        &self,
-        runs: &mut Runs,
-        rows: &PartitionRows,
-        store: &RowStore,
-        time: i64,
-        out: &mut Vec<Match>,
-    ) -> Result<()> {
+    pub(super) fn expire(&self, runs: &mut Runs, place: Place<'_>, time: i64, out: &mut Vec<Match>) -> Result<()> {
         match (&self.engine, runs) {
-            (Engine::Threads(matcher), Runs::Threads(runs)) => {
-                matcher.expire(runs, time, out).map_err(|error| self.explain(error, never, rows, store))
+            (Engine::Automaton(matcher), Runs::Automaton(runs)) => {
+                let expired = matcher.expire(&mut runs[place.id as usize], time, out);
+                expired.map_err(|error| self.explain(error, never, place))
             }
-            (Engine::Backtrack(matcher, history), Runs::Backtrack(state)) => {
-                let mut conditions = self.conditions(history, &mut state.memory, rows, store);
+            (Engine::Backtrack(matcher, history), Runs::Backtrack(runs)) => {
+                let state = &mut runs[place.id as usize];
+                let mut conditions = self.conditions(history, &mut state.memory, place);
                 let expired = matcher.expire(&mut state.runs, time, &mut conditions, out);
-                expired.map_err(|error| self.explain(error, itself, rows, store))
+                expired.map_err(|error| self.explain(error, itself, place))
             }
             _ => Err(mismatch()),
         }
     }
 
     /// The partition has ended.
-    pub(super) fn finish(
-        &self,
-        runs: &mut Runs,
-        rows: &PartitionRows,
-        store: &RowStore,
-        out: &mut Vec<Match>,
-    ) -> Result<()> {
+    pub(super) fn finish(&self, runs: &mut Runs, place: Place<'_>, out: &mut Vec<Match>) -> Result<()> {
         match (&self.engine, runs) {
-            (Engine::Threads(matcher), Runs::Threads(runs)) => {
-                matcher.finish(runs, out).map_err(|error| self.explain(error, never, rows, store))
+            (Engine::Automaton(matcher), Runs::Automaton(runs)) => {
+                let finished = matcher.finish(&mut runs[place.id as usize], out);
+                finished.map_err(|error| self.explain(error, never, place))
             }
-            (Engine::Backtrack(matcher, history), Runs::Backtrack(state)) => {
-                let mut conditions = self.conditions(history, &mut state.memory, rows, store);
+            (Engine::Backtrack(matcher, history), Runs::Backtrack(runs)) => {
+                let state = &mut runs[place.id as usize];
+                let mut conditions = self.conditions(history, &mut state.memory, place);
                 let finished = matcher.finish(&mut state.runs, &mut conditions, out);
-                finished.map_err(|error| self.explain(error, itself, rows, store))
+                finished.map_err(|error| self.explain(error, itself, place))
             }
             _ => Err(mismatch()),
+        }
+    }
+
+    /// The earliest time at which the search in a partition could end for lack of time.
+    pub(super) fn next_deadline(&self, runs: &Runs, id: PartitionId) -> Option<i64> {
+        match (&self.engine, runs) {
+            (Engine::Automaton(matcher), Runs::Automaton(runs)) => matcher.next_deadline(&runs[id as usize]),
+            (_, Runs::Backtrack(runs)) => runs[id as usize].runs.next_deadline(),
+            _ => None,
         }
     }
 
@@ -167,16 +165,15 @@ impl Search {
         &'a self,
         history: &'a History,
         memory: &'a mut HistoryMemory,
-        rows: &'a PartitionRows,
-        store: &'a RowStore,
+        place: Place<'a>,
     ) -> PartitionConditions<'a> {
-        PartitionConditions { history, letters: &self.letters, rows, store, memory }
+        PartitionConditions { history, letters: &self.letters, rows: place.rows, store: place.store, memory }
     }
 
-    fn explain<E>(&self, error: MatchError<E>, own: fn(E) -> Error, rows: &PartitionRows, store: &RowStore) -> Error {
+    fn explain<E>(&self, error: MatchError<E>, own: fn(E) -> Error, place: Place<'_>) -> Error {
         match error {
             MatchError::Condition(error) => own(error),
-            MatchError::Poisoned { symbol, row } => failure_at(&self.letters, symbol, row, rows, store),
+            MatchError::Poisoned { symbol, row } => failure_at(&self.letters, symbol, row, place.rows, place.store),
             MatchError::Skip { number, to, fault, .. } => {
                 let names: Vec<&str> = to.iter().map(|symbol| self.name(symbol.index())).collect();
                 let names = names.join(", ");
@@ -203,41 +200,50 @@ impl Search {
 }
 
 impl Runs {
-    /// How many rows have been pushed.
-    pub(super) fn rows_seen(&self) -> u64 {
+    /// Makes room for partitions up to `count`.
+    pub(super) fn grow(&mut self, count: usize) {
         match self {
-            Self::Threads(runs) => runs.rows_seen(),
-            Self::Backtrack(state) => state.runs.rows_seen(),
+            Self::Automaton(runs) => runs.resize_with(count, DfaRuns::default),
+            Self::Backtrack(runs) => runs.resize_with(count, HistoryRuns::default),
+        }
+    }
+
+    /// Lets go of everything.
+    pub(super) fn clear(&mut self) {
+        match self {
+            Self::Automaton(runs) => runs.clear(),
+            Self::Backtrack(runs) => runs.clear(),
+        }
+    }
+
+    /// How many rows of a partition have been searched.
+    pub(super) fn rows_seen(&self, id: PartitionId) -> u64 {
+        match self {
+            Self::Automaton(runs) => runs[id as usize].rows_seen(),
+            Self::Backtrack(runs) => runs[id as usize].runs.rows_seen(),
         }
     }
 
     /// No later match refers to a row before this one.
-    pub(super) fn first_needed_row(&self) -> u64 {
+    pub(super) fn first_needed_row(&self, id: PartitionId) -> u64 {
         match self {
-            Self::Threads(runs) => runs.first_needed_row(),
-            Self::Backtrack(state) => state.runs.first_needed_row(),
+            Self::Automaton(runs) => runs[id as usize].first_needed_row(),
+            Self::Backtrack(runs) => runs[id as usize].runs.first_needed_row(),
         }
     }
 
     /// Every start row before this one is decided.
-    pub(super) fn resolved_before(&self) -> u64 {
+    pub(super) fn resolved_before(&self, id: PartitionId) -> u64 {
         match self {
-            Self::Threads(runs) => runs.resolved_before(),
-            Self::Backtrack(state) => state.runs.resolved_before(),
-        }
-    }
-
-    /// The earliest time at which the search could end for lack of time.
-    pub(super) fn next_deadline(&self) -> Option<i64> {
-        match self {
-            Self::Threads(runs) => runs.next_deadline(),
-            Self::Backtrack(state) => state.runs.next_deadline(),
+            Self::Automaton(runs) => runs[id as usize].resolved_before(),
+            Self::Backtrack(runs) => runs[id as usize].runs.resolved_before(),
         }
     }
 
     /// Forgets what concerns rows that are needed no more.
-    pub(super) fn forget(&mut self) {
-        if let Self::Backtrack(state) = self {
+    pub(super) fn forget(&mut self, id: PartitionId) {
+        if let Self::Backtrack(runs) = self {
+            let state = &mut runs[id as usize];
             let needed = state.runs.first_needed_row();
             state.memory.forget_before(needed);
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::path::Trail;
 use super::{Conditions, Path};
-use crate::{Edge, Excluded, Labels, MatchError, Program, SearchOptions, State, StateId, SymbolId, Timeouts, Within};
+use crate::{Edge, Excluded, MatchError, Program, SearchOptions, State, StateId, SymbolId, Timeouts, Within};
 
 /// Stands for "no enclosing loop iteration began at this row"; otherwise the depth of the outermost one that did.
 const NOT_FRESH: u16 = u16::MAX;
@@ -72,7 +72,7 @@ pub(super) struct Search {
     pub(super) start: u64,
     pub(super) deadline: Option<i64>,
     /// The preferred one of the ways that ran out of time.
-    pub(super) survivor: Option<(Labels, Excluded)>,
+    pub(super) survivor: Option<(Vec<SymbolId>, Excluded)>,
     number: u64,
     at: At,
     choices: Vec<Choice>,
@@ -99,11 +99,11 @@ impl Search {
     }
 
     /// The match, once accepted.
-    pub(super) fn matched(&self) -> (Labels, Excluded) {
+    pub(super) fn matched(&self) -> (Vec<SymbolId>, Excluded) {
         let mut excluded = Excluded::default();
         let marked = self.trail.excluded.iter().enumerate().filter(|(_, excluded)| **excluded);
         marked.for_each(|(index, _)| excluded.insert(index));
-        (Labels::from_slice(&self.trail.labels), excluded)
+        (self.trail.labels.clone(), excluded)
     }
 
     /// Searches on.

@@ -38,6 +38,14 @@ impl Database {
         Ok(Self { session })
     }
 
+    /// The rows that statements put out, as text.
+    pub(crate) async fn lines(&mut self, sql: &str) -> Result<Vec<Vec<String>>, Placed> {
+        match self.execute(sql).await.map_err(Placed)? {
+            DBOutput::Rows { rows, .. } => Ok(rows),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     async fn execute(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
         let mut output = DBOutput::StatementComplete(0);
         for statement in self.session.parse(sql)? {

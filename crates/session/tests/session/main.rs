@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
 mod database;
+mod hosts_agree;
 
 use std::path::{Path, PathBuf};
 
