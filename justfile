@@ -18,6 +18,10 @@ explain FILE:
 ci:
     .ci/run
 
+# row pattern queries, measured: all, or those whose names contain one of the words (bench/README.md)
+bench *ARGS:
+    cargo run --release --locked -p dipper-bench-patterns -- {{ARGS}}
+
 # the larger data sets, into data/
 data ROWS="1000000":
     cargo run --release -p dipper-datagen -- large --rows {{ROWS}} --out data

@@ -1,27 +1,14 @@
 //! `dipper-datagen`: seeded event data as CSV, for `sql-examples/`, tests and benchmarks.
 //!
-//! The same command writes the same bytes on every machine: nothing here reads a clock or computes with floats.
-
-mod scenario;
-#[cfg(test)]
-mod tests;
-mod timeline;
-mod timestamp;
-mod zipf;
+//! The same command writes the same bytes on every machine.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use clap::{Args, Parser, Subcommand, ValueEnum};
-
-use scenario::{Scenario, Size};
-use timeline::write_events;
-
-/// How far events stand behind later ones: less than two seconds, because under a watermark of two seconds a row that is
-/// exactly two seconds behind the latest is late.
-const DISORDER_MS: i64 = 1_999;
+use clap::{Args, Parser, Subcommand};
+use dipper_datagen::{DISORDER_MS, Kind, Size, write_events};
 
 /// Writes seeded event data as CSV.
 #[derive(Debug, Parser)]
@@ -88,72 +75,6 @@ struct Events {
     out: PathBuf,
 }
 
-/// The kinds of events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    Ticks,
-    Transactions,
-    Cart,
-    Cpu,
-    Browse,
-    Heartbeats,
-    Clicks,
-    Orders,
-}
-
-impl Kind {
-    const ALL: [Self; 8] = [
-        Self::Ticks,
-        Self::Transactions,
-        Self::Cart,
-        Self::Cpu,
-        Self::Browse,
-        Self::Heartbeats,
-        Self::Clicks,
-        Self::Orders,
-    ];
-
-    fn file_name(self) -> &'static str {
-        match self {
-            Self::Ticks => "ticks.csv",
-            Self::Transactions => "transactions.csv",
-            Self::Cart => "cart.csv",
-            Self::Cpu => "cpu.csv",
-            Self::Browse => "browse.csv",
-            Self::Heartbeats => "heartbeats.csv",
-            Self::Clicks => "clicks.csv",
-            Self::Orders => "orders.csv",
-        }
-    }
-
-    /// Keys and rows of the committed data set.
-    fn example_size(self) -> (u32, u64) {
-        match self {
-            Self::Ticks => (5, 800),
-            Self::Transactions => (20, 600),
-            Self::Cart => (25, 500),
-            Self::Cpu => (5, 1200),
-            Self::Browse => (15, 600),
-            Self::Heartbeats => (8, 800),
-            Self::Clicks => (12, 600),
-            Self::Orders => (u32::MAX, 300),
-        }
-    }
-
-    fn scenario(self, size: Size) -> Box<dyn Scenario> {
-        match self {
-            Self::Ticks => Box::new(scenario::ticks::Ticks::new(size)),
-            Self::Transactions => Box::new(scenario::transactions::Transactions::new(size)),
-            Self::Cart => Box::new(scenario::cart::Cart::new(size)),
-            Self::Cpu => Box::new(scenario::cpu::Cpu::new(size)),
-            Self::Browse => Box::new(scenario::browse::Browse::new(size)),
-            Self::Heartbeats => Box::new(scenario::heartbeats::Heartbeats::new(size)),
-            Self::Clicks => Box::new(scenario::clicks::Clicks::new(size)),
-            Self::Orders => Box::new(scenario::orders::Orders::new(size)),
-        }
-    }
-}
-
 fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Ticks(events) => one(Kind::Ticks, &events),
@@ -192,7 +113,7 @@ fn one(kind: Kind, events: &Events) -> Result<()> {
     };
     let mut out = BufWriter::with_capacity(1 << 20, out);
     let size = Size { keys: events.keys };
-    write_events(kind.scenario(size).as_mut(), events.rows, events.seed, events.disorder_ms, &mut out)
+    write_events(kind, size, events.rows, events.seed, events.disorder_ms, &mut out)
         .and_then(|()| out.flush())
         .with_context(|| format!("cannot write '{}'", events.out.display()))
 }

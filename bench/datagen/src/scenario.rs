@@ -16,9 +16,9 @@ use crate::timeline::Timeline;
 
 /// How large a scenario is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Size {
+pub struct Size {
     /// Number of symbols, users, devices …; the scenario's own if not given.
-    pub(crate) keys: Option<u32>,
+    pub keys: Option<u32>,
 }
 
 /// A world in which something happens every now and then.

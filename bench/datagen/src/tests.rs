@@ -3,13 +3,11 @@
 
 use std::collections::HashSet;
 
-use crate::scenario::Size;
-use crate::timeline::write_events;
-use crate::{DISORDER_MS, Kind};
+use crate::{DISORDER_MS, Kind, Size, write_events};
 
 fn data(kind: Kind, keys: Option<u32>, rows: u64, seed: u64) -> String {
     let mut out = Vec::new();
-    write_events(kind.scenario(Size { keys }).as_mut(), rows, seed, DISORDER_MS, &mut out).unwrap();
+    write_events(kind, Size { keys }, rows, seed, DISORDER_MS, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

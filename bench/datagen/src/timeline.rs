@@ -7,7 +7,8 @@ use std::io::{self, Write};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::scenario::Scenario;
+use crate::Kind;
+use crate::scenario::Size;
 use crate::timestamp::{START_MS, write_timestamp};
 
 /// Events that have happened but not yet arrived.
@@ -46,14 +47,16 @@ impl Timeline {
     }
 }
 
-/// Writes a header and `rows` events.
-pub(crate) fn write_events(
-    scenario: &mut dyn Scenario,
+/// Writes a header and `rows` events, none more than `disorder_ms` behind a later one.
+pub fn write_events(
+    kind: Kind,
+    size: Size,
     rows: u64,
     seed: u64,
     disorder_ms: i64,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    let mut scenario = kind.scenario(size);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut delays = ChaCha8Rng::seed_from_u64(seed);
     delays.set_stream(1);
