@@ -128,8 +128,15 @@ impl RowStore {
     /// One value as an array of one row.
     pub(super) fn value(&self, slot: usize, seq: Option<u64>) -> Result<ArrayRef> {
         let Some(seq) = seq else { return Ok(new_null_array(&self.types[slot], 1)) };
-        let (segment, row) = self.locate(seq).ok_or_else(|| Error::internal(format!("row {seq} has been released")))?;
-        Ok(self.segments[segment].columns[slot].slice(row, 1))
+        let (column, row) =
+            self.cell(slot, seq).ok_or_else(|| Error::internal(format!("row {seq} has been released")))?;
+        Ok(column.slice(row, 1))
+    }
+
+    /// Where one value is: its column of the row's segment, and the row in that.
+    pub(super) fn cell(&self, slot: usize, seq: u64) -> Option<(&dyn Array, usize)> {
+        let (segment, row) = self.locate(seq)?;
+        Some((self.segments[segment].columns[slot].as_ref(), row))
     }
 
     /// Drops empty segments and brings together what is left of mostly empty ones. The cost is paid for by the rows that
