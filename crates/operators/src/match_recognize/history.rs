@@ -8,6 +8,8 @@
 mod accumulation;
 mod memory;
 mod register;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -17,9 +19,9 @@ use dipper_graph::{FrameColumn, Logical, Target};
 use dipper_pattern::{Conditions, Path, SymbolId};
 use dipper_types::{Error, Result};
 
-use self::accumulation::PathRows;
+use self::accumulation::{Accumulation, PathRows};
 use self::memory::RunningAggregate;
-pub(super) use self::memory::{HistoryMemory, HistoryRuns};
+pub(super) use self::memory::{HistoryMemory, HistoryRuns, MemoryBudget};
 use self::register::{RegisterSpec, StoredRows};
 use super::aggregates::Aggregate;
 use super::frame_expr::FrameExpression;
@@ -236,7 +238,7 @@ impl<'a> PartitionConditions<'a> {
             None => self.running(index).accumulation.follow(aggregate, rows),
             Some(_) => match self.aggregate_value(index, path) {
                 Ok(value) => to_array(value, aggregate.data_type()),
-                Err(Undecided) => rows.aggregate(aggregate),
+                Err(Undecided) => Accumulation::default().follow(aggregate, rows),
             },
         }
     }

@@ -18,7 +18,7 @@ use super::partition::Partition;
 use super::partitions::{PartitionId, Partitions};
 use super::row_order::RowOrder;
 use super::row_store::{Addresses, RowStore};
-use super::search::{NewRows, Search};
+use super::search::{NewRows, Search, SearchLimits};
 
 /// The most rows that go through the stages at once.
 const STEP_ROWS: usize = 1 << 18;
@@ -74,6 +74,11 @@ struct Work {
 impl MatchRecognizeOperator {
     /// Makes the clause executable. Fails on what is not supported, by name.
     pub fn new(spec: &MatchRecognizeSpec) -> Result<Self> {
+        Self::with_limits(spec, SearchLimits::default())
+    }
+
+    /// With other limits than the usual ones.
+    pub(super) fn with_limits(spec: &MatchRecognizeSpec, limits: SearchLimits) -> Result<Self> {
         refuse(spec)?;
         let mut kept = KeptColumns::new(arrow::datatypes::SchemaRef::clone(&spec.input_schema));
         let output = Output::new(spec, &mut kept)?;
@@ -103,7 +108,8 @@ impl MatchRecognizeOperator {
         let (skip, on_skip_error) = (spec.after_match.skip, spec.after_match.on_error);
         let options = SearchOptions { skip, within, timeouts: spec.timeouts, on_skip_error, step_budget: None };
         let reach = Reach { back: conditions.back.max(measures.back_reach()), ahead: conditions.ahead };
-        let search = Search::new(program, options, conditions.letters, conditions.history, spec.variables.clone());
+        let search =
+            Search::new(program, options, limits, conditions.letters, conditions.history, spec.variables.clone());
         let types = kept.data_types();
         Ok(Self {
             store: RowStore::new(types.clone()),
@@ -323,7 +329,6 @@ impl MatchRecognizeOperator {
     /// Lets go of what a partition needs no more, and enters its next deadline.
     fn settle(&mut self, id: PartitionId) -> Result<()> {
         let partition = &mut self.partitions[id as usize];
-        partition.runs.forget();
         let open = partition.first_open_row();
         let kept = if self.output.shows_unmatched() { open.min(partition.reported) } else { open };
         partition.rows.release_before(kept.saturating_sub(self.reach.back), &mut self.store);

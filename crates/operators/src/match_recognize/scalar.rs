@@ -9,7 +9,7 @@
 mod compile;
 mod program;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod value;
 
 pub(super) use program::{Inputs, Program};

@@ -9,19 +9,32 @@ use dipper_pattern::{
 };
 use dipper_types::{Error, Result};
 
-use super::history::{History, HistoryMemory, HistoryRuns, PartitionConditions, failure_at};
+use super::history::{History, HistoryMemory, HistoryRuns, MemoryBudget, PartitionConditions, failure_at};
 use super::letters::{LetterBatch, Letters};
 use super::partition_rows::PartitionRows;
 use super::row_store::RowStore;
 
-/// The most steps that the depth-first engine may spend on one start row between two rows.
-const STEP_BUDGET: u64 = 10_000_000;
+/// What the depth-first engine may cost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SearchLimits {
+    /// The most steps spent on one start row between two rows.
+    pub(super) steps: u64,
+    /// The most memory that the searches of all partitions keep together. Rows are not counted: they are the store's.
+    pub(super) bytes: usize,
+}
+
+impl Default for SearchLimits {
+    fn default() -> Self {
+        Self { steps: 10_000_000, bytes: 1 << 30 }
+    }
+}
 
 /// The conditions and the engine.
 #[derive(Debug)]
 pub(super) struct Search {
     letters: Letters,
     engine: Engine,
+    memory: MemoryBudget,
     variables: Vec<String>,
 }
 
@@ -58,6 +71,7 @@ impl Search {
     pub(super) fn new(
         program: Program,
         mut options: SearchOptions,
+        limits: SearchLimits,
         letters: Letters,
         history: History,
         variables: Vec<String>,
@@ -66,10 +80,10 @@ impl Search {
         let engine = if history.is_empty() {
             Engine::Threads(ThreadMatcher::new(program, options))
         } else {
-            options.step_budget.get_or_insert(STEP_BUDGET);
+            options.step_budget = Some(limits.steps);
             Engine::Backtrack(BacktrackMatcher::new(program, options), history)
         };
-        Self { letters, engine, variables }
+        Self { letters, engine, memory: MemoryBudget::new(limits.bytes), variables }
     }
 
     /// The conditions evaluated ahead.
@@ -81,10 +95,7 @@ impl Search {
     pub(super) fn start(&self) -> Runs {
         match &self.engine {
             Engine::Threads(matcher) => Runs::Threads(matcher.start()),
-            Engine::Backtrack(matcher, _) => {
-                let (runs, memory) = (matcher.start(), HistoryMemory::default());
-                Runs::Backtrack(Box::new(HistoryRuns { runs, memory }))
-            }
+            Engine::Backtrack(matcher, _) => Runs::Backtrack(Box::new(HistoryRuns::new(matcher.start()))),
         }
     }
 
@@ -114,7 +125,7 @@ impl Search {
                     let pushed = matcher.push(&mut state.runs, time(index), &mut conditions, out);
                     pushed.map_err(|error| self.explain(error, itself, rows, store))?;
                 }
-                Ok(())
+                self.settle(state)
             }
             _ => Err(mismatch()),
         }
@@ -136,7 +147,8 @@ impl Search {
             (Engine::Backtrack(matcher, history), Runs::Backtrack(state)) => {
                 let mut conditions = self.conditions(history, &mut state.memory, rows, store);
                 let expired = matcher.expire(&mut state.runs, time, &mut conditions, out);
-                expired.map_err(|error| self.explain(error, itself, rows, store))
+                expired.map_err(|error| self.explain(error, itself, rows, store))?;
+                self.settle(state)
             }
             _ => Err(mismatch()),
         }
@@ -157,10 +169,24 @@ impl Search {
             (Engine::Backtrack(matcher, history), Runs::Backtrack(state)) => {
                 let mut conditions = self.conditions(history, &mut state.memory, rows, store);
                 let finished = matcher.finish(&mut state.runs, &mut conditions, out);
-                finished.map_err(|error| self.explain(error, itself, rows, store))
+                finished.map_err(|error| self.explain(error, itself, rows, store))?;
+                self.settle(state)
             }
             _ => Err(mismatch()),
         }
+    }
+
+    fn settle(&self, state: &mut HistoryRuns) -> Result<()> {
+        if state.settle(&self.memory) {
+            return Ok(());
+        }
+        let (names, bytes) = (self.names(), self.memory.limit());
+        Err(Error::invalid(format!(
+            "the search for matches of {names} keeps more than {bytes} bytes for those still open"
+        ))
+        .with_hint(
+            "end matches sooner: add WITHIN, bound the quantifiers, or make the DEFINE conditions more selective",
+        ))
     }
 
     fn conditions<'a>(
@@ -190,11 +216,17 @@ impl Search {
                     .with_hint("skip to a variable that every match maps behind its first row, or PAST LAST ROW")
             }
             MatchError::StepBudget { start, budget } => Error::invalid(format!(
-                "the search for a match from row {start} of its partition took more than {budget} steps between two rows"
+                "the search for a match of {} from row {start} of its partition took more than {budget} steps between two rows",
+                self.names()
             ))
             .with_hint("make the DEFINE conditions or the quantifiers more selective"),
             other => Error::internal(other_text(&other)),
         }
+    }
+
+    /// The pattern by its variables.
+    fn names(&self) -> String {
+        self.variables.join(", ")
     }
 
     fn name(&self, symbol: usize) -> &str {
@@ -232,14 +264,6 @@ impl Runs {
         match self {
             Self::Threads(runs) => runs.next_deadline(),
             Self::Backtrack(state) => state.runs.next_deadline(),
-        }
-    }
-
-    /// Forgets what concerns rows that are needed no more.
-    pub(super) fn forget(&mut self) {
-        if let Self::Backtrack(state) = self {
-            let needed = state.runs.first_needed_row();
-            state.memory.forget_before(needed);
         }
     }
 }

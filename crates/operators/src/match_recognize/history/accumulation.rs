@@ -48,8 +48,8 @@ impl PathRows<'_> {
         aggregate.arguments(store, &addresses, || StringArray::from_iter_values(offsets.iter().map(name)))
     }
 
-    /// The value of an aggregate, computed anew.
-    pub(super) fn aggregate(&self, aggregate: &Aggregate) -> Result<ArrayRef> {
+    /// The value of an aggregate over all of them at once.
+    fn aggregate(&self, aggregate: &Aggregate) -> Result<ArrayRef> {
         let (labels, symbols) = (self.path.labels(), aggregate.symbols());
         let offsets: Vec<usize> = (0..labels.len()).filter(|offset| symbols.contains(labels[*offset])).collect();
         let arguments = self.arguments(aggregate, &offsets)?;

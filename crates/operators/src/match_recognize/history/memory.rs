@@ -1,5 +1,6 @@
 //! What the search and its conditions keep of one partition.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use dipper_pattern::{BacktrackRuns, SymbolSet};
@@ -15,6 +16,15 @@ pub(in super::super) struct HistoryRuns {
     pub(in super::super) runs: BacktrackRuns,
     /// What else its conditions need.
     pub(in super::super) memory: HistoryMemory,
+    /// What the partition has been charged for.
+    charged_bytes: usize,
+}
+
+/// How much the searches of all partitions keep, against what they may.
+#[derive(Debug)]
+pub(in super::super) struct MemoryBudget {
+    used: Cell<usize>,
+    limit: usize,
 }
 
 /// What the conditions remember of one partition. All of it can be computed again from the rows and the search.
@@ -33,10 +43,35 @@ pub(super) struct RunningAggregate {
     pub(super) accumulation: Accumulation,
 }
 
+impl MemoryBudget {
+    /// Nothing is used yet.
+    pub(in super::super) fn new(limit: usize) -> Self {
+        Self { used: Cell::new(0), limit }
+    }
+
+    /// The limit.
+    pub(in super::super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    fn charge(&self, before: usize, now: usize) -> bool {
+        self.used.set(self.used.get().saturating_sub(before) + now);
+        self.used.get() <= self.limit
+    }
+}
+
 impl HistoryRuns {
-    /// How much memory the partition takes for the search.
-    pub(in super::super) fn bytes(&self) -> usize {
-        self.memory.bytes()
+    /// A partition without rows.
+    pub(in super::super) fn new(runs: BacktrackRuns) -> Self {
+        Self { runs, memory: HistoryMemory::default(), charged_bytes: 0 }
+    }
+
+    /// Forgets what concerns rows that are needed no more, and charges for the rest; `false` if that is too much.
+    pub(in super::super) fn settle(&mut self, budget: &MemoryBudget) -> bool {
+        self.memory.forget_before(self.runs.first_needed_row());
+        let bytes = self.runs.bytes() + self.memory.bytes();
+        let before = std::mem::replace(&mut self.charged_bytes, bytes);
+        budget.charge(before, bytes)
     }
 }
 
@@ -47,10 +82,10 @@ impl HistoryMemory {
     }
 
     /// Forgets what concerns the rows before `row`.
-    pub(in super::super) fn forget_before(&mut self, row: u64) {
-        let gone = row.saturating_sub(self.first).min(self.letters.len() as u64);
-        self.letters.drain(..gone as usize);
-        self.first += gone;
+    fn forget_before(&mut self, row: u64) {
+        let gone = (row.saturating_sub(self.first) as usize).min(self.letters.len());
+        self.letters.drain(..gone);
+        self.first += gone as u64;
         if self.letters.is_empty() {
             self.letters = VecDeque::new();
             self.aggregates = Vec::new();

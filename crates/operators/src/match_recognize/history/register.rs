@@ -122,12 +122,12 @@ impl RegisterSpec {
     /// What the aggregate counts on a row: NULL where the filter leaves the row out.
     fn argument<'a>(&'a self, row: i64, rows: StoredRows<'a>) -> Result<Value<'a>, Undecided> {
         let mut row = ArgumentRow { rows, slots: &self.slots, row };
-        if let Some(filter) = &self.filter
-            && filter.evaluate(&mut row)? != Value::Bool(true)
-        {
-            return Ok(Value::Null);
+        // DataFusion evaluates the argument on all rows as well, and fails where that fails.
+        let value = self.argument.evaluate(&mut row)?;
+        match &self.filter {
+            Some(filter) if filter.evaluate(&mut row)? != Value::Bool(true) => Ok(Value::Null),
+            _ => Ok(value),
         }
-        self.argument.evaluate(&mut row)
     }
 
     /// A state with one value more.

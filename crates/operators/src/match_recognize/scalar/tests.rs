@@ -19,7 +19,7 @@ use super::*;
 const MICROS: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
 
 /// The types of the columns; there are two of each, `a` and `b` with its index.
-const TYPES: [DataType; 17] = [
+pub(in crate::match_recognize) const TYPES: [DataType; 17] = [
     DataType::Boolean,
     DataType::Int8,
     DataType::Int16,
@@ -54,7 +54,7 @@ fn schema() -> SchemaRef {
 }
 
 /// A value of a type, now and then at an end of its range.
-fn value(data_type: &DataType, dice: &mut Dice) -> ScalarValue {
+pub(in crate::match_recognize) fn value(data_type: &DataType, dice: &mut Dice) -> ScalarValue {
     if dice.roll(9) == 0 {
         return ScalarValue::try_from(data_type).unwrap();
     }
@@ -204,7 +204,7 @@ impl<'a> Inputs<'a> for &'a Row {
     }
 }
 
-fn same(left: Value<'_>, right: Value<'_>) -> bool {
+pub(in crate::match_recognize) fn same(left: Value<'_>, right: Value<'_>) -> bool {
     match (left, right) {
         // Of two NaNs the processor keeps one, and which is the compiler's choice.
         (Value::Float(left), Value::Float(right)) => {
