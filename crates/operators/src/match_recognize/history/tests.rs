@@ -130,7 +130,7 @@ fn registers_follow_a_search_as_accumulators_do() {
                 let options = SearchOptions { step_budget: Some(300), ..SearchOptions::default() };
                 let matcher = BacktrackMatcher::new(pattern.unwrap().into(), options);
                 let stored = StoredRows { rows: &rows, store: &store };
-                let (register, accumulation) = Default::default();
+                let (register, accumulation) = (Register::default(), Accumulation::default());
                 let mut asking = Asking {
                     aggregate: &aggregate,
                     spec: &spec,

@@ -63,30 +63,47 @@ fn compile_binary(binary: &BinaryExpr, data_type: &DataType, schema: &Schema) ->
         return compile_shift(binary, data_type, schema);
     }
     let sides = Box::new([compile(binary.left(), schema)?, compile(binary.right(), schema)?]);
-    let compare = |comparison| (types.0 == types.1).then(|| Node::Compare { comparison, sides: sides.clone() });
-    let distinct = |negated| (types.0 == types.1).then(|| Node::Distinct { sides: sides.clone(), negated });
-    let arithmetic = |operation| {
-        let result = arithmetic_result(operation, &types, data_type)?;
-        Some(Node::Arithmetic { operation, sides: sides.clone(), result })
-    };
-    match binary.op() {
-        Operator::And => Some(Node::And(sides)),
-        Operator::Or => Some(Node::Or(sides)),
-        Operator::Eq => compare(Comparison::Equal),
-        Operator::NotEq => compare(Comparison::NotEqual),
-        Operator::Lt => compare(Comparison::Less),
-        Operator::LtEq => compare(Comparison::LessOrEqual),
-        Operator::Gt => compare(Comparison::Greater),
-        Operator::GtEq => compare(Comparison::GreaterOrEqual),
-        Operator::IsDistinctFrom => distinct(false),
-        Operator::IsNotDistinctFrom => distinct(true),
-        Operator::Plus => arithmetic(Operation::Add),
-        Operator::Minus => arithmetic(Operation::Subtract),
-        Operator::Multiply => arithmetic(Operation::Multiply),
-        Operator::Divide => arithmetic(Operation::Divide),
-        Operator::Modulo => arithmetic(Operation::Remainder),
-        _ => None,
+    let operator = binary.op();
+    match operator {
+        Operator::And => return Some(Node::And(sides)),
+        Operator::Or => return Some(Node::Or(sides)),
+        _ => {}
     }
+    if let Some(operation) = operation(*operator) {
+        let result = arithmetic_result(operation, &types, data_type)?;
+        return Some(Node::Arithmetic { operation, sides, result });
+    }
+    if types.0 != types.1 {
+        return None;
+    }
+    match operator {
+        Operator::IsDistinctFrom => Some(Node::Distinct { sides, negated: false }),
+        Operator::IsNotDistinctFrom => Some(Node::Distinct { sides, negated: true }),
+        _ => comparison(*operator).map(|comparison| Node::Compare { comparison, sides }),
+    }
+}
+
+fn operation(operator: Operator) -> Option<Operation> {
+    Some(match operator {
+        Operator::Plus => Operation::Add,
+        Operator::Minus => Operation::Subtract,
+        Operator::Multiply => Operation::Multiply,
+        Operator::Divide => Operation::Divide,
+        Operator::Modulo => Operation::Remainder,
+        _ => return None,
+    })
+}
+
+fn comparison(operator: Operator) -> Option<Comparison> {
+    Some(match operator {
+        Operator::Eq => Comparison::Equal,
+        Operator::NotEq => Comparison::NotEqual,
+        Operator::Lt => Comparison::Less,
+        Operator::LtEq => Comparison::LessOrEqual,
+        Operator::Gt => Comparison::Greater,
+        Operator::GtEq => Comparison::GreaterOrEqual,
+        _ => return None,
+    })
 }
 
 /// The kind of the result, if the operation on these types is one of integers or floats as they stand.

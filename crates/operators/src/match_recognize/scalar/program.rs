@@ -163,10 +163,14 @@ impl Node {
                 (Value::Float(value), _) => Ok(Value::Float(-value)),
                 _ => Err(Undecided),
             },
-            Self::Linear { operand, times, plus, range } => on_integer(operand.evaluate(inputs)?, |value| {
-                let value = range.fit(Some(value))?;
-                range.fit(value.checked_mul(*times).and_then(|product| product.checked_add(*plus))).map(Value::Int)
-            }),
+            Self::Linear { operand, times, plus, range } => match operand.evaluate(inputs)? {
+                Value::Null => Ok(Value::Null),
+                Value::Int(value) => {
+                    let product = range.fit(Some(value))?.checked_mul(*times);
+                    range.fit(product.and_then(|product| product.checked_add(*plus))).map(Value::Int)
+                }
+                _ => Err(Undecided),
+            },
             Self::ToFloat { operand, divided_by, result } => match operand.evaluate(inputs)? {
                 Value::Null => Ok(Value::Null),
                 Value::Int(value) if *result == Number::Float32 => Ok(Value::Float(f64::from(value as f32))),
@@ -243,17 +247,6 @@ fn compare(left: Value<'_>, right: Value<'_>) -> Result<Option<Ordering>, Undeci
     }))
 }
 
-fn on_integer<'a>(
-    value: Value<'a>,
-    apply: impl FnOnce(i64) -> Result<Value<'a>, Undecided>,
-) -> Result<Value<'a>, Undecided> {
-    match value {
-        Value::Null => Ok(Value::Null),
-        Value::Int(value) => apply(value),
-        _ => Err(Undecided),
-    }
-}
-
 impl Comparison {
     fn holds(self, ordering: Ordering) -> bool {
         match self {
@@ -291,7 +284,7 @@ impl Operation {
 
 impl Number {
     /// A result computed in double precision. For one operation on floats of single precision, rounding twice is rounding once.
-    fn float<'a>(self, value: f64) -> Value<'a> {
+    fn float(self, value: f64) -> Value<'static> {
         Value::Float(if self == Self::Float32 { f64::from(value as f32) } else { value })
     }
 }
