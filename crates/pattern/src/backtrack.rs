@@ -278,6 +278,11 @@ impl BacktrackRuns {
         self.search.is_none()
     }
 
+    /// How much memory the open match takes beside the structure itself: in proportion to its length.
+    pub fn bytes(&self) -> usize {
+        self.times.capacity() * size_of::<i64>() + self.search.as_ref().map_or(0, |search| search.bytes())
+    }
+
     /// The earliest time at which [`BacktrackMatcher::expire`] could do something; `None` without WITHIN.
     pub fn next_deadline(&self) -> Option<i64> {
         self.search.as_ref()?.deadline.filter(|deadline| *deadline > self.reached)

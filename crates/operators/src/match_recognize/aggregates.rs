@@ -85,6 +85,35 @@ impl Aggregate {
         self.symbols
     }
 
+    /// The function with its arguments.
+    pub(super) fn function(&self) -> &AggregateFunctionExpr {
+        &self.function
+    }
+
+    /// The FILTER.
+    pub(super) fn filter(&self) -> Option<&Arc<dyn PhysicalExpr>> {
+        self.filter.as_ref()
+    }
+
+    /// The columns that the arguments and the filter read.
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The slots of those columns; `None` if CLASSIFIER() is among them.
+    pub(super) fn slots(&self) -> Option<Vec<usize>> {
+        let slot = |column: &ArgumentColumn| match column {
+            ArgumentColumn::Input(slot) => Some(*slot),
+            ArgumentColumn::Classifier => None,
+        };
+        self.columns.iter().map(slot).collect()
+    }
+
+    /// The type of the value.
+    pub(super) fn data_type(&self) -> &DataType {
+        &self.data_type
+    }
+
     /// Whether the arguments read CLASSIFIER().
     pub(super) fn reads_classifier(&self) -> bool {
         self.columns.iter().any(|column| matches!(column, ArgumentColumn::Classifier))

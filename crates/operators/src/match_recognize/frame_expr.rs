@@ -40,6 +40,16 @@ impl FrameExpression {
         &self.columns
     }
 
+    /// The expression itself, over columns of [`FrameExpression::schema`].
+    pub(super) fn physical(&self) -> &Arc<dyn PhysicalExpr> {
+        &self.expr
+    }
+
+    /// The names and types of what it reads.
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
     /// The types of what it reads.
     pub(super) fn types(&self) -> impl Iterator<Item = &DataType> {
         self.schema.fields().iter().map(|field| field.data_type())

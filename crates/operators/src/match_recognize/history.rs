@@ -1,33 +1,42 @@
 //! Conditions that look at the match so far: evaluated by the search, one row at a time.
 //!
 //! What of them depends only on rows at a fixed distance has been evaluated ahead ([`super::letters`]); the rest is asked only
-//! where that part holds. Running aggregates follow the path that the search explores: they keep a state for each of its rows
-//! and fall back to it when the search does.
+//! where that part holds. A condition is a [`Program`] if it can be, and otherwise, or where the program is undecided, a DataFusion
+//! expression over one row. Running aggregates follow the path that the search explores: they keep a state for each of its rows and
+//! fall back to it when the search does.
 
-use std::collections::VecDeque;
+mod accumulation;
+mod memory;
+mod register;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, StringArray};
 use arrow::datatypes::SchemaRef;
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::Accumulator;
-use dipper_graph::{FrameColumn, FromDataFusion, Logical, Target};
-use dipper_pattern::{BacktrackRuns, Conditions, Path, SymbolId, SymbolSet};
+use dipper_graph::{FrameColumn, Logical, Target};
+use dipper_pattern::{Conditions, Path, SymbolId};
 use dipper_types::{Error, Result};
 
-use super::aggregates::{Aggregate, MatchRows};
+use self::accumulation::{Accumulation, PathRows};
+use self::memory::RunningAggregate;
+pub(super) use self::memory::{HistoryMemory, HistoryRuns, MemoryBudget};
+use self::register::{RegisterSpec, StoredRows};
+use super::aggregates::Aggregate;
 use super::frame_expr::FrameExpression;
 use super::kept_columns::KeptColumns;
 use super::letters::Letters;
 use super::partition_rows::PartitionRows;
 use super::row_store::{Addresses, RowStore};
+use super::scalar::{Inputs, Program, Undecided, Value, read, to_array};
 
 /// The conditions that look at the match so far.
 #[derive(Debug)]
 pub(super) struct History {
     /// By symbol.
     conditions: Vec<Option<HistoryCondition>>,
-    aggregates: Vec<Aggregate>,
+    aggregates: Vec<HistoryAggregate>,
     calls: Vec<FrameColumn>,
     variables: Vec<String>,
 }
@@ -44,6 +53,7 @@ struct HistoryCondition {
 struct FrameOfMatch {
     columns: Vec<HistoryColumn>,
     expression: FrameExpression,
+    program: Option<Program>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -55,37 +65,11 @@ enum HistoryColumn {
     MatchNumber,
 }
 
-/// The search in one partition.
-#[derive(Debug, Default)]
-pub(super) struct HistoryRuns {
-    /// The search itself.
-    pub(super) runs: BacktrackRuns,
-    /// What else its conditions need.
-    pub(super) memory: HistoryMemory,
-}
-
-/// What the conditions remember of one partition.
-#[derive(Debug, Default)]
-pub(super) struct HistoryMemory {
-    /// Letter and poison of each row from `first` on.
-    letters: VecDeque<(SymbolSet, SymbolSet)>,
-    first: u64,
-    aggregates: Vec<RunningAggregate>,
-}
-
-/// An aggregate over the rows of the path that has last been asked about.
-#[derive(Debug, Default)]
-struct RunningAggregate {
-    accumulator: Option<Box<dyn Accumulator>>,
-    /// The path's leading labels that have been looked at, and how many of those are still the same.
-    seen: usize,
-    kept: usize,
-    /// The rows that count, as offsets from the match's first.
-    fed: Vec<usize>,
-    /// How many of them the accumulator has been fed.
-    fresh_from: usize,
-    /// The accumulator's state after each of them, if it can be restored.
-    states: Vec<Vec<ScalarValue>>,
+#[derive(Debug)]
+struct HistoryAggregate {
+    aggregate: Aggregate,
+    /// Without one, it is DataFusion that accumulates.
+    register: Option<RegisterSpec>,
 }
 
 /// Answers the search in one partition.
@@ -95,6 +79,14 @@ pub(super) struct PartitionConditions<'a> {
     pub(super) rows: &'a PartitionRows,
     pub(super) store: &'a RowStore,
     pub(super) memory: &'a mut HistoryMemory,
+}
+
+/// The frame of a condition, read column by column.
+struct FrameInputs<'a, 'b> {
+    conditions: &'b mut PartitionConditions<'a>,
+    columns: &'b [HistoryColumn],
+    row: u64,
+    path: &'b Path<'b>,
 }
 
 impl History {
@@ -131,10 +123,13 @@ impl History {
         kept: &mut KeptColumns,
     ) -> Result<FrameOfMatch> {
         let mut columns = Vec::new();
+        let mut as_they_are = true;
         for (column, data_type) in expression.columns().iter().zip(expression.types()) {
             columns.push(match column {
                 FrameColumn::Input { column, target } => {
-                    HistoryColumn::Value { slot: kept.keep(*column)?, target: *target }
+                    let slot = kept.keep(*column)?;
+                    as_they_are &= kept.data_type(slot) == data_type;
+                    HistoryColumn::Value { slot, target: *target }
                 }
                 FrameColumn::Exists { target } => HistoryColumn::Exists { target: *target },
                 FrameColumn::Classifier { target } => HistoryColumn::Classifier { target: *target },
@@ -142,7 +137,9 @@ impl History {
                 FrameColumn::Aggregate(call) => match self.calls.iter().position(|known| known == column) {
                     Some(index) => HistoryColumn::Aggregate(index),
                     None => {
-                        self.aggregates.push(Aggregate::new(call, input, data_type, kept)?);
+                        let aggregate = Aggregate::new(call, input, data_type, kept)?;
+                        let register = RegisterSpec::new(&aggregate);
+                        self.aggregates.push(HistoryAggregate { aggregate, register });
                         self.calls.push(column.clone());
                         HistoryColumn::Aggregate(self.calls.len() - 1)
                     }
@@ -153,30 +150,8 @@ impl History {
                 }
             });
         }
-        Ok(FrameOfMatch { columns, expression })
-    }
-}
-
-impl HistoryMemory {
-    /// Remembers the letter of the partition's next row.
-    pub(super) fn push(&mut self, letter: (SymbolSet, SymbolSet)) {
-        self.letters.push_back(letter);
-    }
-
-    /// Forgets what concerns the rows before `row`.
-    pub(super) fn forget_before(&mut self, row: u64) {
-        while self.first < row && self.letters.pop_front().is_some() {
-            self.first += 1;
-        }
-        if self.letters.is_empty() {
-            self.letters = VecDeque::new();
-            self.aggregates = Vec::new();
-        }
-    }
-
-    fn letter(&self, row: u64) -> Result<(SymbolSet, SymbolSet)> {
-        let index = row.checked_sub(self.first).and_then(|index| self.letters.get(index as usize));
-        index.copied().ok_or_else(|| Error::internal(format!("the letter of row {row} has been forgotten")))
+        let program = as_they_are.then(|| Program::new(expression.physical(), expression.schema())).flatten();
+        Ok(FrameOfMatch { columns, expression, program })
     }
 }
 
@@ -184,9 +159,7 @@ impl Conditions for PartitionConditions<'_> {
     type Error = Error;
 
     fn holds(&mut self, symbol: SymbolId, row: u64, path: &Path<'_>) -> Result<bool> {
-        for aggregate in &mut self.memory.aggregates {
-            aggregate.kept = aggregate.kept.min(path.kept());
-        }
+        self.memory.fall_back(path.kept());
         let (letter, poison) = self.memory.letter(row)?;
         let history = self.history;
         match &history.conditions[symbol.index()] {
@@ -218,105 +191,94 @@ pub(super) fn failure_at(
     }
 }
 
-impl PartitionConditions<'_> {
-    fn test(&mut self, frame: &FrameOfMatch, row: u64, path: &Path<'_>) -> Result<bool> {
-        let columns = frame.columns.iter().map(|column| self.value(column, row, path)).collect::<Result<Vec<_>>>()?;
+impl<'a> PartitionConditions<'a> {
+    fn test(&mut self, frame: &'a FrameOfMatch, row: u64, path: &Path<'_>) -> Result<bool> {
+        if let Some(program) = &frame.program {
+            let mut inputs = FrameInputs { conditions: self, columns: &frame.columns, row, path };
+            if let Ok(value) = program.evaluate(&mut inputs) {
+                return Ok(value == Value::Bool(true));
+            }
+        }
+        let columns = frame.columns.iter().map(|column| self.column(column, row, path)).collect::<Result<Vec<_>>>()?;
         let holds = frame.expression.test(&frame.expression.batch(columns, 1)?)?;
         Ok(holds.is_valid(0) && holds.value(0))
     }
 
-    fn value(&mut self, column: &HistoryColumn, row: u64, path: &Path<'_>) -> Result<ArrayRef> {
+    /// The value of a frame column for DataFusion.
+    fn column(&mut self, column: &HistoryColumn, row: u64, path: &Path<'_>) -> Result<ArrayRef> {
         Ok(match column {
             HistoryColumn::Value { slot, target } => {
                 let seq = reached(target, row, path).and_then(|row| self.rows.seq_of(row));
                 self.store.value(*slot, seq)?
             }
-            HistoryColumn::Exists { target } => {
-                let exists = reached(target, row, path).is_some_and(|row| self.rows.seq_of(row).is_some());
-                Arc::new(BooleanArray::from(vec![exists]))
-            }
+            HistoryColumn::Exists { target } => Arc::new(BooleanArray::from(vec![self.exists(target, row, path)])),
             HistoryColumn::Classifier { target } => {
-                let offset = reached(target, row, path).and_then(|row| usize::try_from(row - path.start() as i64).ok());
-                let label = offset.and_then(|offset| path.labels().get(offset));
-                let name = label.map(|label| self.history.variables[label.index()].as_str());
-                Arc::new(StringArray::from(vec![name]))
+                Arc::new(StringArray::from(vec![self.classifier(target, row, path)]))
             }
             HistoryColumn::Aggregate(index) => self.aggregate(*index, path)?,
             HistoryColumn::MatchNumber => Arc::new(Int64Array::from(vec![path.match_number() as i64])),
         })
     }
 
+    fn exists(&self, target: &Target, row: u64, path: &Path<'_>) -> bool {
+        reached(target, row, path).is_some_and(|row| self.rows.seq_of(row).is_some())
+    }
+
+    fn classifier(&self, target: &Target, row: u64, path: &Path<'_>) -> Option<&'a str> {
+        let offset = reached(target, row, path).and_then(|row| usize::try_from(row - path.start() as i64).ok());
+        let label = path.labels().get(offset?)?;
+        Some(self.history.variables[label.index()].as_str())
+    }
+
+    /// The value of a running aggregate for DataFusion.
     fn aggregate(&mut self, index: usize, path: &Path<'_>) -> Result<ArrayRef> {
-        if self.memory.aggregates.is_empty() {
-            self.memory.aggregates.resize_with(self.history.aggregates.len(), RunningAggregate::default);
+        let HistoryAggregate { aggregate, register } = &self.history.aggregates[index];
+        let rows = PathRows { path, rows: self.stored(), variables: &self.history.variables };
+        match register {
+            None => self.running(index).accumulation.follow(aggregate, rows),
+            Some(_) => match self.aggregate_value(index, path) {
+                Ok(value) => to_array(value, aggregate.data_type()),
+                Err(Undecided) => Accumulation::default().follow(aggregate, rows),
+            },
         }
-        let aggregate = &self.history.aggregates[index];
-        let running = &mut self.memory.aggregates[index];
-        running.fall_back(aggregate)?;
-        let (labels, symbols) = (path.labels(), aggregate.symbols());
-        let new = (running.seen..labels.len()).filter(|offset| symbols.contains(labels[*offset]));
-        running.fed.extend(new);
-        (running.seen, running.kept) = (labels.len(), labels.len());
-        // With an order of its own, an aggregate is computed anew each time.
-        let fresh = if aggregate.is_ordered() { 0 } else { running.fresh_from };
-        let mut addresses = Addresses::default();
-        for offset in &running.fed[fresh..] {
-            let row = path.start() as i64 + *offset as i64;
-            self.rows.address(row..row + 1, self.store, &mut addresses)?;
-        }
-        let names = || {
-            let names =
-                running.fed[fresh..].iter().map(|offset| self.history.variables[labels[*offset].index()].as_str());
-            StringArray::from_iter_values(names)
-        };
-        let arguments = aggregate.arguments(self.store, &addresses, names)?;
-        let count = running.fed.len() - fresh;
-        if aggregate.is_ordered() {
-            let mut accumulator = aggregate.start()?;
-            aggregate.feed_all(accumulator.as_mut(), &arguments, MatchRows { start: 0, end: count })?;
-            return aggregate.column(vec![aggregate.value(accumulator.as_mut())?]);
-        }
-        let accumulator = match &mut running.accumulator {
-            Some(accumulator) => accumulator,
-            none => none.insert(aggregate.start()?),
-        };
-        for row in 0..count {
-            aggregate.feed(accumulator.as_mut(), &arguments, row)?;
-            if aggregate.is_restorable() {
-                running.states.push(accumulator.state().or_plan_error()?);
+    }
+
+    fn aggregate_value(&mut self, index: usize, path: &Path<'_>) -> Result<Value<'static>, Undecided> {
+        let HistoryAggregate { aggregate, register } = &self.history.aggregates[index];
+        let rows = self.stored();
+        match register {
+            Some(spec) => self.running(index).register.follow(spec, aggregate.symbols(), path, rows),
+            None => {
+                let value = self.aggregate(index, path).map_err(|_| Undecided)?;
+                read(value.as_ref(), 0)?.detached().ok_or(Undecided)
             }
         }
-        running.fresh_from = running.fed.len();
-        aggregate.column(vec![aggregate.value(accumulator.as_mut())?])
+    }
+
+    fn running(&mut self, index: usize) -> &mut RunningAggregate {
+        self.memory.aggregate(index, self.history.aggregates.len())
+    }
+
+    fn stored(&self) -> StoredRows<'a> {
+        StoredRows { rows: self.rows, store: self.store }
     }
 }
 
-impl RunningAggregate {
-    /// Undoes what the search has gone back on since the last use.
-    fn fall_back(&mut self, aggregate: &Aggregate) -> Result<()> {
-        let kept = self.kept.min(self.seen);
-        self.seen = kept;
-        let fed = self.fed.partition_point(|offset| *offset < kept);
-        if fed == self.fed.len() {
-            return Ok(());
-        }
-        self.fed.truncate(fed);
-        if aggregate.is_restorable() && fed > 0 {
-            self.states.truncate(fed);
-            let mut accumulator = aggregate.start()?;
-            if let Some(state) = self.states.last() {
-                let state: Vec<ArrayRef> =
-                    state.iter().map(|value| value.to_array_of_size(1).or_plan_error()).collect::<Result<_>>()?;
-                accumulator.merge_batch(&state).or_plan_error()?;
+impl<'a> Inputs<'a> for FrameInputs<'a, '_> {
+    fn input(&mut self, column: usize) -> Result<Value<'a>, Undecided> {
+        let (row, path) = (self.row, self.path);
+        match self.columns.get(column).ok_or(Undecided)? {
+            HistoryColumn::Value { slot, target } => match reached(target, row, path) {
+                Some(row) => self.conditions.stored().read(*slot, row),
+                None => Ok(Value::Null),
+            },
+            HistoryColumn::Exists { target } => Ok(Value::Bool(self.conditions.exists(target, row, path))),
+            HistoryColumn::Classifier { target } => {
+                Ok(self.conditions.classifier(target, row, path).map_or(Value::Null, Value::Text))
             }
-            self.accumulator = Some(accumulator);
-            self.fresh_from = fed;
-        } else {
-            self.states.clear();
-            self.accumulator = None;
-            self.fresh_from = 0;
+            HistoryColumn::Aggregate(index) => self.conditions.aggregate_value(*index, path),
+            HistoryColumn::MatchNumber => i64::try_from(path.match_number()).map(Value::Int).map_err(|_| Undecided),
         }
-        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 //! Rows pass these stages, each a file: [`event_time_buffer`] holds them until the watermark and puts them in order
 //! ([`row_order`]); [`partitions`] brings those of a partition together; [`row_store`] keeps them in columns as long as a match may
 //! refer to them; [`letters`] evaluates ahead what conditions say of a row and its neighbours; [`search`] finds matches,
-//! asking [`history`] about conditions on the match so far; [`deadlines`] wakes what WITHIN ends; [`measures`] and [`output`] make
+//! asking [`history`] about conditions on the match so far, which [`scalar`] programs evaluate; [`deadlines`] wakes what WITHIN ends; [`measures`] and [`output`] make
 //! rows of the matches. The automata are `dipper-pattern`'s, the expressions DataFusion's.
 
 mod aggregates;
@@ -24,6 +24,7 @@ mod partition_states;
 mod partitions;
 mod row_order;
 mod row_store;
+mod scalar;
 mod search;
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use super::partition_states::{Kept, NO_TIME, PartitionStates};
 use super::partitions::{PartitionId, Partitions, bring_together};
 use super::row_order::RowOrder;
 use super::row_store::{Addresses, RowStore};
-use super::search::{NewRows, Place, Search};
+use super::search::{NewRows, Place, Search, SearchLimits};
 
 /// The most rows that go through the stages at once.
 const STEP_ROWS: usize = 1 << 18;
@@ -73,6 +73,11 @@ struct Work {
 impl MatchRecognizeOperator {
     /// Makes the clause executable. Fails on what is not supported, by name.
     pub fn new(spec: &MatchRecognizeSpec) -> Result<Self> {
+        Self::with_limits(spec, SearchLimits::default())
+    }
+
+    /// With other limits than the usual ones.
+    pub(super) fn with_limits(spec: &MatchRecognizeSpec, limits: SearchLimits) -> Result<Self> {
         refuse(spec)?;
         let mut kept = KeptColumns::new(arrow::datatypes::SchemaRef::clone(&spec.input_schema));
         let output = Output::new(spec, &mut kept)?;
@@ -102,7 +107,8 @@ impl MatchRecognizeOperator {
         let (skip, on_skip_error) = (spec.after_match.skip, spec.after_match.on_error);
         let options = SearchOptions { skip, within, timeouts: spec.timeouts, on_skip_error, step_budget: None };
         let reach = Reach { back: conditions.back.max(measures.back_reach()), ahead: conditions.ahead };
-        let search = Search::new(program, options, conditions.letters, conditions.history, spec.variables.clone());
+        let search =
+            Search::new(program, options, limits, conditions.letters, conditions.history, spec.variables.clone());
         let types = kept.data_types();
         let hold = (event_time.is_some() && measures.read_rowtime()).then(WatermarkHold::default);
         let columns = Kept { wakeups: within.is_some(), held: hold.is_some(), reported: output.shows_unmatched() };
@@ -345,7 +351,6 @@ impl MatchRecognizeOperator {
     /// Lets go of what a partition needs no more, and enters its next deadline.
     fn settle(&mut self, id: PartitionId) -> Result<()> {
         let partitions = &mut self.partitions;
-        partitions.runs.forget(id);
         let open = partitions.first_open_row(id);
         let kept = partitions.reported.get(id as usize).map_or(open, |reported| open.min(*reported));
         partitions.rows[id as usize].release_before(kept.saturating_sub(self.reach.back), &mut self.store);

@@ -7,20 +7,33 @@ use std::sync::Arc;
 use dipper_pattern::{BacktrackMatcher, DfaMatcher, DfaRuns, Match, MatchError, Program, SearchOptions, SkipFault};
 use dipper_types::{Error, Result};
 
-use super::history::{History, HistoryMemory, HistoryRuns, PartitionConditions, failure_at};
+use super::history::{History, HistoryMemory, HistoryRuns, MemoryBudget, PartitionConditions, failure_at};
 use super::letters::{LetterBatch, Letters};
 use super::partition_rows::PartitionRows;
 use super::partitions::PartitionId;
 use super::row_store::RowStore;
 
-/// The most steps that the depth-first engine may spend on one start row between two rows.
-const STEP_BUDGET: u64 = 10_000_000;
+/// What the depth-first engine may cost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SearchLimits {
+    /// The most steps spent on one start row between two rows.
+    pub(super) steps: u64,
+    /// The most memory that the searches of all partitions keep together. Rows are not counted: they are the store's.
+    pub(super) bytes: usize,
+}
+
+impl Default for SearchLimits {
+    fn default() -> Self {
+        Self { steps: 10_000_000, bytes: 1 << 30 }
+    }
+}
 
 /// The conditions and the engine.
 #[derive(Debug)]
 pub(super) struct Search {
     letters: Letters,
     engine: Engine,
+    memory: MemoryBudget,
     variables: Vec<String>,
 }
 
@@ -68,6 +81,7 @@ impl Search {
     pub(super) fn new(
         program: Program,
         mut options: SearchOptions,
+        limits: SearchLimits,
         letters: Letters,
         history: History,
         variables: Vec<String>,
@@ -76,10 +90,10 @@ impl Search {
         let engine = if history.is_empty() {
             Engine::Automaton(Box::new(DfaMatcher::new(program, options)))
         } else {
-            options.step_budget.get_or_insert(STEP_BUDGET);
+            options.step_budget = Some(limits.steps);
             Engine::Backtrack(BacktrackMatcher::new(program, options), history)
         };
-        Self { letters, engine, variables }
+        Self { letters, engine, memory: MemoryBudget::new(limits.bytes), variables }
     }
 
     /// The conditions evaluated ahead.
@@ -112,7 +126,7 @@ impl Search {
                     let pushed = matcher.push(&mut state.runs, time, &mut conditions, out);
                     pushed.map_err(|error| self.explain(error, itself, place))?;
                 }
-                Ok(())
+                self.settle(state)
             }
             _ => Err(mismatch()),
         }
@@ -129,7 +143,8 @@ impl Search {
                 let state = &mut runs[place.id as usize];
                 let mut conditions = self.conditions(history, &mut state.memory, place);
                 let expired = matcher.expire(&mut state.runs, time, &mut conditions, out);
-                expired.map_err(|error| self.explain(error, itself, place))
+                expired.map_err(|error| self.explain(error, itself, place))?;
+                self.settle(state)
             }
             _ => Err(mismatch()),
         }
@@ -146,7 +161,8 @@ impl Search {
                 let state = &mut runs[place.id as usize];
                 let mut conditions = self.conditions(history, &mut state.memory, place);
                 let finished = matcher.finish(&mut state.runs, &mut conditions, out);
-                finished.map_err(|error| self.explain(error, itself, place))
+                finished.map_err(|error| self.explain(error, itself, place))?;
+                self.settle(state)
             }
             _ => Err(mismatch()),
         }
@@ -159,6 +175,19 @@ impl Search {
             (_, Runs::Backtrack(runs)) => runs[id as usize].runs.next_deadline(),
             _ => None,
         }
+    }
+
+    fn settle(&self, state: &mut HistoryRuns) -> Result<()> {
+        if state.settle(&self.memory) {
+            return Ok(());
+        }
+        let (names, bytes) = (self.names(), self.memory.limit());
+        Err(Error::invalid(format!(
+            "the search for matches of {names} keeps more than {bytes} bytes for those still open"
+        ))
+        .with_hint(
+            "end matches sooner: add WITHIN, bound the quantifiers, or make the DEFINE conditions more selective",
+        ))
     }
 
     fn conditions<'a>(
@@ -187,11 +216,17 @@ impl Search {
                     .with_hint("skip to a variable that every match maps behind its first row, or PAST LAST ROW")
             }
             MatchError::StepBudget { start, budget } => Error::invalid(format!(
-                "the search for a match from row {start} of its partition took more than {budget} steps between two rows"
+                "the search for a match of {} from row {start} of its partition took more than {budget} steps between two rows",
+                self.names()
             ))
             .with_hint("make the DEFINE conditions or the quantifiers more selective"),
             other => Error::internal(other_text(&other)),
         }
+    }
+
+    /// The pattern by its variables.
+    fn names(&self) -> String {
+        self.variables.join(", ")
     }
 
     fn name(&self, symbol: usize) -> &str {
@@ -237,15 +272,6 @@ impl Runs {
         match self {
             Self::Automaton(runs) => runs[id as usize].resolved_before(),
             Self::Backtrack(runs) => runs[id as usize].runs.resolved_before(),
-        }
-    }
-
-    /// Forgets what concerns rows that are needed no more.
-    pub(super) fn forget(&mut self, id: PartitionId) {
-        if let Self::Backtrack(runs) = self {
-            let state = &mut runs[id as usize];
-            let needed = state.runs.first_needed_row();
-            state.memory.forget_before(needed);
         }
     }
 }

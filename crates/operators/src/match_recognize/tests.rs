@@ -4,6 +4,7 @@
 
 mod clause;
 mod conditions;
+pub(in crate::match_recognize) mod dice;
 mod measures;
 mod random;
 mod rows;

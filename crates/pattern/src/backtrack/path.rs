@@ -44,6 +44,10 @@ impl Path<'_> {
             let offset = self.trail.labels.len().checked_sub(1)?.checked_sub(n)?;
             return Some(self.start + offset as u64);
         }
+        if let Some(positions) = self.trail.only_positions(set) {
+            let index = positions.len().checked_sub(n)?.checked_sub(1)?;
+            return Some(self.start + u64::from(positions[index]));
+        }
         self.select(set, n, |positions, taken| positions.len().checked_sub(taken + 1), u32::gt)
     }
 
@@ -53,6 +57,9 @@ impl Path<'_> {
     pub fn first(&self, set: SymbolSet, n: usize) -> Option<u64> {
         if set.contains_all(self.trail.used) {
             return (n < self.trail.labels.len()).then(|| self.start + n as u64);
+        }
+        if let Some(positions) = self.trail.only_positions(set) {
+            return positions.get(n).map(|offset| self.start + u64::from(*offset));
         }
         self.select(set, n, |_, taken| Some(taken), u32::lt)
     }
@@ -98,6 +105,7 @@ impl Path<'_> {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Trail {
     pub(super) labels: Vec<SymbolId>,
+    /// Whether each row is excluded; no row is behind the end.
     pub(super) excluded: Vec<bool>,
     positions: Vec<Vec<u32>>,
     used: SymbolSet,
@@ -111,8 +119,11 @@ impl Trail {
             self.positions.resize(symbol.index() + 1, Vec::new());
         }
         self.positions[symbol.index()].push(offset);
+        if excluded {
+            self.excluded.resize(self.labels.len(), false);
+            self.excluded.push(true);
+        }
         self.labels.push(symbol);
-        self.excluded.push(excluded);
         // Variables stay here after their rows are gone: all that is asked is that none is missing.
         self.used.insert(symbol);
         true
@@ -133,8 +144,20 @@ impl Trail {
         self.used = SymbolSet::EMPTY;
     }
 
+    /// How much memory the trail takes.
+    pub(super) fn bytes(&self) -> usize {
+        let positions: usize = self.positions.iter().map(Vec::capacity).sum();
+        self.labels.capacity() + self.excluded.capacity() + positions * size_of::<u32>()
+    }
+
     fn positions(&self, symbol: SymbolId) -> &[u32] {
         self.positions.get(symbol.index()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The rows mapped to a variable of `set`, if no more than one of them can have any.
+    fn only_positions(&self, set: SymbolSet) -> Option<&[u32]> {
+        let set = set.intersection(self.used);
+        (set.len() <= 1).then(|| set.iter().next().map_or(&[][..], |symbol| self.positions(symbol)))
     }
 }
 

@@ -98,6 +98,11 @@ impl Search {
         self.trail.labels.capacity()
     }
 
+    /// How much memory the search takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.trail.bytes() + self.choices.capacity() * size_of::<Choice>()
+    }
+
     /// The match, once accepted.
     pub(super) fn matched(&self) -> (Vec<SymbolId>, Excluded) {
         let mut excluded = Excluded::default();

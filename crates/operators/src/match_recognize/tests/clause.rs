@@ -17,6 +17,7 @@ use dipper_pattern::{OnSkipError, Skip, SymbolId, SymbolSet, Timeouts, parse};
 use dipper_types::{Error, Result};
 
 use crate::MatchRecognizeOperator;
+use crate::match_recognize::search::SearchLimits;
 
 /// Input columns.
 pub(super) const KEY: usize = 0;
@@ -229,7 +230,11 @@ impl Clause {
         self
     }
 
-    pub(super) fn open(mut self) -> Result<Run> {
+    pub(super) fn open(self) -> Result<Run> {
+        self.open_with(SearchLimits::default())
+    }
+
+    pub(super) fn open_with(mut self, limits: SearchLimits) -> Result<Run> {
         let input = input_schema();
         let shown = |column: &usize| input.field(*column).clone();
         let mut fields: Vec<Field> = self.spec.partition_by.iter().map(shown).collect();
@@ -239,7 +244,7 @@ impl Clause {
         fields.extend(self.spec.measures.iter().map(|m| Field::new(&m.name, m.value.data_type.clone(), true)));
         fields.extend(self.spec.remaining.iter().map(shown));
         self.spec.output_schema = Arc::new(Schema::new(fields));
-        Ok(Run { harness: OperatorHarness::open(MatchRecognizeOperator::new(&self.spec)?)? })
+        Ok(Run { harness: OperatorHarness::open(MatchRecognizeOperator::with_limits(&self.spec, limits)?)? })
     }
 
     /// What the clause puts out over rows that come in one batch.

@@ -6,7 +6,8 @@ use datafusion::prelude::{ident, lit};
 use dipper_graph::{FrameColumn, RowsPerMatch, Semantics, Target};
 use dipper_pattern::{OnSkipError, Skip, SymbolSet};
 
-use super::clause::{Clause, NULL, next, prev, rows, values};
+use super::clause::{Clause, NULL, Row, next, prev, rows, values};
+use crate::match_recognize::search::SearchLimits;
 
 #[test]
 fn prev_before_the_first_row_is_null_and_so_the_condition_false() {
@@ -177,4 +178,48 @@ fn an_aggregate_with_an_order_of_its_own_is_right_in_a_condition() {
         })
         .bounds();
     assert_eq!(clause.run(values(&[5, 2, 7, 9])), ["k 00 00.000003"]);
+}
+
+/// A is true of all rows, but only the search can tell.
+fn looking_back(pattern: &str) -> Clause {
+    Clause::new(pattern).bounds().define("A", |c| {
+        let first = c.first("A");
+        c.v(first).gt_eq(lit(0_i64))
+    })
+}
+
+#[test]
+fn a_search_of_too_many_steps_ends_with_an_error_that_names_its_variables() {
+    let limits = SearchLimits { steps: 1000, ..SearchLimits::default() };
+    let clause = looking_back("(A+)+ B").define("B", |c| c.v(Target::CURRENT).lt(lit(0_i64)));
+    let mut run = clause.open_with(limits).unwrap();
+    run.harness.batch(values(&[1; 40])).unwrap();
+    let error = run.harness.end().unwrap_err();
+    let expected =
+        "the search for a match of A, B from row 0 of its partition took more than 1000 steps between two rows";
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
+#[test]
+fn a_search_that_keeps_too_much_ends_with_an_error_that_names_its_variables() {
+    let limits = SearchLimits { bytes: 10_000, ..SearchLimits::default() };
+    let mut run = looking_back("A+ B").open_with(limits).unwrap();
+    run.push(values(&[1; 100]));
+    run.watermark(99);
+    run.harness.batch(rows(&(100..1000).map(|time| ("k", time, 1, 0)).collect::<Vec<_>>())).unwrap();
+    let error = run.harness.watermark_us(999).unwrap_err();
+    let expected = "the search for matches of A, B keeps more than 10000 bytes for those still open";
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
+#[test]
+fn a_search_keeps_nothing_of_matches_that_have_ended() {
+    let limits = SearchLimits { bytes: 10_000, ..SearchLimits::default() };
+    let mut run = looking_back("A{20}").open_with(limits).unwrap();
+    let keys: Vec<String> = (0..300).map(|key| format!("k{key}")).collect();
+    for (key, time) in keys.iter().zip(0..) {
+        let all: Vec<Row<'_>> = (0..20).map(|row| (key.as_str(), 100 * time + row, 1, 0)).collect();
+        run.push(rows(&all));
+        assert_eq!(run.watermark(100 * time + 50).len(), 2, "the match and the watermark");
+    }
 }
