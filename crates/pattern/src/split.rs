@@ -64,7 +64,7 @@ pub struct RowBefore {
 ///
 /// ```
 /// use dipper_pattern::{Answer, CompileLimits, Navigation, Program, SymbolId, SymbolSet, parse};
-/// let parsed = parse("A B+")?;
+/// let parsed = parse("A B B*")?;
 /// let program = Program::compile(&parsed.pattern, CompileLimits::default())?;
 /// // B's condition reads LAST(B.v, 1).
 /// let last = Navigation::Last { symbols: SymbolSet::of(&[SymbolId(1)]), offset: 1 };

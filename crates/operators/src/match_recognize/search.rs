@@ -4,8 +4,9 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use dipper_graph::Specialised;
 use dipper_pattern::{
-    BacktrackMatcher, Match, MatchError, Program, SearchOptions, SkipFault, ThreadMatcher, ThreadRuns,
+    BacktrackMatcher, Match, MatchError, SearchOptions, SkipFault, SymbolId, SymbolSet, ThreadMatcher, ThreadRuns,
 };
 use dipper_types::{Error, Result};
 
@@ -22,6 +23,8 @@ const STEP_BUDGET: u64 = 10_000_000;
 pub(super) struct Search {
     letters: Letters,
     engine: Engine,
+    /// The variable that each of the program's symbols stands for.
+    originals: Vec<SymbolId>,
     variables: Vec<String>,
 }
 
@@ -56,20 +59,20 @@ pub(super) struct NewRows<'a> {
 impl Search {
     /// Threads if there is no condition on the match so far.
     pub(super) fn new(
-        program: Program,
+        clause: Specialised,
         mut options: SearchOptions,
         letters: Letters,
         history: History,
         variables: Vec<String>,
     ) -> Self {
-        let program = Arc::new(program);
+        let program = Arc::new(clause.program);
         let engine = if history.is_empty() {
             Engine::Threads(ThreadMatcher::new(program, options))
         } else {
             options.step_budget.get_or_insert(STEP_BUDGET);
             Engine::Backtrack(BacktrackMatcher::new(program, options), history)
         };
-        Self { letters, engine, variables }
+        Self { letters, engine, originals: clause.originals, variables }
     }
 
     /// The conditions evaluated ahead.
@@ -86,6 +89,17 @@ impl Search {
                 Runs::Backtrack(Box::new(HistoryRuns { runs, memory }))
             }
         }
+    }
+
+    /// Puts the clause's variables in place of the program's symbols.
+    pub(super) fn name_variables(&self, found: &mut [Match]) {
+        for symbol in found.iter_mut().flat_map(|found| &mut found.symbols) {
+            *symbol = self.original(*symbol);
+        }
+    }
+
+    fn original(&self, symbol: SymbolId) -> SymbolId {
+        self.originals.get(symbol.index()).copied().unwrap_or(symbol)
     }
 
     /// Searches on with new rows.
@@ -178,7 +192,8 @@ impl Search {
             MatchError::Condition(error) => own(error),
             MatchError::Poisoned { symbol, row } => failure_at(&self.letters, symbol, row, rows, store),
             MatchError::Skip { number, to, fault, .. } => {
-                let names: Vec<&str> = to.iter().map(|symbol| self.name(symbol.index())).collect();
+                let variables: SymbolSet = to.iter().map(|symbol| self.original(symbol)).collect();
+                let names: Vec<&str> = variables.iter().map(|symbol| self.name(symbol.index())).collect();
                 let names = names.join(", ");
                 let why = match fault {
                     SkipFault::NotMapped => "the match maps no row to it",

@@ -7,4 +7,5 @@ mod conditions;
 mod measures;
 mod random;
 mod rows;
+mod specialised;
 mod time;

@@ -9,7 +9,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::{Expr, ident};
 use dipper_graph::{
     AfterMatch, AggregateCall, BoundExpr, Define, Frame, FrameColumn, FrameExpr, Logical, MatchRecognizeSpec, Measure,
-    OrderKey, RowsPerMatch, Semantics, Target, WithinSpec,
+    OrderKey, RowsPerMatch, Semantics, Specialised, Target, WithinSpec,
 };
 use dipper_operator_api::harness::OperatorHarness;
 use dipper_operator_api::{OperatorMetrics, StreamElement};
@@ -229,7 +229,19 @@ impl Clause {
         self
     }
 
-    pub(super) fn open(mut self) -> Result<Run> {
+    pub(super) fn open(self) -> Result<Run> {
+        let spec = self.finish();
+        Ok(Run { harness: OperatorHarness::open(MatchRecognizeOperator::new(&spec)?)? })
+    }
+
+    /// The clause with its conditions evaluated as they are written.
+    pub(super) fn open_unfolded(self) -> Result<Run> {
+        let spec = self.finish();
+        let clause = Specialised::unfolded(&spec)?;
+        Ok(Run { harness: OperatorHarness::open(MatchRecognizeOperator::of(&spec, clause)?)? })
+    }
+
+    pub(super) fn finish(mut self) -> MatchRecognizeSpec {
         let input = input_schema();
         let shown = |column: &usize| input.field(*column).clone();
         let mut fields: Vec<Field> = self.spec.partition_by.iter().map(shown).collect();
@@ -239,7 +251,7 @@ impl Clause {
         fields.extend(self.spec.measures.iter().map(|m| Field::new(&m.name, m.value.data_type.clone(), true)));
         fields.extend(self.spec.remaining.iter().map(shown));
         self.spec.output_schema = Arc::new(Schema::new(fields));
-        Ok(Run { harness: OperatorHarness::open(MatchRecognizeOperator::new(&self.spec)?)? })
+        self.spec
     }
 
     /// What the clause puts out over rows that come in one batch.
