@@ -6,10 +6,12 @@ mod chain;
 mod checked_sum;
 mod datafusion_error;
 mod expr;
+mod frame_builder;
 mod job_graph;
 mod match_recognize;
 mod operator_spec;
 mod render;
+mod specialise;
 
 pub use chain::{Task, TaskEdge, TaskGraph};
 pub use datafusion_error::{FromDataFusion, into_datafusion};
@@ -17,6 +19,7 @@ pub use expr::{
     BoundExpr, NamedExpr, PhysicalAggregate, aggregate_fails_on_overflow, fail_on_overflow, function_registry,
     with_functions,
 };
+pub use frame_builder::{FrameBuilder, shifted_text};
 pub use job_graph::{Edge, JobGraph, Node, NodeId, Partitioning};
 pub use match_recognize::{
     AfterMatch, AggregateCall, ConditionClass, Define, Frame, FrameColumn, FrameExpr, Logical, MatchRecognizeSpec,
@@ -26,3 +29,4 @@ pub use operator_spec::{
     AggregateFunction, CalcSpec, ComputedColumn, OperatorSpec, SinkSpec, SourceSpec, TableSpec, ValuesSpec,
     WatermarkSpec, WindowAggregateSpec, WindowKind, WindowTvfSpec,
 };
+pub use specialise::Specialised;

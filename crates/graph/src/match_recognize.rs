@@ -112,6 +112,16 @@ pub enum FrameColumn {
     MatchProctime,
 }
 
+impl FrameColumn {
+    /// Where the column navigates to, if it does.
+    pub fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Input { target, .. } | Self::Exists { target } | Self::Classifier { target } => Some(target),
+            _ => None,
+        }
+    }
+}
+
 /// The row over which a condition or measure is evaluated: `schema.field(i)` is `columns[i]`, by a name that reads like the SQL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {

@@ -69,6 +69,9 @@
 //!   Deadlines ascend with the starts, so time ends the first start first, and nothing but the first start needs to be looked at.
 //! - SKIP TO a variable follows the same way: every row's match is known by the time it is asked for, so nothing is searched again.
 //!
+//! Conditions that look at the match so far often look at rows whose distance follows from the place in the pattern:
+//! [`Program::split`] finds out, so that the first engine can do what seems to need the second.
+//!
 //! # What is right
 //!
 //! [`mod@reference`] says: a recursion over the tree that shares nothing with compiler and engines but the skipping. A corpus
@@ -84,6 +87,7 @@ mod options;
 mod program;
 pub mod reference;
 mod resume;
+mod split;
 mod syntax;
 mod threads;
 
@@ -95,5 +99,6 @@ pub use letter::{Letter, MAX_SYMBOLS, SymbolId, SymbolSet};
 pub use matched::{Excluded, Labels, Match, MatchError, SkipFault, Status};
 pub use options::{OnSkipError, SearchOptions, Skip, Timeouts, Within};
 pub use program::{Program, State, StateId};
+pub use split::{Answer, Navigation, Place, RowBefore, Split};
 pub use syntax::{Name, ParsedPattern, SyntaxError, parse};
 pub use threads::{ThreadMatcher, ThreadRuns};

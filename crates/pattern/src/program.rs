@@ -93,7 +93,7 @@ impl Program {
             }
         }
         let number = |id: StateId| numbers.get(id as usize).copied().unwrap_or(StateId::MAX);
-        let states: Vec<State> = order.into_iter().map(|state| state.renumbered(&number)).collect();
+        let states: Vec<State> = order.into_iter().map(|state| state.renumbered(&mut |id| number(id))).collect();
         let loop_depth = states
             .iter()
             .map(|state| if let State::Begin { depth, .. } = state { depth + 1 } else { 0 })
@@ -202,7 +202,8 @@ impl State {
         }
     }
 
-    fn renumbered(&self, number: &impl Fn(StateId) -> StateId) -> Self {
+    /// The state with its successors, in order of preference, replaced by what `number` makes of them.
+    pub(crate) fn renumbered(&self, number: &mut impl FnMut(StateId) -> StateId) -> Self {
         match self {
             Self::Row { symbol, excluded, next } => {
                 Self::Row { symbol: *symbol, excluded: *excluded, next: number(*next) }

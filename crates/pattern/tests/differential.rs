@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod engines;
+mod taken_apart;
 
 use dipper_pattern::reference::Ending;
 use dipper_pattern::{Edge, OnSkipError, Pattern, SearchOptions, Skip, SymbolId, SymbolSet, Timeouts, Within};

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
-use dipper_graph::{BoundExpr, Define, Frame, FrameColumn, MatchRecognizeSpec};
+use dipper_graph::{BoundExpr, Define, Frame, FrameColumn, Specialised};
 use dipper_pattern::SymbolSet;
 use dipper_types::Result;
 
-use super::frame_expr::{FrameExpression, target_of};
+use super::frame_expr::FrameExpression;
 use super::history::History;
 use super::kept_columns::KeptColumns;
 use super::letters::Letters;
@@ -26,12 +27,17 @@ pub(super) struct DividedConditions {
 }
 
 impl DividedConditions {
-    /// Divides the conditions; keeps the columns they read.
-    pub(super) fn new(spec: &MatchRecognizeSpec, kept: &mut KeptColumns) -> Result<Self> {
-        let mut letters = Letters::new(SymbolSet::all(spec.variables.len()));
-        let mut history = History::new(&spec.variables);
-        for Define { symbol, condition } in &spec.defines {
-            let name = spec.variables.get(symbol.index()).map_or("?", String::as_str);
+    /// Divides the conditions of a clause over `input`; keeps the columns they read.
+    pub(super) fn new(
+        clause: &Specialised,
+        variables: &[String],
+        input: &SchemaRef,
+        kept: &mut KeptColumns,
+    ) -> Result<Self> {
+        let mut letters = Letters::new(SymbolSet::all(clause.originals.len()));
+        let mut history = History::new(variables);
+        for Define { symbol, condition } in &clause.defines {
+            let name = variables.get(clause.original(*symbol).index()).map_or("?", String::as_str);
             let what = format!("DEFINE {name}");
             let frame = &condition.frame;
             let compile = |expr: Expr| FrameExpression::new(frame, &BoundExpr(expr), what.clone());
@@ -42,10 +48,11 @@ impl DividedConditions {
             }
             if let Some(rest) = conjunction(rest) {
                 let whole = compile(condition.expr.0.clone())?;
-                history.add(*symbol, whole, compile(rest)?, &spec.input_schema, kept)?;
+                history.add(*symbol, whole, compile(rest)?, input, kept)?;
             }
         }
-        let targets = spec.defines.iter().flat_map(|define| &define.condition.frame.columns).filter_map(target_of);
+        let targets =
+            clause.defines.iter().flat_map(|define| &define.condition.frame.columns).filter_map(FrameColumn::target);
         let shifts: Vec<i64> = targets.map(|target| target.shift).collect();
         let ahead = shifts.iter().copied().max().unwrap_or(0).max(0).unsigned_abs();
         let back = shifts.iter().copied().min().unwrap_or(0).min(0).unsigned_abs();

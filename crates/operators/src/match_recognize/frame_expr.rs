@@ -7,7 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::physical_expr::PhysicalExpr;
-use dipper_graph::{BoundExpr, Frame, FrameColumn, FromDataFusion, Target};
+use dipper_graph::{BoundExpr, Frame, FrameColumn, FromDataFusion};
 use dipper_types::{Error, Result};
 
 /// An expression and the frame columns it reads, in the order in which [`FrameExpression::evaluate`] wants their values.
@@ -80,14 +80,4 @@ impl FrameExpression {
 /// The same values as `data_type`.
 pub(super) fn as_type(column: ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
     if column.data_type() == data_type { Ok(column) } else { Ok(cast(&column, data_type)?) }
-}
-
-/// Where a frame column navigates to.
-pub(super) fn target_of(column: &FrameColumn) -> Option<&Target> {
-    match column {
-        FrameColumn::Input { target, .. } | FrameColumn::Exists { target } | FrameColumn::Classifier { target } => {
-            Some(target)
-        }
-        _ => None,
-    }
 }

@@ -1,9 +1,9 @@
 //! The operator: the stages in the order in which rows meet them.
 
 use arrow::record_batch::RecordBatch;
-use dipper_graph::{MatchRecognizeSpec, OrderKey, RowsPerMatch};
+use dipper_graph::{MatchRecognizeSpec, OrderKey, RowsPerMatch, Specialised};
 use dipper_operator_api::{Operator, OperatorCtx, OperatorMetrics, Port};
-use dipper_pattern::{CompileLimits, Match, Program, SearchOptions, Timeouts, Within};
+use dipper_pattern::{Match, SearchOptions, Timeouts, Within};
 use dipper_types::{Error, Result, Timestamp, Watermark};
 
 use super::conditions::DividedConditions;
@@ -73,11 +73,11 @@ struct Work {
 impl MatchRecognizeOperator {
     /// Makes the clause executable. Fails on what is not supported, by name.
     pub fn new(spec: &MatchRecognizeSpec) -> Result<Self> {
-        Self::with_limits(spec, SearchLimits::default())
+        Self::of(spec, Specialised::new(spec)?, SearchLimits::default())
     }
 
-    /// With other limits than the usual ones.
-    pub(super) fn with_limits(spec: &MatchRecognizeSpec, limits: SearchLimits) -> Result<Self> {
+    /// Makes a clause executable that is searched for as `clause` says, within limits.
+    pub(super) fn of(spec: &MatchRecognizeSpec, clause: Specialised, limits: SearchLimits) -> Result<Self> {
         refuse(spec)?;
         let mut kept = KeptColumns::new(arrow::datatypes::SchemaRef::clone(&spec.input_schema));
         let output = Output::new(spec, &mut kept)?;
@@ -90,7 +90,7 @@ impl MatchRecognizeOperator {
             time.map(|time| time.slot),
             output.is_one_row(),
         )?;
-        let conditions = DividedConditions::new(spec, &mut kept)?;
+        let conditions = DividedConditions::new(&clause, &spec.variables, &spec.input_schema, &mut kept)?;
         let order = RowOrder::new(&spec.order_by, spec.event_time.is_some(), &mut kept)?;
         let event_time = time.filter(|_| spec.event_time.is_some()).map(|time| time.event);
         let never_null =
@@ -102,13 +102,11 @@ impl MatchRecognizeOperator {
                 return Err(Error::invalid("WITHIN needs an ORDER BY that begins with a timestamp, ascending"));
             }
         };
-        let program = Program::compile(&spec.pattern, CompileLimits::default());
-        let program = program.map_err(|error| Error::invalid(error.to_string()))?;
-        let (skip, on_skip_error) = (spec.after_match.skip, spec.after_match.on_error);
+        let (skip, on_skip_error) = (clause.skip(spec.after_match.skip), spec.after_match.on_error);
         let options = SearchOptions { skip, within, timeouts: spec.timeouts, on_skip_error, step_budget: None };
         let reach = Reach { back: conditions.back.max(measures.back_reach()), ahead: conditions.ahead };
         let search =
-            Search::new(program, options, limits, conditions.letters, conditions.history, spec.variables.clone());
+            Search::new(clause, options, limits, conditions.letters, conditions.history, spec.variables.clone());
         let types = kept.data_types();
         let hold = (event_time.is_some() && measures.read_rowtime()).then(WatermarkHold::default);
         let columns = Kept { wakeups: within.is_some(), held: hold.is_some(), reported: output.shows_unmatched() };
@@ -281,6 +279,7 @@ impl MatchRecognizeOperator {
 
     /// Moves what can be put out of a partition to `items`: matches whose measures can be evaluated, and rows of no match.
     fn report(&mut self, id: PartitionId, found: &mut Vec<Match>, ended: bool, items: &mut Vec<Item>) {
+        self.search.name_variables(found);
         if !self.measures.look_ahead() {
             for found in found.drain(..) {
                 self.report_match(id, found, items);

@@ -4,7 +4,10 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use dipper_pattern::{BacktrackMatcher, DfaMatcher, DfaRuns, Match, MatchError, Program, SearchOptions, SkipFault};
+use dipper_graph::Specialised;
+use dipper_pattern::{
+    BacktrackMatcher, DfaMatcher, DfaRuns, Match, MatchError, SearchOptions, SkipFault, SymbolId, SymbolSet,
+};
 use dipper_types::{Error, Result};
 
 use super::history::{History, HistoryMemory, HistoryRuns, MemoryBudget, PartitionConditions, failure_at};
@@ -34,6 +37,8 @@ pub(super) struct Search {
     letters: Letters,
     engine: Engine,
     memory: MemoryBudget,
+    /// The variable that each of the program's symbols stands for.
+    originals: Vec<SymbolId>,
     variables: Vec<String>,
 }
 
@@ -79,21 +84,22 @@ pub(super) struct NewRows<'a> {
 impl Search {
     /// The automaton if there is no condition on the match so far.
     pub(super) fn new(
-        program: Program,
+        clause: Specialised,
         mut options: SearchOptions,
         limits: SearchLimits,
         letters: Letters,
         history: History,
         variables: Vec<String>,
     ) -> Self {
-        let program = Arc::new(program);
+        let program = Arc::new(clause.program);
         let engine = if history.is_empty() {
             Engine::Automaton(Box::new(DfaMatcher::new(program, options)))
         } else {
             options.step_budget = Some(limits.steps);
             Engine::Backtrack(BacktrackMatcher::new(program, options), history)
         };
-        Self { letters, engine, memory: MemoryBudget::new(limits.bytes), variables }
+        let (originals, memory) = (clause.originals, MemoryBudget::new(limits.bytes));
+        Self { letters, engine, memory, originals, variables }
     }
 
     /// The conditions evaluated ahead.
@@ -107,6 +113,17 @@ impl Search {
             Engine::Automaton(_) => Runs::Automaton(Vec::new()),
             Engine::Backtrack(..) => Runs::Backtrack(Vec::new()),
         }
+    }
+
+    /// Puts the clause's variables in place of the program's symbols.
+    pub(super) fn name_variables(&self, found: &mut [Match]) {
+        for symbol in found.iter_mut().flat_map(|found| &mut found.symbols) {
+            *symbol = self.original(*symbol);
+        }
+    }
+
+    fn original(&self, symbol: SymbolId) -> SymbolId {
+        self.originals.get(symbol.index()).copied().unwrap_or(symbol)
     }
 
     /// Searches on with new rows.
@@ -204,7 +221,8 @@ impl Search {
             MatchError::Condition(error) => own(error),
             MatchError::Poisoned { symbol, row } => failure_at(&self.letters, symbol, row, place.rows, place.store),
             MatchError::Skip { number, to, fault, .. } => {
-                let names: Vec<&str> = to.iter().map(|symbol| self.name(symbol.index())).collect();
+                let variables: SymbolSet = to.iter().map(|symbol| self.original(symbol)).collect();
+                let names: Vec<&str> = variables.iter().map(|symbol| self.name(symbol.index())).collect();
                 let names = names.join(", ");
                 let why = match fault {
                     SkipFault::NotMapped => "the match maps no row to it",

@@ -8,4 +8,5 @@ pub(in crate::match_recognize) mod dice;
 mod measures;
 mod random;
 mod rows;
+mod specialised;
 mod time;

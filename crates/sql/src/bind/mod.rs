@@ -9,7 +9,6 @@ mod construct;
 mod context;
 mod depth;
 mod expression;
-mod frame;
 mod input;
 mod match_recognize;
 mod navigation;

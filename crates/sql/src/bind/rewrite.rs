@@ -5,13 +5,12 @@ use std::ops::ControlFlow;
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::planner::RelationPlannerContext;
-use dipper_graph::{FrameColumn, Logical, Semantics, Target};
+use dipper_graph::{FrameBuilder, FrameColumn, Logical, Semantics, Target, shifted_text};
 use dipper_pattern::SymbolId;
 use dipper_types::{Error, Result, Span};
 use sqlparser::ast::{AccessExpr, Expr, Function, Ident, Spanned, Value, VisitMut, VisitorMut};
 
 use super::context::is_aggregate;
-use super::frame::FrameBuilder;
 use super::input::Input;
 use super::reference::{arguments, classifier_argument, function_name};
 use super::variables::{Variable, Variables};
@@ -91,12 +90,7 @@ impl Scope<'_> {
                 format!("{}LAST({}{})", prefix(semantics), variable.qualify(what), offset_text(offset))
             }
         };
-        let physical = if target.shift < 0 { "PREV" } else { "NEXT" };
-        match target.shift.unsigned_abs() {
-            0 => logical,
-            1 => format!("{physical}({logical})"),
-            rows => format!("{physical}({logical}, {rows})"),
-        }
+        shifted_text(logical, target.shift)
     }
 }
 

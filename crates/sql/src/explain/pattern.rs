@@ -1,9 +1,9 @@
 //! What a row pattern costs: its automaton, the class of each condition and the engine that follows from it, what bounds the
 //! state, and when a match is final.
 
-use dipper_graph::{ConditionClass, Define, FrameColumn, Logical, MatchRecognizeSpec, RowsPerMatch};
-use dipper_pattern::{CompileLimits, Pattern, Program, Timeouts};
-use dipper_types::{Error, Result};
+use dipper_graph::{ConditionClass, Define, FrameColumn, Logical, MatchRecognizeSpec, RowsPerMatch, Specialised};
+use dipper_pattern::{Pattern, Program, SymbolId, Timeouts};
+use dipper_types::Result;
 use serde_json::{Value, json};
 
 use crate::logical::length_text;
@@ -26,20 +26,23 @@ struct ConditionReport {
     condition: String,
     class: &'static str,
     why: String,
+    /// How the clause has it, if what it comes to at its place in the pattern is something else.
+    written: Option<String>,
 }
 
 impl PatternReport {
     /// Looks at a clause; `unbounded` says whether its input is.
     pub(super) fn of(spec: &MatchRecognizeSpec, unbounded: bool) -> Result<Self> {
-        let program =
-            Program::compile(&spec.pattern, CompileLimits::default()).map_err(|e| Error::invalid(e.to_string()))?;
+        let clause = Specialised::new(spec)?;
+        let names = names(spec, &clause);
         let conditions: Vec<ConditionReport> =
-            (0..spec.variables.len()).map(|symbol| condition(spec, symbol)).collect();
+            names.iter().enumerate().map(|(symbol, name)| condition(spec, &clause, symbol, name)).collect();
         let (engine, engine_why) = engine(&conditions);
         Ok(Self {
             pattern: spec.pattern.display(&spec.variables),
-            names: spec.variables.clone(),
-            program,
+            names,
+            is_final: finality(spec, &clause),
+            program: clause.program,
             conditions,
             engine,
             engine_why,
@@ -48,7 +51,6 @@ impl PatternReport {
                 format!("a match lasts {kind} {}", length_text(within.span_us))
             }),
             state: state_bound(spec, unbounded),
-            is_final: finality(spec),
         })
     }
 
@@ -57,8 +59,9 @@ impl PatternReport {
         let width = self.conditions.iter().map(|condition| condition.variable.chars().count()).max().unwrap_or(0);
         let mut lines = vec![self.pattern.clone(), "conditions".to_owned()];
         for condition in &self.conditions {
-            let ConditionReport { variable, condition, class, why } = condition;
-            lines.push(format!("  {variable:width$}  {class}  {condition}  -- {why}"));
+            let ConditionReport { variable, condition, class, why, written } = condition;
+            let written = written.as_ref().map(|written| format!("; written {written}")).unwrap_or_default();
+            lines.push(format!("  {variable:width$}  {class}  {condition}  -- {why}{written}"));
         }
         lines.push(format!("engine: {}: {}", self.engine, self.engine_why));
         lines.extend(self.within.iter().map(|within| format!("within: {within}")));
@@ -76,8 +79,8 @@ impl PatternReport {
             .conditions
             .iter()
             .map(|condition| {
-                let ConditionReport { variable, condition, class, why } = condition;
-                json!({ "variable": variable, "condition": condition, "class": class.trim(), "why": why })
+                let ConditionReport { variable, condition, class, why, written } = condition;
+                json!({ "variable": variable, "condition": condition, "class": class, "why": why, "written": written })
             })
             .collect();
         json!({
@@ -98,17 +101,43 @@ impl PatternReport {
     }
 }
 
-fn condition(spec: &MatchRecognizeSpec, symbol: usize) -> ConditionReport {
-    let variable = spec.variables[symbol].clone();
-    let Some(define) = spec.defines.iter().find(|define| define.symbol.index() == symbol) else {
-        return ConditionReport { variable, condition: "true".to_owned(), class: "R", why: "not defined".to_owned() };
+/// What the program's symbols are called: by their variables, with a number where a variable's condition differs from place to place.
+fn names(spec: &MatchRecognizeSpec, clause: &Specialised) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (index, original) in clause.originals.iter().enumerate() {
+        let mut name = spec.variables[original.index()].clone();
+        if clause.originals.iter().filter(|other| *other == original).count() > 1 {
+            let number = clause.originals[..index].iter().filter(|other| *other == original).count() + 1;
+            name = format!("{name}_{number}");
+            while spec.variables.contains(&name) {
+                name.push('_');
+            }
+        }
+        names.push(name);
+    }
+    names
+}
+
+fn condition(spec: &MatchRecognizeSpec, clause: &Specialised, symbol: usize, name: &str) -> ConditionReport {
+    let variable = name.to_owned();
+    let symbol = SymbolId(symbol as u8);
+    let Some(define) = define_of(&clause.defines, symbol) else {
+        let (condition, why) = ("true".to_owned(), "not defined".to_owned());
+        return ConditionReport { variable, condition, class: "R", why, written: None };
     };
     let class = match define.class() {
         ConditionClass::R => "R",
         ConditionClass::S => "S",
         ConditionClass::H => "H",
     };
-    ConditionReport { variable, condition: define.condition.expr.to_string(), class, why: why(define) }
+    let condition = define.condition.expr.to_string();
+    let written = define_of(&spec.defines, clause.original(symbol)).map(|define| define.condition.expr.to_string());
+    let written = written.filter(|written| *written != condition);
+    ConditionReport { variable, condition, class, why: why(define), written }
+}
+
+fn define_of(defines: &[Define], symbol: SymbolId) -> Option<&Define> {
+    defines.iter().find(|define| define.symbol == symbol)
 }
 
 /// What made the class of a condition what it is.
@@ -148,12 +177,7 @@ fn rows(count: u64, side: &str) -> String {
 
 /// How many rows before and behind the current one a condition reads.
 fn reach(define: &Define) -> (u64, u64) {
-    let shifts = define.condition.frame.columns.iter().map(|column| match column {
-        FrameColumn::Input { target, .. } | FrameColumn::Exists { target } | FrameColumn::Classifier { target } => {
-            target.shift
-        }
-        _ => 0,
-    });
+    let shifts = define.condition.frame.columns.iter().filter_map(FrameColumn::target).map(|target| target.shift);
     shifts.fold((0, 0), |(back, ahead), shift| {
         if shift < 0 { (shift.unsigned_abs().max(back), ahead) } else { (back, shift.unsigned_abs().max(ahead)) }
     })
@@ -162,11 +186,15 @@ fn reach(define: &Define) -> (u64, u64) {
 fn engine(conditions: &[ConditionReport]) -> (&'static str, String) {
     let of_class = |class: &str| conditions.iter().find(|condition| condition.class == class);
     match of_class("H").or_else(|| of_class("S")) {
-        None => (
-            "threads",
-            "every condition is of class R, so it is evaluated ahead for whole batches, and no row is looked at twice"
-                .to_owned(),
-        ),
+        None => {
+            let place = if conditions.iter().any(|condition| condition.written.is_some()) {
+                " at its place in the pattern"
+            } else {
+                ""
+            };
+            let why = "so it is evaluated ahead for whole batches, and no row is looked at twice";
+            ("automaton", format!("every condition is of class R{place}, {why}"))
+        }
         Some(condition) if condition.class == "S" => (
             "backtracking",
             format!(
@@ -233,7 +261,7 @@ fn rows_max(pattern: &Pattern) -> Option<u64> {
 }
 
 /// When a match can no longer change.
-fn finality(spec: &MatchRecognizeSpec) -> Vec<String> {
+fn finality(spec: &MatchRecognizeSpec, clause: &Specialised) -> Vec<String> {
     let mut lines = Vec::new();
     if spec.event_time.is_some() {
         lines.push("when the watermark has passed its rows, and no preferred match is possible any more".to_owned());
@@ -244,7 +272,7 @@ fn finality(spec: &MatchRecognizeSpec) -> Vec<String> {
         let until = if spec.within.is_some() { ", or for WITHIN to run out" } else { "" };
         lines.push(format!("its greedy end waits for a row that ends it{until}"));
     }
-    let ahead = spec.defines.iter().map(|define| reach(define).1).max().unwrap_or(0);
+    let ahead = clause.defines.iter().map(|define| reach(define).1).max().unwrap_or(0);
     if ahead > 0 {
         let rows = if ahead == 1 { "row" } else { "rows" };
         lines.push(format!("NEXT waits for {ahead} more {rows} of the partition"));

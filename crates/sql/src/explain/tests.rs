@@ -95,6 +95,60 @@ fn a_pattern_that_nothing_bounds_says_so() {
 }
 
 #[test]
+fn conditions_are_shown_as_what_they_come_to_where_they_stand() {
+    let conditions = |pattern: &str, define: &str| {
+        let text = explain(&format!(
+            "EXPLAIN SELECT * FROM ticks MATCH_RECOGNIZE (ORDER BY ts MEASURES 1 AS one PATTERN ({pattern}) DEFINE {define})"
+        ));
+        from(&text, "pattern 1")
+    };
+    let v_shape = conditions(
+        "STRT DOWN+ UP+",
+        "DOWN AS (LAST(DOWN.price, 1) IS NULL AND DOWN.price < STRT.price) OR DOWN.price < LAST(DOWN.price, 1),
+         UP AS (LAST(UP.price, 1) IS NULL AND UP.price > LAST(DOWN.price)) OR UP.price > LAST(UP.price, 1)",
+    );
+    insta::assert_snapshot!(v_shape, @"
+    pattern 1
+      STRT DOWN+ UP+
+      conditions
+        STRT  R  true  -- not defined
+        DOWN  R  price < PREV(price)  -- reads the row and the one before; written LAST(DOWN.price, 1) IS NULL AND price < LAST(STRT.price) OR price < LAST(DOWN.price, 1)
+        UP    R  price > PREV(price)  -- reads the row and the one before; written LAST(UP.price, 1) IS NULL AND price > LAST(DOWN.price) OR price > LAST(UP.price, 1)
+      engine: threads: every condition is of class R at its place in the pattern, so it is evaluated ahead for whole batches, and no row is looked at twice
+      state: bounded by the input alone: a match takes any number of rows
+      a match is final
+        at the end of the input, which is put in order then
+      automaton
+        0  STRT -> 1
+        1  DOWN -> 2
+        2  prefer 1, 3
+        3  UP -> 4
+        4  prefer 3, 5
+        5  match
+    ");
+    let positions = conditions("A B_1 B{2}", "B AS price > 10 * A.price");
+    insta::assert_snapshot!(positions, @"
+    pattern 1
+      A B_1 B{2}
+      conditions
+        A     R  true  -- not defined
+        B_1   R  true  -- not defined
+        B_1_  R  price > 10.0 * PREV(price, 2)  -- reads the row and up to 2 before; written price > 10.0 * LAST(A.price)
+        B_2   R  price > 10.0 * PREV(price, 3)  -- reads the row and up to 3 before; written price > 10.0 * LAST(A.price)
+      engine: threads: every condition is of class R at its place in the pattern, so it is evaluated ahead for whole batches, and no row is looked at twice
+      state: bounded: 4 rows at most in an open match
+      a match is final
+        at the end of the input, which is put in order then
+      automaton
+        0  A -> 1
+        1  B_1 -> 2
+        2  B_1_ -> 3
+        3  B_2 -> 4
+        4  match
+    ");
+}
+
+#[test]
 fn a_bounded_query_is_a_batch() {
     insta::assert_snapshot!(explain(
         "EXPLAIN SELECT * FROM ticks MATCH_RECOGNIZE (ORDER BY ts MEASURES 1 AS one ALL ROWS PER MATCH WITH UNMATCHED ROWS

@@ -9,7 +9,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::{Expr, ident};
 use dipper_graph::{
     AfterMatch, AggregateCall, BoundExpr, Define, Frame, FrameColumn, FrameExpr, Logical, MatchRecognizeSpec, Measure,
-    OrderKey, RowsPerMatch, Semantics, Target, WithinSpec,
+    OrderKey, RowsPerMatch, Semantics, Specialised, Target, WithinSpec,
 };
 use dipper_operator_api::harness::OperatorHarness;
 use dipper_operator_api::{OperatorMetrics, StreamElement};
@@ -234,7 +234,20 @@ impl Clause {
         self.open_with(SearchLimits::default())
     }
 
-    pub(super) fn open_with(mut self, limits: SearchLimits) -> Result<Run> {
+    pub(super) fn open_with(self, limits: SearchLimits) -> Result<Run> {
+        let spec = self.finish();
+        let clause = Specialised::new(&spec)?;
+        Ok(Run { harness: OperatorHarness::open(MatchRecognizeOperator::of(&spec, clause, limits)?)? })
+    }
+
+    /// The clause with its conditions evaluated as they are written.
+    pub(super) fn open_unfolded(self) -> Result<Run> {
+        let spec = self.finish();
+        let (clause, limits) = (Specialised::unfolded(&spec)?, SearchLimits::default());
+        Ok(Run { harness: OperatorHarness::open(MatchRecognizeOperator::of(&spec, clause, limits)?)? })
+    }
+
+    pub(super) fn finish(mut self) -> MatchRecognizeSpec {
         let input = input_schema();
         let shown = |column: &usize| input.field(*column).clone();
         let mut fields: Vec<Field> = self.spec.partition_by.iter().map(shown).collect();
@@ -244,7 +257,7 @@ impl Clause {
         fields.extend(self.spec.measures.iter().map(|m| Field::new(&m.name, m.value.data_type.clone(), true)));
         fields.extend(self.spec.remaining.iter().map(shown));
         self.spec.output_schema = Arc::new(Schema::new(fields));
-        Ok(Run { harness: OperatorHarness::open(MatchRecognizeOperator::with_limits(&self.spec, limits)?)? })
+        self.spec
     }
 
     /// What the clause puts out over rows that come in one batch.
