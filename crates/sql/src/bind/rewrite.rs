@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use dipper_graph::{FrameColumn, Logical, Semantics, Target};
 use dipper_pattern::SymbolId;
@@ -336,12 +336,9 @@ impl<'a, 'p> Rewriter<'a, 'p> {
         Ok(quoted(&self.frame.add(FrameColumn::Classifier { target }, &text, DataType::Utf8), function.name.span()))
     }
 
-    /// `MATCH_NUMBER()`, `MATCH_ROWTIME()`, `MATCH_STATUS()`.
+    /// `MATCH_NUMBER()`, `MATCH_ROWTIME()`, `MATCH_PROCTIME()`, `MATCH_STATUS()`.
     fn of_match(&mut self, name: &str, function: &Function) -> Result<Expr> {
         let word = name.to_uppercase();
-        if name == "match_proctime" {
-            return Err(Error::unsupported("MATCH_PROCTIME() is not supported yet").with_hint("use MATCH_ROWTIME()"));
-        }
         if name != "match_number" && matches!(self.scope.part, Part::Define(_)) {
             return Err(Error::invalid(format!("{word}() cannot stand in DEFINE: the match is not finished there")));
         }
@@ -351,6 +348,9 @@ impl<'a, 'p> Rewriter<'a, 'p> {
         let (column, data_type) = match (name, arguments(function)) {
             ("match_number", []) => (FrameColumn::MatchNumber, DataType::Int64),
             ("match_status", []) => (FrameColumn::MatchStatus, DataType::Utf8),
+            ("match_proctime", []) => {
+                (FrameColumn::MatchProctime, DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())))
+            }
             ("match_rowtime", args) => (FrameColumn::MatchRowtime, self.row_time(args)?),
             _ => return Err(Error::invalid(format!("{word}() takes no argument"))),
         };
