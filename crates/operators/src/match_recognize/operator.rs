@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use dipper_graph::{MatchRecognizeSpec, OrderKey, RowsPerMatch};
 use dipper_operator_api::{Operator, OperatorCtx, OperatorMetrics, Port};
-use dipper_pattern::{CompileLimits, Match, Program, SearchOptions, Timeouts, Within};
+use dipper_pattern::{CompileLimits, Match, Program, SearchOptions, Status, Timeouts, Within};
 use dipper_types::{Error, Result, Timestamp, Watermark};
 
 use super::conditions::DividedConditions;
@@ -43,6 +43,8 @@ pub struct MatchRecognizeOperator {
     hold: Option<WatermarkHold>,
     measures: Measures,
     output: Output,
+    /// Whether complete matches are searched for, but do not go out.
+    hides_complete: bool,
     forwarded: Watermark,
     ended: bool,
     skip_warned: bool,
@@ -101,7 +103,10 @@ impl MatchRecognizeOperator {
         let program = Program::compile(&spec.pattern, CompileLimits::default());
         let program = program.map_err(|error| Error::invalid(error.to_string()))?;
         let (skip, on_skip_error) = (spec.after_match.skip, spec.after_match.on_error);
-        let options = SearchOptions { skip, within, timeouts: spec.timeouts, on_skip_error, step_budget: None };
+        // The rows of complete matches are no unmatched rows, even where the matches themselves do not go out.
+        let hides_complete = spec.timeouts == Timeouts::Only && output.shows_unmatched();
+        let timeouts = if hides_complete { Timeouts::Show } else { spec.timeouts };
+        let options = SearchOptions { skip, within, timeouts, on_skip_error, step_budget: None };
         let reach = Reach { back: conditions.back.max(measures.back_reach()), ahead: conditions.ahead };
         let search = Search::new(program, options, conditions.letters, conditions.history, spec.variables.clone());
         let types = kept.data_types();
@@ -120,6 +125,7 @@ impl MatchRecognizeOperator {
             hold: (event_time.is_some() && measures.read_rowtime()).then(WatermarkHold::default),
             measures,
             output,
+            hides_complete,
             kept,
             forwarded: Watermark::MIN,
             ended: false,
@@ -287,7 +293,9 @@ impl MatchRecognizeOperator {
                 }
                 partition.reported = partition.reported.max(found.end().max(found.start + 1));
             }
-            items.push(Item::Match(Found { partition: id, found }));
+            if !(self.hides_complete && found.status == Status::Complete) {
+                items.push(Item::Match(Found { partition: id, found }));
+            }
         }
         if unmatched {
             let waiting = partition.waiting.front().map_or(u64::MAX, |found| found.start);
@@ -399,13 +407,8 @@ fn refuse(spec: &MatchRecognizeSpec) -> Result<()> {
     if spec.timeouts != Timeouts::Hide && spec.within.is_none() {
         return Err(Error::invalid("TIMEOUT MATCHES need WITHIN").with_hint("add WITHIN INTERVAL … behind the pattern"));
     }
-    if spec.rows_per_match == RowsPerMatch::AllWithUnmatched {
-        if spec.timeouts == Timeouts::Only {
-            return Err(Error::unsupported("WITH UNMATCHED ROWS is not supported together with ONLY TIMEOUT MATCHES"));
-        }
-        if spec.pattern.has_exclusion() {
-            return Err(Error::invalid("WITH UNMATCHED ROWS does not go with an exclusion {- … -}"));
-        }
+    if spec.rows_per_match == RowsPerMatch::AllWithUnmatched && spec.pattern.has_exclusion() {
+        return Err(Error::invalid("WITH UNMATCHED ROWS does not go with an exclusion {- … -}"));
     }
     if spec.event_time.is_some() {
         let key = spec.order_by.first();
