@@ -313,12 +313,7 @@ impl<'a, 'p> Rewriter<'a, 'p> {
             None => self.scope.variables.universal(),
         };
         let target = match &self.mode {
-            Mode::Aggregate => {
-                if matches!(self.scope.part, Part::Define(_)) {
-                    return Err(Error::unsupported("CLASSIFIER in an aggregate in DEFINE is not supported yet"));
-                }
-                return Ok(quoted(dipper_graph::AggregateCall::CLASSIFIER_COLUMN, function.name.span()));
-            }
+            Mode::Aggregate => return Ok(quoted(dipper_graph::AggregateCall::CLASSIFIER_COLUMN, function.name.span())),
             Mode::Row(target) => *target,
             Mode::Match => self.scope.target(End::Last, &variable, 0, self.scope.default_semantics()),
         };
