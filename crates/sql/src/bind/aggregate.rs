@@ -13,10 +13,10 @@ use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart, Spanned, Value,
 };
 
-use super::plan_error;
 use super::reference::{function_name, reference_of};
 use super::rewrite::{Mode, Rewriter, quoted};
 use super::variables::Variable;
+use super::{plan_error, subquery};
 use crate::source_text::span;
 
 impl Rewriter<'_, '_> {
@@ -85,8 +85,8 @@ impl Rewriter<'_, '_> {
         let fields: Vec<FieldRef> = self.scope.input.fields().cloned().chain([classifier]).collect();
         let schema = DFSchema::try_from(Arc::new(Schema::new(fields))).map_err(plan_error)?;
         let here = span(call.span());
-        let planned =
-            self.planner.sql_to_expr(Expr::Function(call), &schema).map_err(|error| plan_error(error).at(here))?;
+        let text = Expr::Function(call);
+        let planned = subquery::planned(&text, &schema, self.scope, self.planner).map_err(|error| error.at(here))?;
         let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
         let coerced =
             ExprSimplifier::new(context).coerce(planned, &schema).map_err(|error| plan_error(error).at(here))?;

@@ -21,7 +21,7 @@ use super::output;
 use super::rewrite::{Part, Rewriter, Scope};
 use super::variables::{Variables, place_of};
 use super::window_tvf::interval_us;
-use super::{check_depth, plan_error};
+use super::{check_depth, plan_error, subquery};
 use crate::ast::{MatchRecognizeClause, RowsPerMatchAst, SkipAst, TimeoutsAst};
 use crate::catalog::{SkipErrors, column_name, sql_type_name, variable_name};
 use crate::logical::{MatchRecognizeNode, is_unbounded};
@@ -245,12 +245,12 @@ fn bind_expression(
         let mut plain = expr.clone();
         let mut rewriter = Rewriter::new(scope, planner);
         rewriter.apply(&mut plain)?;
-        let part = rewriter.part();
+        let part = scope.part_name();
         let frame = rewriter.frame;
         let schema = frame.schema();
         let df_schema = DFSchema::try_from(Arc::clone(&schema)).map_err(plan_error)?;
-        let planned = planner.sql_to_expr(plain, &df_schema).map_err(plan_error)?;
-        let scalar = Scalar::new(planned, &df_schema)?;
+        let planned = subquery::planned(&plain, &df_schema, scope, planner)?;
+        let scalar = Scalar::with_subqueries(planned, &df_schema)?;
         if let (true, Some(function)) = (repeatable, scalar.unrepeatable()) {
             return Err(Error::unsupported(format!(
                 "{function}() cannot stand in {part}: it gives another value each time"

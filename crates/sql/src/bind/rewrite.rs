@@ -8,7 +8,7 @@ use datafusion::logical_expr::planner::RelationPlannerContext;
 use dipper_graph::{FrameColumn, Logical, Semantics, Target};
 use dipper_pattern::SymbolId;
 use dipper_types::{Error, Result, Span};
-use sqlparser::ast::{AccessExpr, Expr, Function, Ident, Spanned, Value, VisitMut, VisitorMut};
+use sqlparser::ast::{AccessExpr, Expr, Function, Ident, Query, Spanned, Value, VisitMut, VisitorMut};
 
 use super::context::is_aggregate;
 use super::frame::FrameBuilder;
@@ -50,6 +50,14 @@ pub(super) enum End {
 }
 
 impl Scope<'_> {
+    /// The part of the clause.
+    pub(super) fn part_name(&self) -> &'static str {
+        match self.part {
+            Part::Define(_) => "DEFINE",
+            Part::MeasureOfMatch | Part::MeasureOfRow => "MEASURES",
+        }
+    }
+
     /// RUNNING or FINAL for a call without a prefix.
     pub(super) fn default_semantics(&self) -> Semantics {
         match self.part {
@@ -117,8 +125,7 @@ pub(super) struct Rewriter<'a, 'p> {
     pub(super) planner: &'p mut dyn RelationPlannerContext,
     pub(super) frame: FrameBuilder,
     pub(super) mode: Mode,
-    /// Whether an aggregate's argument reads CLASSIFIER().
-    /// How deep the walk is inside an expression that is finished.
+    /// How deep the walk is inside an expression that is finished, or a subquery.
     finished: usize,
 }
 
@@ -154,9 +161,6 @@ impl<'a, 'p> Rewriter<'a, 'p> {
             Expr::CompoundIdentifier(parts) => self.compound(parts).map(Some),
             Expr::CompoundFieldAccess { root, access_chain } => self.field_access(root, access_chain),
             Expr::Function(function) => self.call(function).map_err(|error| error.at(here)),
-            Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => {
-                Err(Error::unsupported(format!("a subquery in {} is not supported yet", self.part())).at(here))
-            }
             Expr::Lambda(_) => {
                 Err(Error::unsupported(format!("a lambda in {} is not supported", self.part())).at(here))
             }
@@ -167,11 +171,8 @@ impl<'a, 'p> Rewriter<'a, 'p> {
         }
     }
 
-    pub(super) fn part(&self) -> &'static str {
-        match self.scope.part {
-            Part::Define(_) => "DEFINE",
-            Part::MeasureOfMatch | Part::MeasureOfRow => "MEASURES",
-        }
+    fn part(&self) -> &'static str {
+        self.scope.part_name()
     }
 
     /// `column` or `variable.column`.
@@ -370,6 +371,17 @@ impl<'a, 'p> Rewriter<'a, 'p> {
 
 impl VisitorMut for Rewriter<'_, '_> {
     type Break = Box<Error>;
+
+    // A subquery knows nothing of the match: its names are its own.
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Self::Break> {
+        self.finished += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Self::Break> {
+        self.finished = self.finished.saturating_sub(1);
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
         if self.finished > 0 {

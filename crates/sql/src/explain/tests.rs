@@ -166,3 +166,38 @@ fn a_condition_on_the_number_of_the_match_is_not_said_to_read_the_match_so_far()
         "engine: backtracking: the condition of A reads the number of the match, so it is tested while searching"
     );
 }
+
+#[test]
+fn subqueries_of_a_clause_are_shown_and_not_run() {
+    let text = explain(
+        "EXPLAIN SELECT * FROM feed MATCH_RECOGNIZE (ORDER BY ts MEASURES (SELECT MAX(v) FROM plain) AS m PATTERN (A)
+           DEFINE A AS price > (SELECT v / 0 FROM plain) AND symbol NOT IN (SELECT note FROM ticks) AND EXISTS (SELECT * FROM plain WHERE k = 1))",
+    );
+    let end = text.find("dataflow\n").unwrap();
+    insta::assert_snapshot!(from(&text[..end], "logical plan"), @"
+    logical plan
+      MatchRecognize: order_by=[ts] pattern=(A) define=[A AS price > (SELECT CAST((plain.v / 0) AS DOUBLE) FROM plain) AND symbol NOT IN (SELECT ticks.note FROM ticks) AND EXISTS (SELECT plain.k, plain.v FROM plain WHERE plain.k = 1)] measures=[(SELECT max(plain.v) FROM plain) AS m] rows=one
+        Projection: feed.symbol AS symbol, feed.ts AS ts, feed.price AS price
+          TableScan: feed projection=[symbol, ts, price]
+
+    subquery 1, run once before
+      Projection: CAST(plain.v / Int64(0) AS Float64)
+        Limit: skip=0, fetch=2
+          TableScan: plain projection=[v], fetch=2
+
+    subquery 2, run once before
+      Limit: skip=0, fetch=100001
+        Aggregate: groupBy=[[ticks.note]], aggr=[[]]
+          TableScan: ticks projection=[note]
+
+    subquery 3, run once before
+      Limit: skip=0, fetch=1
+        Filter: plain.k = Int32(1)
+          TableScan: plain projection=[k, v]
+
+    subquery 4, run once before
+      Limit: skip=0, fetch=2
+        Aggregate: groupBy=[[]], aggr=[[max(plain.v)]]
+          TableScan: plain projection=[v]
+    ");
+}
