@@ -108,7 +108,7 @@ pub enum FrameColumn {
     MatchRowtime,
     /// MATCH_STATUS().
     MatchStatus,
-    /// MATCH_PROCTIME().
+    /// MATCH_PROCTIME(): when the match is put out, by the wall clock.
     MatchProctime,
 }
 

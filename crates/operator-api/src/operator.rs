@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use dipper_types::{Epoch, Result, SubtaskId, Watermark};
+use dipper_types::{Epoch, Result, SubtaskId, Timestamp, Watermark};
 
 use crate::{OperatorMetrics, StreamElement};
 
@@ -11,7 +11,7 @@ use crate::{OperatorMetrics, StreamElement};
 pub type Port = usize;
 
 /// Transforms one partition of a stream. Calls never overlap, never block and never read a clock,
-/// so the same input always yields the same output.
+/// so the same input always yields the same output, but for what is asked to depend on [`OperatorCtx::processing_time`].
 ///
 /// The runtime combines the watermarks of all channels before it calls, aligns barriers, and calls [`Operator::on_end`] once, after
 /// every input has ended. What the operator emits goes to the next operator in the order of the calls.
@@ -48,12 +48,25 @@ pub struct OperatorCtx<'a> {
     out: &'a mut Vec<StreamElement>,
     metrics: &'a Arc<OperatorMetrics>,
     subtask: SubtaskId,
+    processing_time: Timestamp,
 }
 
 impl<'a> OperatorCtx<'a> {
     /// A context that gathers what is emitted in `out`.
     pub fn new(out: &'a mut Vec<StreamElement>, metrics: &'a Arc<OperatorMetrics>, subtask: SubtaskId) -> Self {
-        Self { out, metrics, subtask }
+        Self { out, metrics, subtask, processing_time: Timestamp(0) }
+    }
+
+    /// The same context during a call at this time of the wall clock, which an operator does not read for itself.
+    #[must_use]
+    pub fn at(mut self, processing_time: Timestamp) -> Self {
+        self.processing_time = processing_time;
+        self
+    }
+
+    /// When the call began by the wall clock; 1970 if the host does not say.
+    pub fn processing_time(&self) -> Timestamp {
+        self.processing_time
     }
 
     /// Passes rows on; an empty batch is dropped.

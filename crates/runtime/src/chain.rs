@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dipper_operator_api::{Operator, OperatorCtx, OperatorMetrics, Port, StreamElement};
 use dipper_types::{Result, SubtaskId, Watermark};
 
+use crate::clock::processing_time;
 use crate::position::Position;
 
 /// The operators of one subtask, upstream first. May be empty.
@@ -117,7 +118,8 @@ impl Chain {
         let link = &mut self.links[index];
         let mut emitted = Vec::new();
         self.position.enter(link.place);
-        act(link.operator.as_mut(), &mut OperatorCtx::new(&mut emitted, &link.metrics, self.subtask))?;
+        let ctx = OperatorCtx::new(&mut emitted, &link.metrics, self.subtask);
+        act(link.operator.as_mut(), &mut ctx.at(processing_time()))?;
         Ok(emitted)
     }
 }

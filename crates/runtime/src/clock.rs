@@ -5,9 +5,16 @@
 use std::future::Future;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use dipper_types::Timestamp;
+
 /// The wall clock, in microseconds since 1970.
 pub(crate) fn now_us() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros())
+}
+
+/// The wall clock, as the processing time of an operator's call.
+pub fn processing_time() -> Timestamp {
+    Timestamp(i64::try_from(now_us()).unwrap_or(i64::MAX))
 }
 
 /// Waits for `future`, but no longer than `limit`; `None` waits for as long as it takes. `Err` when the time is over.

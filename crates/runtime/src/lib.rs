@@ -24,6 +24,7 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
+pub use clock::processing_time;
 pub use components::{BuiltIn, Components};
 pub use coordinator::unique_run_id;
 pub use job::{Job, JobHandle, JobSummary, RowStream, start};

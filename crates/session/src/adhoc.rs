@@ -7,9 +7,11 @@ mod overflow;
 mod planner;
 mod query;
 mod source_exec;
+mod subquery;
 mod watch;
 mod write;
 
 pub(crate) use query::plan;
+pub(crate) use subquery::answered;
 pub(crate) use watch::Watch;
 pub(crate) use write::insert;

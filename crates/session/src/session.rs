@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use datafusion::logical_expr::LogicalPlan;
 use dipper_connectors::{source, validate};
 use dipper_graph::JobGraph;
 use dipper_operator_api::Boundedness;
@@ -22,6 +23,9 @@ use crate::connector::definition;
 use crate::listing::listing;
 use crate::panic::panicked;
 use crate::{Column, JobHandle, Outcome, SessionConfig, Table, dataflow};
+
+/// What an insert is bound as, and where it writes.
+type InsertPlan = (LogicalPlan, Arc<CatalogTable>);
 
 /// Executes statements one after another; holds the catalog and the settings. A clone goes its own way.
 ///
@@ -104,7 +108,8 @@ impl Session {
         };
         if self.settings.runtime_mode() != RuntimeMode::Batch {
             // What would be refused is not explained.
-            self.job_graph(inserts, &self.job_name(inserts))?;
+            let plans = inserts.iter().map(|insert| self.planner().insert_plan(insert)).collect::<Result<Vec<_>>>()?;
+            self.job_graph(inserts, &plans, &self.job_name(inserts))?;
         }
         self.planner().explain(statement, format)
     }
@@ -246,6 +251,7 @@ impl Session {
             RuntimeMode::Batch if unbounded => return Err(unbounded_in_batch().at(query.span)),
             RuntimeMode::Batch => false,
         };
+        let plan = self.answered(plan, query).await?;
         if streaming {
             let graph = planner.collect(query, &plan, NAME)?;
             return dataflow::query(&graph, Handle::current()).map(Outcome::Rows);
@@ -260,7 +266,8 @@ impl Session {
         let job = match self.settings.runtime_mode() {
             RuntimeMode::Batch => self.insert_batch(inserts, &name).await?,
             RuntimeMode::Automatic | RuntimeMode::Streaming => {
-                let started = dataflow::insert(&self.job_graph(inserts, &name)?, Handle::current());
+                let plans = self.insert_plans(inserts).await?;
+                let started = dataflow::insert(&self.job_graph(inserts, &plans, &name)?, Handle::current());
                 match inserts {
                     [insert] => started.map_err(|error| error.at(insert.source.span))?,
                     _ => started?,
@@ -270,10 +277,27 @@ impl Session {
         Ok(Outcome::Job(job))
     }
 
-    /// The inserts as one job.
-    fn job_graph(&self, inserts: &[Insert], name: &str) -> Result<JobGraph> {
+    /// Runs the subqueries in MEASURES and DEFINE of a query and puts their values in their place.
+    async fn answered(&self, plan: LogicalPlan, query: &Query) -> Result<LogicalPlan> {
+        let answered = adhoc::answered(plan, self.settings.batch_rows()).await;
+        answered.map_err(|error| self.planner().placed(error, query))
+    }
+
+    /// Binds the inserts.
+    async fn insert_plans(&self, inserts: &[Insert]) -> Result<Vec<InsertPlan>> {
+        let mut plans = Vec::new();
+        for insert in inserts {
+            let (plan, table) = self.planner().insert_plan(insert)?;
+            plans.push((self.answered(plan, &insert.source).await?, table));
+        }
+        Ok(plans)
+    }
+
+    /// The inserts, bound as `plans`, as one job.
+    fn job_graph(&self, inserts: &[Insert], plans: &[InsertPlan], name: &str) -> Result<JobGraph> {
         let planner = self.planner();
-        let graphs = inserts.iter().map(|insert| planner.insert(insert, name)).collect::<Result<Vec<_>>>()?;
+        let graph = |(insert, (plan, table)): (&Insert, &InsertPlan)| planner.insert(insert, plan, table, name);
+        let graphs = inserts.iter().zip(plans).map(graph).collect::<Result<Vec<_>>>()?;
         for (insert, graph) in inserts.iter().zip(&graphs) {
             dataflow::refuse_rows_that_never_show(graph, &graphs).map_err(|error| error.at(insert.source.span))?;
         }
@@ -283,8 +307,7 @@ impl Session {
     async fn insert_batch(&self, inserts: &[Insert], name: &str) -> Result<JobHandle> {
         let watch = Arc::<Watch>::default();
         let mut plans = Vec::new();
-        for insert in inserts {
-            let (plan, table) = self.planner().insert_plan(insert)?;
+        for (insert, (plan, table)) in inserts.iter().zip(self.insert_plans(inserts).await?) {
             if is_unbounded(&plan) {
                 return Err(unbounded_in_batch().at(insert.source.span));
             }

@@ -319,8 +319,8 @@ pub enum RowsPerMatchAst {
     AllShowEmpty,
     /// `ALL ROWS PER MATCH OMIT EMPTY MATCHES`.
     AllOmitEmpty,
-    /// `ALL ROWS PER MATCH WITH UNMATCHED ROWS`; the place is that of the words from `WITH` on.
-    AllWithUnmatched(Span),
+    /// `ALL ROWS PER MATCH WITH UNMATCHED ROWS`.
+    AllWithUnmatched,
 }
 
 /// What becomes of runs that time out.

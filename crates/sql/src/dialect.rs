@@ -14,6 +14,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
 use crate::ast::{FINAL, RUNNING};
+use crate::interval::with_units_inside;
 
 /// Expressions begun per token before the parser gives up. `sqlparser` goes back and tries again at many places, which
 /// takes exponential time on some broken, deeply nested text; sound text begins about two per token.
@@ -128,6 +129,24 @@ fn is_user_column(parser: &Parser) -> bool {
         && parser.peek_nth_token_ref(1).token != Token::LParen
 }
 
+/// Whether `INTERVAL '…'` stands here.
+fn opens_an_interval(parser: &Parser) -> bool {
+    matches!(&parser.peek_nth_token_ref(0).token, Token::Word(word) if word.keyword == Keyword::INTERVAL)
+        && matches!(parser.peek_nth_token_ref(1).token, Token::SingleQuotedString(_))
+}
+
+/// Parses an interval, of one unit or several.
+fn parse_interval(parser: &mut Parser) -> Result<Expr, ParserError> {
+    parser.advance_token();
+    let place = parser.peek_token_ref().span.start;
+    match parser.parse_interval()? {
+        Expr::Interval(interval) => with_units_inside(interval)
+            .map(Expr::Interval)
+            .map_err(|message| ParserError::ParserError(format!("{message}{place}"))),
+        other => Ok(other),
+    }
+}
+
 /// Parses the call or the column behind `RUNNING` or `FINAL`.
 fn parse_semantics(parser: &mut Parser, function: &str) -> Result<Expr, ParserError> {
     let prefix = parser.next_token();
@@ -177,6 +196,9 @@ impl Dialect for DipperDialect {
         if is_user_column(parser) {
             let column = parser.parse_identifier().map(Expr::Identifier);
             return Some(column);
+        }
+        if opens_an_interval(parser) {
+            return Some(parse_interval(parser));
         }
         semantics_prefix(parser).map(|function| parse_semantics(parser, function))
     }

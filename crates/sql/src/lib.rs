@@ -7,6 +7,7 @@ mod bind;
 pub mod catalog;
 mod dialect;
 mod explain;
+mod interval;
 pub mod logical;
 mod parser;
 mod plan;

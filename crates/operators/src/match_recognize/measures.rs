@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, StringArray, UInt32Array, new_empty_array};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Int64Array, StringArray, TimestampMicrosecondArray, UInt32Array, new_empty_array,
+};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, SchemaRef};
 use dipper_graph::{FrameColumn, Logical, Measure, Semantics, Target};
 use dipper_pattern::{Match, Status, SymbolSet};
-use dipper_types::{Error, Result};
+use dipper_types::{Error, Result, Timestamp};
 
 use super::aggregates::{Aggregate, MatchRows};
 use super::frame_expr::{FrameExpression, as_type};
@@ -47,6 +49,7 @@ enum ColumnKind {
     Aggregate { aggregate: Box<Aggregate>, semantics: Semantics },
     MatchNumber,
     Rowtime { slot: usize },
+    Proctime,
     Status,
 }
 
@@ -79,6 +82,8 @@ pub(super) struct MatchBatch<'a> {
     pub(super) partitions: &'a PartitionStates,
     /// Their rows.
     pub(super) store: &'a RowStore,
+    /// The time at which this happens.
+    pub(super) processing_time: Timestamp,
 }
 
 impl Measures {
@@ -149,6 +154,10 @@ impl Measures {
                     Status::Timeout => "TIMEOUT",
                 }))),
                 ColumnKind::Rowtime { slot } => batch.rowtimes(*slot)?,
+                ColumnKind::Proctime => {
+                    let Timestamp(now) = batch.processing_time;
+                    Arc::new(TimestampMicrosecondArray::from_value(now, batch.rows.len()).with_timezone("UTC"))
+                }
             };
             columns.push(as_type(value, &column.data_type)?);
         }
@@ -189,11 +198,7 @@ impl Measures {
                 })?;
                 ColumnKind::Rowtime { slot }
             }
-            FrameColumn::MatchProctime => {
-                return Err(
-                    Error::unsupported("MATCH_PROCTIME() is not supported yet").with_hint("use MATCH_ROWTIME()")
-                );
-            }
+            FrameColumn::MatchProctime => ColumnKind::Proctime,
         };
         self.columns.push(MeasureColumn { source: source.clone(), data_type: data_type.clone(), kind });
         Ok(self.columns.len() - 1)

@@ -3,7 +3,7 @@
 use arrow::record_batch::RecordBatch;
 use dipper_graph::{MatchRecognizeSpec, OrderKey, RowsPerMatch, Specialised};
 use dipper_operator_api::{Operator, OperatorCtx, OperatorMetrics, Port};
-use dipper_pattern::{Match, SearchOptions, Timeouts, Within};
+use dipper_pattern::{Match, SearchOptions, Status, Timeouts, Within};
 use dipper_types::{Error, Result, Timestamp, Watermark};
 
 use super::conditions::DividedConditions;
@@ -42,6 +42,8 @@ pub struct MatchRecognizeOperator {
     hold: Option<WatermarkHold>,
     measures: Measures,
     output: Output,
+    /// Whether complete matches are searched for, but do not go out.
+    hides_complete: bool,
     forwarded: Watermark,
     ended: bool,
     skip_warned: bool,
@@ -103,7 +105,10 @@ impl MatchRecognizeOperator {
             }
         };
         let (skip, on_skip_error) = (clause.skip(spec.after_match.skip), spec.after_match.on_error);
-        let options = SearchOptions { skip, within, timeouts: spec.timeouts, on_skip_error, step_budget: None };
+        // The rows of complete matches are no unmatched rows, even where the matches themselves do not go out.
+        let hides_complete = spec.timeouts == Timeouts::Only && output.shows_unmatched();
+        let timeouts = if hides_complete { Timeouts::Show } else { spec.timeouts };
+        let options = SearchOptions { skip, within, timeouts, on_skip_error, step_budget: None };
         let reach = Reach { back: conditions.back.max(measures.back_reach()), ahead: conditions.ahead };
         let search =
             Search::new(clause, options, limits, conditions.letters, conditions.history, spec.variables.clone());
@@ -125,6 +130,7 @@ impl MatchRecognizeOperator {
             hold,
             measures,
             output,
+            hides_complete,
             kept,
             forwarded: Watermark::MIN,
             ended: false,
@@ -320,7 +326,9 @@ impl MatchRecognizeOperator {
             }
             *reported = (*reported).max(found.end().max(found.start + 1));
         }
-        items.push(Item::Match(Found { partition: id, found }));
+        if !(self.hides_complete && found.status == Status::Complete) {
+            items.push(Item::Match(Found { partition: id, found }));
+        }
     }
 
     fn emit(&mut self, items: Vec<Item>, ctx: &mut OperatorCtx<'_>) -> Result<()> {
@@ -341,7 +349,8 @@ impl MatchRecognizeOperator {
             tracing::warn!("a match has no place for AFTER MATCH SKIP TO to go; the search goes on at the next row");
         }
         let Self { measures, keys, partitions, store, .. } = &*self;
-        for batch in self.output.batches(items, OutputSources { measures, keys, partitions, store })? {
+        let sources = OutputSources { measures, keys, partitions, store, processing_time: ctx.processing_time() };
+        for batch in self.output.batches(items, sources)? {
             ctx.emit(batch);
         }
         Ok(())
@@ -422,13 +431,8 @@ fn refuse(spec: &MatchRecognizeSpec) -> Result<()> {
     if spec.timeouts != Timeouts::Hide && spec.within.is_none() {
         return Err(Error::invalid("TIMEOUT MATCHES need WITHIN").with_hint("add WITHIN INTERVAL … behind the pattern"));
     }
-    if spec.rows_per_match == RowsPerMatch::AllWithUnmatched {
-        if spec.timeouts == Timeouts::Only {
-            return Err(Error::unsupported("WITH UNMATCHED ROWS is not supported together with ONLY TIMEOUT MATCHES"));
-        }
-        if spec.pattern.has_exclusion() {
-            return Err(Error::invalid("WITH UNMATCHED ROWS does not go with an exclusion {- … -}"));
-        }
+    if spec.rows_per_match == RowsPerMatch::AllWithUnmatched && spec.pattern.has_exclusion() {
+        return Err(Error::invalid("WITH UNMATCHED ROWS does not go with an exclusion {- … -}"));
     }
     if spec.event_time.is_some() {
         let key = spec.order_by.first();

@@ -8,7 +8,7 @@ use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use dipper_graph::{MatchRecognizeSpec, RowsPerMatch};
-use dipper_types::{Error, Result};
+use dipper_types::{Error, Result, Timestamp};
 
 use super::frame_expr::as_type;
 use super::kept_columns::KeptColumns;
@@ -58,6 +58,8 @@ pub(super) struct OutputSources<'a> {
     pub(super) partitions: &'a PartitionStates,
     /// Their rows.
     pub(super) store: &'a RowStore,
+    /// The time at which this happens.
+    pub(super) processing_time: Timestamp,
 }
 
 #[derive(Debug, Default)]
@@ -127,8 +129,8 @@ impl Output {
     }
 
     fn batch(&self, rows: &OutputRows, sources: OutputSources<'_>) -> Result<RecordBatch> {
-        let OutputSources { measures, keys, partitions, store } = sources;
-        let batch = MatchBatch { matches: &rows.matches, rows: &rows.measured, partitions, store };
+        let OutputSources { measures, keys, partitions, store, processing_time } = sources;
+        let batch = MatchBatch { matches: &rows.matches, rows: &rows.measured, partitions, store, processing_time };
         let mut measured = measures.evaluate(batch)?;
         if rows.measured.len() < rows.current.len() {
             // Rows of no match have no measures.

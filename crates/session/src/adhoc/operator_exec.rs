@@ -16,6 +16,7 @@ use datafusion::physical_plan::{
 };
 use dipper_graph::{OperatorSpec, into_datafusion};
 use dipper_operator_api::{Operator, OperatorCtx, OperatorMetrics, StreamElement};
+use dipper_runtime::processing_time;
 use dipper_types::{Error, SubtaskId, Watermark};
 use futures::{StreamExt, stream};
 
@@ -153,7 +154,8 @@ impl Work {
     /// Takes rows, or the end of the input.
     fn step(&mut self, batch: Option<RecordBatch>) -> dipper_types::Result<Vec<StreamElement>> {
         let mut out = Vec::new();
-        let ctx = &mut OperatorCtx::new(&mut out, &self.metrics, SubtaskId { index: 0, parallelism: 1 });
+        let ctx = OperatorCtx::new(&mut out, &self.metrics, SubtaskId { index: 0, parallelism: 1 });
+        let ctx = &mut ctx.at(processing_time());
         if !self.opened {
             self.opened = true;
             self.operator.open(ctx)?;

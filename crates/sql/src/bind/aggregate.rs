@@ -13,14 +13,11 @@ use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart, Spanned, Value,
 };
 
-use super::plan_error;
 use super::reference::{function_name, reference_of};
-use super::rewrite::{Mode, Part, Rewriter, quoted};
+use super::rewrite::{Mode, Rewriter, quoted};
 use super::variables::Variable;
+use super::{plan_error, subquery};
 use crate::source_text::span;
-
-/// The aggregates that are maintained row by row while a match is searched.
-const IN_DEFINE: &[&str] = &["count", "sum", "avg", "mean", "min", "max"];
 
 impl Rewriter<'_, '_> {
     /// Rewrites a call; `prefix` is the RUNNING or FINAL in front of it.
@@ -41,9 +38,6 @@ impl Rewriter<'_, '_> {
         let variable = variable.unwrap_or_else(|| self.scope.variables.universal());
         self.apply_in(Mode::Aggregate, &mut call)?;
         let (bound, data_type) = self.plan_aggregate(call)?;
-        if matches!(self.scope.part, Part::Define(_)) {
-            refuse_in_define(&bound, &word)?;
-        }
         let semantics = self.scope.semantics(prefix);
         let prefix = if semantics == self.scope.default_semantics() { "" } else { "FINAL " };
         let aggregate = AggregateCall { call: BoundExpr(bound), symbols: variable.symbols, semantics };
@@ -91,8 +85,8 @@ impl Rewriter<'_, '_> {
         let fields: Vec<FieldRef> = self.scope.input.fields().cloned().chain([classifier]).collect();
         let schema = DFSchema::try_from(Arc::new(Schema::new(fields))).map_err(plan_error)?;
         let here = span(call.span());
-        let planned =
-            self.planner.sql_to_expr(Expr::Function(call), &schema).map_err(|error| plan_error(error).at(here))?;
+        let text = Expr::Function(call);
+        let planned = subquery::planned(&text, &schema, self.scope, self.planner).map_err(|error| error.at(here))?;
         let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
         let coerced =
             ExprSimplifier::new(context).coerce(planned, &schema).map_err(|error| plan_error(error).at(here))?;
@@ -103,19 +97,4 @@ impl Rewriter<'_, '_> {
         let data_type = bound.get_type(&schema).map_err(plan_error)?;
         Ok((bound, data_type))
     }
-}
-
-fn refuse_in_define(bound: &DfExpr, word: &str) -> Result<()> {
-    let DfExpr::AggregateFunction(aggregate) = bound else { return Ok(()) };
-    let what = if !IN_DEFINE.contains(&aggregate.func.name()) {
-        format!("the aggregate {word}")
-    } else if aggregate.params.distinct {
-        format!("{word} with DISTINCT")
-    } else if !aggregate.params.order_by.is_empty() {
-        format!("{word} with ORDER BY")
-    } else {
-        return Ok(());
-    };
-    Err(Error::unsupported(format!("{what} is not supported in DEFINE yet"))
-        .with_hint("COUNT, SUM, AVG, MIN and MAX are, with FILTER; MEASURES takes every aggregate"))
 }

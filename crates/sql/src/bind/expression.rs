@@ -18,6 +18,7 @@ use super::context::{QueryContext, options};
 use super::views::BoundViews;
 use super::{check_depth, plan_error};
 use crate::catalog::{Catalog, SkipErrors};
+use crate::logical::{subquery_of, without_subqueries};
 use crate::source_text::span;
 
 /// Binds the expression of a computed column or watermark: the expression, its type and whether it can be NULL.
@@ -53,6 +54,14 @@ pub(super) struct Scalar {
 impl Scalar {
     /// Coerces types and refuses what is not a function of one row.
     pub(super) fn new(expr: Expr, schema: &DFSchema) -> Result<Self> {
+        if expr.exists(|part| Ok(subquery_of(part).is_some())).map_err(plan_error)? {
+            return Err(Error::invalid("a subquery cannot stand here"));
+        }
+        Self::with_subqueries(expr, schema)
+    }
+
+    /// As `new`, but a subquery may stand for its value.
+    pub(super) fn with_subqueries(expr: Expr, schema: &DFSchema) -> Result<Self> {
         refuse_other_than_scalar(&expr)?;
         let context = SimplifyContext::builder()
             .with_schema(Arc::new(schema.clone()))
@@ -90,7 +99,7 @@ impl Scalar {
         let df_schema = DFSchema::try_from(Arc::clone(schema)).map_err(plan_error)?;
         let expr = simplify(self.expr, &df_schema)?;
         let data_type = expr.get_type(&df_schema).map_err(plan_error)?;
-        BoundExpr(expr.clone()).physical(schema)?;
+        BoundExpr(without_subqueries(expr.clone())?).physical(schema)?;
         Ok((expr, data_type))
     }
 }
@@ -110,9 +119,6 @@ fn refuse_other_than_scalar(expr: &Expr) -> Result<()> {
     let mut refused = None;
     let _ = expr.apply(|part| {
         refused = match part {
-            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => {
-                Some("a subquery")
-            }
             Expr::AggregateFunction(_) | Expr::GroupingSet(_) => Some("an aggregate"),
             Expr::WindowFunction(_) => Some("a window function"),
             Expr::OuterReferenceColumn(..) => Some("a reference to an outer query"),

@@ -60,11 +60,11 @@ impl Input {
         &self.plan
     }
 
-    /// Adds a column that is computed from the input; a column of the input itself is not added again. A `name` makes the
+    /// Adds a column that is computed from the input; a column of the input itself is not added again. Another `name` makes the
     /// column known by it.
     pub(super) fn add(&mut self, expr: Expr, name: Option<&str>, text: &str) -> Result<usize> {
-        if name.is_none()
-            && let Expr::Column(column) = &expr
+        if let Expr::Column(column) = &expr
+            && name.is_none_or(|name| name == column.name)
             && let Some(index) = self.plan.schema().maybe_index_of_column(column)
         {
             return Ok(index);

@@ -21,7 +21,7 @@ use super::output;
 use super::rewrite::{Part, Rewriter, Scope};
 use super::variables::{Variables, place_of};
 use super::window_tvf::interval_us;
-use super::{check_depth, plan_error};
+use super::{check_depth, plan_error, subquery};
 use crate::ast::{MatchRecognizeClause, RowsPerMatchAst, SkipAst, TimeoutsAst};
 use crate::catalog::{SkipErrors, column_name, sql_type_name, variable_name};
 use crate::logical::{MatchRecognizeNode, is_unbounded};
@@ -39,7 +39,7 @@ pub(super) fn bind(
     check_pattern(clause, &variables, unbounded)?;
     let mut input = Input::new(input);
     let ordering = ordering::bind(clause, &mut input, planner)?;
-    let rows_per_match = rows_per_match(clause)?;
+    let rows_per_match = rows_per_match(clause);
     let within = within(clause, &input, &ordering, planner)?;
     let scope = |part| Scope {
         input: &input,
@@ -86,8 +86,7 @@ fn check_pattern(clause: &MatchRecognizeClause, variables: &Variables, unbounded
             Error::invalid("$ cannot hold: a partition of an unbounded input never ends").at(pattern.place(range))
         );
     }
-    if let (RowsPerMatchAst::AllWithUnmatched(_), Some(range)) =
-        (clause.rows_per_match, pattern.parsed.exclusions.first())
+    if let (RowsPerMatchAst::AllWithUnmatched, Some(range)) = (clause.rows_per_match, pattern.parsed.exclusions.first())
     {
         return Err(Error::invalid("{- -} cannot be used with WITH UNMATCHED ROWS")
             .at(pattern.place(range))
@@ -102,22 +101,13 @@ fn check_pattern(clause: &MatchRecognizeClause, variables: &Variables, unbounded
         .map_err(|error| Error::invalid(error.to_string()).at(pattern.span))
 }
 
-fn rows_per_match(clause: &MatchRecognizeClause) -> Result<RowsPerMatch> {
-    let rows = match clause.rows_per_match {
+fn rows_per_match(clause: &MatchRecognizeClause) -> RowsPerMatch {
+    match clause.rows_per_match {
         RowsPerMatchAst::One => RowsPerMatch::One,
         RowsPerMatchAst::AllShowEmpty => RowsPerMatch::AllShowEmpty,
         RowsPerMatchAst::AllOmitEmpty => RowsPerMatch::AllOmitEmpty,
-        RowsPerMatchAst::AllWithUnmatched(place) => {
-            if clause.timeouts != TimeoutsAst::Hide {
-                return Err(Error::unsupported(
-                    "WITH UNMATCHED ROWS together with TIMEOUT MATCHES is not supported yet",
-                )
-                .at(place));
-            }
-            RowsPerMatch::AllWithUnmatched
-        }
-    };
-    Ok(rows)
+        RowsPerMatchAst::AllWithUnmatched => RowsPerMatch::AllWithUnmatched,
+    }
 }
 
 fn timeouts(clause: &MatchRecognizeClause) -> Result<Timeouts> {
@@ -255,12 +245,12 @@ fn bind_expression(
         let mut plain = expr.clone();
         let mut rewriter = Rewriter::new(scope, planner);
         rewriter.apply(&mut plain)?;
-        let part = rewriter.part();
+        let part = scope.part_name();
         let frame = rewriter.frame;
         let schema = frame.schema();
         let df_schema = DFSchema::try_from(Arc::clone(&schema)).map_err(plan_error)?;
-        let planned = planner.sql_to_expr(plain, &df_schema).map_err(plan_error)?;
-        let scalar = Scalar::new(planned, &df_schema)?;
+        let planned = subquery::planned(&plain, &df_schema, scope, planner)?;
+        let scalar = Scalar::with_subqueries(planned, &df_schema)?;
         if let (true, Some(function)) = (repeatable, scalar.unrepeatable()) {
             return Err(Error::unsupported(format!(
                 "{function}() cannot stand in {part}: it gives another value each time"

@@ -21,6 +21,7 @@ mod reference;
 mod relation;
 mod rewrite;
 mod sql_words;
+mod subquery;
 mod table_source;
 mod variables;
 mod views;

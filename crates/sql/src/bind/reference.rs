@@ -3,7 +3,9 @@
 use std::ops::ControlFlow;
 
 use dipper_types::{Error, Result, Span};
-use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Spanned, Visit, Visitor};
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Spanned, Visit, Visitor,
+};
 
 use super::variables::{Variable, Variables};
 use crate::source_text::span;
@@ -15,7 +17,7 @@ pub(super) fn reference_of<V: Visit>(
     what: &str,
     found: Option<Variable>,
 ) -> Result<Option<Variable>> {
-    let mut collector = Collector { variables, what, found, inside_classifier: 0 };
+    let mut collector = Collector { variables, what, found, passed_over: 0 };
     match parts.visit(&mut collector) {
         ControlFlow::Break(error) => Err(*error),
         ControlFlow::Continue(()) => Ok(collector.found),
@@ -51,7 +53,8 @@ struct Collector<'a> {
     variables: &'a Variables,
     what: &'a str,
     found: Option<Variable>,
-    inside_classifier: usize,
+    /// How deep the walk is inside CLASSIFIER(X) or a subquery, whose names are not columns of the match.
+    passed_over: usize,
 }
 
 impl Collector<'_> {
@@ -94,22 +97,32 @@ impl Collector<'_> {
 impl Visitor for Collector<'_> {
     type Break = Box<Error>;
 
+    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<Self::Break> {
+        self.passed_over += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<Self::Break> {
+        self.passed_over = self.passed_over.saturating_sub(1);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Self::Break> {
-        if self.inside_classifier > 0 {
-            self.inside_classifier += 1;
+        if self.passed_over > 0 {
+            self.passed_over += 1;
             return ControlFlow::Continue(());
         }
         if let Err(error) = self.see_expression(expr) {
             return ControlFlow::Break(Box::new(error));
         }
         if matches!(expr, Expr::Function(function) if function_name(function) == "classifier") {
-            self.inside_classifier = 1;
+            self.passed_over = 1;
         }
         ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, _expr: &Expr) -> ControlFlow<Self::Break> {
-        self.inside_classifier = self.inside_classifier.saturating_sub(1);
+        self.passed_over = self.passed_over.saturating_sub(1);
         ControlFlow::Continue(())
     }
 }

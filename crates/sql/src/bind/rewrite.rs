@@ -3,12 +3,12 @@
 
 use std::ops::ControlFlow;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use dipper_graph::{FrameBuilder, FrameColumn, Logical, Semantics, Target, shifted_text};
 use dipper_pattern::SymbolId;
 use dipper_types::{Error, Result, Span};
-use sqlparser::ast::{AccessExpr, Expr, Function, Ident, Spanned, Value, VisitMut, VisitorMut};
+use sqlparser::ast::{AccessExpr, Expr, Function, Ident, Query, Spanned, Value, VisitMut, VisitorMut};
 
 use super::context::is_aggregate;
 use super::input::Input;
@@ -49,6 +49,14 @@ pub(super) enum End {
 }
 
 impl Scope<'_> {
+    /// The part of the clause.
+    pub(super) fn part_name(&self) -> &'static str {
+        match self.part {
+            Part::Define(_) => "DEFINE",
+            Part::MeasureOfMatch | Part::MeasureOfRow => "MEASURES",
+        }
+    }
+
     /// RUNNING or FINAL for a call without a prefix.
     pub(super) fn default_semantics(&self) -> Semantics {
         match self.part {
@@ -111,8 +119,7 @@ pub(super) struct Rewriter<'a, 'p> {
     pub(super) planner: &'p mut dyn RelationPlannerContext,
     pub(super) frame: FrameBuilder,
     pub(super) mode: Mode,
-    /// Whether an aggregate's argument reads CLASSIFIER().
-    /// How deep the walk is inside an expression that is finished.
+    /// How deep the walk is inside an expression that is finished, or a subquery.
     finished: usize,
 }
 
@@ -148,9 +155,6 @@ impl<'a, 'p> Rewriter<'a, 'p> {
             Expr::CompoundIdentifier(parts) => self.compound(parts).map(Some),
             Expr::CompoundFieldAccess { root, access_chain } => self.field_access(root, access_chain),
             Expr::Function(function) => self.call(function).map_err(|error| error.at(here)),
-            Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => {
-                Err(Error::unsupported(format!("a subquery in {} is not supported yet", self.part())).at(here))
-            }
             Expr::Lambda(_) => {
                 Err(Error::unsupported(format!("a lambda in {} is not supported", self.part())).at(here))
             }
@@ -161,11 +165,8 @@ impl<'a, 'p> Rewriter<'a, 'p> {
         }
     }
 
-    pub(super) fn part(&self) -> &'static str {
-        match self.scope.part {
-            Part::Define(_) => "DEFINE",
-            Part::MeasureOfMatch | Part::MeasureOfRow => "MEASURES",
-        }
+    fn part(&self) -> &'static str {
+        self.scope.part_name()
     }
 
     /// `column` or `variable.column`.
@@ -307,12 +308,7 @@ impl<'a, 'p> Rewriter<'a, 'p> {
             None => self.scope.variables.universal(),
         };
         let target = match &self.mode {
-            Mode::Aggregate => {
-                if matches!(self.scope.part, Part::Define(_)) {
-                    return Err(Error::unsupported("CLASSIFIER in an aggregate in DEFINE is not supported yet"));
-                }
-                return Ok(quoted(dipper_graph::AggregateCall::CLASSIFIER_COLUMN, function.name.span()));
-            }
+            Mode::Aggregate => return Ok(quoted(dipper_graph::AggregateCall::CLASSIFIER_COLUMN, function.name.span())),
             Mode::Row(target) => *target,
             Mode::Match => self.scope.target(End::Last, &variable, 0, self.scope.default_semantics()),
         };
@@ -330,12 +326,9 @@ impl<'a, 'p> Rewriter<'a, 'p> {
         Ok(quoted(&self.frame.add(FrameColumn::Classifier { target }, &text, DataType::Utf8), function.name.span()))
     }
 
-    /// `MATCH_NUMBER()`, `MATCH_ROWTIME()`, `MATCH_STATUS()`.
+    /// `MATCH_NUMBER()`, `MATCH_ROWTIME()`, `MATCH_PROCTIME()`, `MATCH_STATUS()`.
     fn of_match(&mut self, name: &str, function: &Function) -> Result<Expr> {
         let word = name.to_uppercase();
-        if name == "match_proctime" {
-            return Err(Error::unsupported("MATCH_PROCTIME() is not supported yet").with_hint("use MATCH_ROWTIME()"));
-        }
         if name != "match_number" && matches!(self.scope.part, Part::Define(_)) {
             return Err(Error::invalid(format!("{word}() cannot stand in DEFINE: the match is not finished there")));
         }
@@ -345,6 +338,9 @@ impl<'a, 'p> Rewriter<'a, 'p> {
         let (column, data_type) = match (name, arguments(function)) {
             ("match_number", []) => (FrameColumn::MatchNumber, DataType::Int64),
             ("match_status", []) => (FrameColumn::MatchStatus, DataType::Utf8),
+            ("match_proctime", []) => {
+                (FrameColumn::MatchProctime, DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())))
+            }
             ("match_rowtime", args) => (FrameColumn::MatchRowtime, self.row_time(args)?),
             _ => return Err(Error::invalid(format!("{word}() takes no argument"))),
         };
@@ -369,6 +365,17 @@ impl<'a, 'p> Rewriter<'a, 'p> {
 
 impl VisitorMut for Rewriter<'_, '_> {
     type Break = Box<Error>;
+
+    // A subquery knows nothing of the match: its names are its own.
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Self::Break> {
+        self.finished += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Self::Break> {
+        self.finished = self.finished.saturating_sub(1);
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
         if self.finished > 0 {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlan;
 use dipper_types::{Error, Result};
-use sqlparser::ast::visit_relations;
+use sqlparser::ast::{ObjectName, visit_relations};
 
 use super::query::{bind_over, rename};
 use crate::ast::Query;
@@ -64,10 +64,18 @@ pub(super) fn bind_all(catalog: &Catalog, query: &Query, skip_errors: SkipErrors
 /// The names that a query reads: tables, views, and those of its own WITH, which do no harm here.
 fn relations(query: &Query) -> Vec<String> {
     let mut names = Vec::new();
-    let _ = visit_relations(&query.query, |name| {
+    let mut add = |name: &ObjectName| {
         names.extend(relation_name(name).ok());
         ControlFlow::<()>::Continue(())
-    });
+    };
+    let _ = visit_relations(&query.query, &mut add);
+    // Subqueries in the clauses that were taken out of the query.
+    for clause in &query.clauses {
+        let measures = clause.measures.iter().map(|measure| &measure.expr);
+        for expr in measures.chain(clause.defines.iter().map(|define| &define.condition)) {
+            let _ = visit_relations(expr, &mut add);
+        }
+    }
     names
 }
 

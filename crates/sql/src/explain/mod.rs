@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::ast::{ExplainFormat, Insert, Query, Statement};
 use crate::catalog::{RuntimeMode, Settings};
-use crate::logical::{MatchRecognizeNode, is_unbounded};
+use crate::logical::{MatchRecognizeNode, clause_subqueries, is_unbounded};
 use crate::plan::{Planner, for_batch, for_dataflow};
 use pattern::PatternReport;
 
@@ -76,7 +76,7 @@ fn insert_of(planner: &Planner<'_>, settings: &Settings, insert: &Insert) -> Res
     let (plan, table) = planner.insert_plan(insert)?;
     let title = format!("INSERT INTO {}", table.name());
     let is_dataflow = settings.runtime_mode() != RuntimeMode::Batch;
-    let graph = if is_dataflow { Some(planner.insert(insert, &title)?) } else { None };
+    let graph = if is_dataflow { Some(planner.insert(insert, &plan, &table, &title)?) } else { None };
     let plan = optimized(plan, is_dataflow).map_err(|error| planner.placed(error, &insert.source))?;
     Ok(Explained { title: Some(title), plan, graph })
 }
@@ -107,6 +107,12 @@ impl Explained {
         self.clauses()?.iter().map(|spec| PatternReport::of(spec, unbounded)).collect()
     }
 
+    /// The subqueries in the clauses, as they are run before the rows come.
+    fn subqueries(&self) -> Result<Vec<String>> {
+        let shown = |plan: &LogicalPlan| Ok(for_batch(plan)?.display_indent().to_string());
+        clause_subqueries(&self.plan)?.iter().map(shown).collect()
+    }
+
     fn host(&self) -> String {
         match &self.graph {
             Some(_) if is_unbounded(&self.plan) => "dataflow over unbounded input".to_owned(),
@@ -123,6 +129,9 @@ impl Explained {
         }
         let _ = writeln!(text, "host: {}\n", self.host());
         let _ = writeln!(text, "logical plan\n{}", indented(&self.plan.display_indent().to_string()));
+        for (number, subquery) in self.subqueries()?.iter().enumerate() {
+            let _ = writeln!(text, "subquery {}, run once before\n{}", number + 1, indented(subquery));
+        }
         if let Some(graph) = &self.graph {
             let _ = writeln!(text, "dataflow\n{}", indented(&graph.to_text()));
         }
@@ -141,6 +150,7 @@ impl Explained {
             "statement": self.title,
             "host": self.host(),
             "logical_plan": self.plan.display_indent().to_string().lines().collect::<Vec<_>>(),
+            "subqueries": self.subqueries()?.iter().map(|plan| plan.lines().collect::<Vec<_>>()).collect::<Vec<_>>(),
             "dataflow": self.graph.as_ref().map(JobGraph::to_json),
             "patterns": patterns.iter().map(PatternReport::to_json).collect::<Vec<_>>(),
             "delivery": self.graph.as_ref().map(delivery::of),

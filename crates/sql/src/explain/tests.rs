@@ -42,7 +42,7 @@ fn an_insert_shows_plan_graph_patterns_and_delivery() {
         STRT  R  true  -- not defined
         DOWN  R  price < PREV(price)  -- reads the row and the one before
         UP    R  price > PREV(price)  -- reads the row and the one before
-      engine: threads: every condition is of class R, so it is evaluated ahead for whole batches, and no row is looked at twice
+      engine: automaton: every condition is of class R, so it is evaluated ahead for whole batches, and no row is looked at twice
       within: a match lasts less than 1 h
       state: bounded: the rows of a partition of the last 1 h of event time; one small record for each key ever seen
       a match is final
@@ -114,7 +114,7 @@ fn conditions_are_shown_as_what_they_come_to_where_they_stand() {
         STRT  R  true  -- not defined
         DOWN  R  price < PREV(price)  -- reads the row and the one before; written LAST(DOWN.price, 1) IS NULL AND price < LAST(STRT.price) OR price < LAST(DOWN.price, 1)
         UP    R  price > PREV(price)  -- reads the row and the one before; written LAST(UP.price, 1) IS NULL AND price > LAST(DOWN.price) OR price > LAST(UP.price, 1)
-      engine: threads: every condition is of class R at its place in the pattern, so it is evaluated ahead for whole batches, and no row is looked at twice
+      engine: automaton: every condition is of class R at its place in the pattern, so it is evaluated ahead for whole batches, and no row is looked at twice
       state: bounded by the input alone: a match takes any number of rows
       a match is final
         at the end of the input, which is put in order then
@@ -135,7 +135,7 @@ fn conditions_are_shown_as_what_they_come_to_where_they_stand() {
         B_1   R  true  -- not defined
         B_1_  R  price > 10.0 * PREV(price, 2)  -- reads the row and up to 2 before; written price > 10.0 * LAST(A.price)
         B_2   R  price > 10.0 * PREV(price, 3)  -- reads the row and up to 3 before; written price > 10.0 * LAST(A.price)
-      engine: threads: every condition is of class R at its place in the pattern, so it is evaluated ahead for whole batches, and no row is looked at twice
+      engine: automaton: every condition is of class R at its place in the pattern, so it is evaluated ahead for whole batches, and no row is looked at twice
       state: bounded: 4 rows at most in an open match
       a match is final
         at the end of the input, which is put in order then
@@ -167,7 +167,7 @@ fn a_bounded_query_is_a_batch() {
       conditions
         A  R  true  -- not defined
         B  R  true  -- not defined
-      engine: threads: every condition is of class R, so it is evaluated ahead for whole batches, and no row is looked at twice
+      engine: automaton: every condition is of class R, so it is evaluated ahead for whole batches, and no row is looked at twice
       state: bounded: 5 rows at most in an open match
       a match is final
         at the end of the input, which is put in order then
@@ -219,4 +219,39 @@ fn a_condition_on_the_number_of_the_match_is_not_said_to_read_the_match_so_far()
         engine.trim(),
         "engine: backtracking: the condition of A reads the number of the match, so it is tested while searching"
     );
+}
+
+#[test]
+fn subqueries_of_a_clause_are_shown_and_not_run() {
+    let text = explain(
+        "EXPLAIN SELECT * FROM feed MATCH_RECOGNIZE (ORDER BY ts MEASURES (SELECT MAX(v) FROM plain) AS m PATTERN (A)
+           DEFINE A AS price > (SELECT v / 0 FROM plain) AND symbol NOT IN (SELECT note FROM ticks) AND EXISTS (SELECT * FROM plain WHERE k = 1))",
+    );
+    let end = text.find("dataflow\n").unwrap();
+    insta::assert_snapshot!(from(&text[..end], "logical plan"), @"
+    logical plan
+      MatchRecognize: order_by=[ts] pattern=(A) define=[A AS price > (SELECT CAST((plain.v / 0) AS DOUBLE) FROM plain) AND symbol NOT IN (SELECT ticks.note FROM ticks) AND EXISTS (SELECT plain.k, plain.v FROM plain WHERE plain.k = 1)] measures=[(SELECT max(plain.v) FROM plain) AS m] rows=one
+        Projection: feed.symbol AS symbol, feed.ts AS ts, feed.price AS price
+          TableScan: feed projection=[symbol, ts, price]
+
+    subquery 1, run once before
+      Projection: CAST(plain.v / Int64(0) AS Float64)
+        Limit: skip=0, fetch=2
+          TableScan: plain projection=[v], fetch=2
+
+    subquery 2, run once before
+      Limit: skip=0, fetch=100001
+        Aggregate: groupBy=[[ticks.note]], aggr=[[]]
+          TableScan: ticks projection=[note]
+
+    subquery 3, run once before
+      Limit: skip=0, fetch=1
+        Filter: plain.k = Int32(1)
+          TableScan: plain projection=[k, v]
+
+    subquery 4, run once before
+      Limit: skip=0, fetch=2
+        Aggregate: groupBy=[[]], aggr=[[max(plain.v)]]
+          TableScan: plain projection=[v]
+    ");
 }

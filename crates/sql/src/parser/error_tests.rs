@@ -607,6 +607,10 @@ fn errors_inside_a_pattern_point_into_it() {
         "PATTERN (A | )",
         "PATTERN (A**)",
         "PATTERN (A{3,2})",
+        "PATTERN (A{,0})",
+        "PATTERN (A{0,0}?)",
+        "PATTERN (A{2147483648})",
+        "PATTERN (A{1,99999999999999999999})",
         "PATTERN (A B\n  {0} C)",
         "PATTERN (A /* x */ ? ? ?)",
         "PATTERN (\u{65e5} 'x')",
@@ -620,6 +624,14 @@ fn errors_inside_a_pattern_point_into_it() {
         2:12-2:13 Invalid: a quantifier cannot follow a quantifier: put parentheses around what is repeated
     "(PATTERN (A{3,2}))"
         2:11-2:16 Invalid: the lower bound 3 is greater than the upper bound 2: write {2,3}
+    "(PATTERN (A{,0}))"
+        2:11-2:15 Invalid: a pattern cannot be repeated zero times: leave it out
+    "(PATTERN (A{0,0}?))"
+        2:11-2:16 Invalid: a pattern cannot be repeated zero times: leave it out
+    "(PATTERN (A{2147483648}))"
+        2:12-2:22 Invalid: a quantifier's bound is at most 2147483647: 2147483648 is too large
+    "(PATTERN (A{1,99999999999999999999}))"
+        2:14-2:34 Invalid: a quantifier's bound is at most 2147483647: 99999999999999999999 is too large
     "(PATTERN (A B\n  {0} C))"
         3:3-3:6 Invalid: a pattern cannot be repeated zero times: leave it out
     "(PATTERN (A /* x */ ? ? ?))"

@@ -233,7 +233,6 @@ fn parse_rows_per_match(cursor: &mut Cursor<'_>) -> Result<RowsPerMatchAst> {
         return Ok(RowsPerMatchAst::One);
     }
     cursor.expect_words(&["ALL", "ROWS", "PER", "MATCH"])?;
-    let start = cursor.here();
     if cursor.eat_words(&["SHOW", "EMPTY"]) {
         cursor.expect_words(&["MATCHES"])?;
     } else if cursor.at_words(&["SHOW"]) && !cursor.at_words(&["SHOW", "TIMEOUT"]) {
@@ -244,7 +243,7 @@ fn parse_rows_per_match(cursor: &mut Cursor<'_>) -> Result<RowsPerMatchAst> {
         return Ok(RowsPerMatchAst::AllOmitEmpty);
     } else if cursor.eat_words(&["WITH"]) {
         cursor.expect_words(&["UNMATCHED", "ROWS"])?;
-        return Ok(RowsPerMatchAst::AllWithUnmatched(cursor.since(start)));
+        return Ok(RowsPerMatchAst::AllWithUnmatched);
     }
     Ok(RowsPerMatchAst::AllShowEmpty)
 }

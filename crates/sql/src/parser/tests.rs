@@ -339,7 +339,7 @@ fn every_option_of_the_clause_is_read() {
         let query = query(&format!("SELECT * FROM t MATCH_RECOGNIZE (PATTERN (A) WITHIN {text} DEFINE A AS true)"));
         query.clauses[0].within.as_ref().unwrap().expr.to_string()
     };
-    assert_eq!(within("INTERVAL '1:30' MINUTE TO SECOND"), "INTERVAL '1:30' MINUTE TO SECOND");
+    assert_eq!(within("INTERVAL '1:30' MINUTE TO SECOND"), "INTERVAL '1 MINUTE 30 SECOND'");
     assert_eq!(within("INTERVAL '10' SECOND"), "INTERVAL '10' SECOND");
     assert_eq!(within("INTERVAL '2 days'"), "INTERVAL '2 days'");
 }

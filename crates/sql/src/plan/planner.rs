@@ -27,7 +27,8 @@ impl<'a> Planner<'a> {
     }
 
     /// Binds a query: views expanded, names and types resolved. Whether it is unbounded, says [`crate::logical::is_unbounded`];
-    /// a batch host takes [`crate::logical::MatchRecognizeNode::for_batch`] of the clauses in it.
+    /// a batch host takes [`crate::logical::MatchRecognizeNode::for_batch`] of the clauses in it. Before it can run, the
+    /// [`crate::logical::clause_subqueries`] must be answered.
     pub fn logical(&self, query: &Query) -> Result<LogicalPlan> {
         bind_query(self.catalog, query, self.settings.skip_errors())
     }
@@ -62,11 +63,10 @@ impl<'a> Planner<'a> {
         Ok((plan, table))
     }
 
-    /// The dataflow of an insert. `pipeline.name` goes before `name`.
-    pub fn insert(&self, insert: &Insert, name: &str) -> Result<JobGraph> {
-        let (plan, table) = self.insert_plan(insert)?;
-        let plan = optimize::for_dataflow(plan).map_err(|error| placed(error, &insert.source))?;
-        dataflow::build(&insert.source, &plan, Some(&table), self.settings, name)
+    /// The dataflow of an insert into `table`, bound as `plan`. `pipeline.name` goes before `name`.
+    pub fn insert(&self, insert: &Insert, plan: &LogicalPlan, table: &Table, name: &str) -> Result<JobGraph> {
+        let plan = optimize::for_dataflow(plan.clone()).map_err(|error| placed(error, &insert.source))?;
+        dataflow::build(&insert.source, &plan, Some(table), self.settings, name)
     }
 
     /// The dataflow that hands the rows of a query, bound as `plan`, to whoever starts it. `pipeline.name` goes before `name`.

@@ -16,7 +16,10 @@ fn graph_in(session: &mut TestSession, sql: &str) -> JobGraph {
                 let plan = session.planner().logical(query).unwrap();
                 graph = Some(session.planner().collect(query, &plan, "test").unwrap());
             }
-            Statement::Insert(insert) => graph = Some(session.planner().insert(insert, "test").unwrap()),
+            Statement::Insert(insert) => {
+                let (plan, table) = session.planner().insert_plan(insert).unwrap();
+                graph = Some(session.planner().insert(insert, &plan, &table, "test").unwrap());
+            }
             _ => drop(session.run(&parsed.text).unwrap()),
         }
     }

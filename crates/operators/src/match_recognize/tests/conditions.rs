@@ -154,8 +154,8 @@ fn a_skip_without_a_place_to_go_fails_or_goes_to_the_next_row() {
 
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
-    let proctime = |c: &mut super::clause::Columns| c.column(FrameColumn::MatchProctime, DataType::Int64);
-    let error = Clause::new("A").measure("t", DataType::Int64, proctime).open().err().unwrap();
+    let proctime = |c: &mut super::clause::Columns| c.column(FrameColumn::MatchProctime, DataType::Int64).is_not_null();
+    let error = Clause::new("A").define("A", proctime).open().err().unwrap();
     assert!(error.to_string().contains("MATCH_PROCTIME"), "{error}");
     let status =
         |c: &mut super::clause::Columns| c.column(FrameColumn::MatchStatus, DataType::Utf8).eq(lit("COMPLETE"));
