@@ -172,7 +172,7 @@ mod tests {
         let mut store = RowStore::new(vec![DataType::Int64]);
         let mut rows = PartitionRows::default();
         // Row n of the partition has the value n; other partitions' rows lie between.
-        let mut add = |rows: &mut PartitionRows, store: &mut RowStore, count: i64, others: i64| {
+        let add = |rows: &mut PartitionRows, store: &mut RowStore, count: i64, others: i64| {
             let first = rows.seen() as i64;
             let values: Int64Array = (first..first + count).chain(std::iter::repeat_n(-1, others as usize)).collect();
             let seq = store.append(vec![Arc::new(values)], (count + others) as usize);
