@@ -10,6 +10,7 @@ mod job_graph;
 mod match_recognize;
 mod operator_spec;
 mod render;
+mod row_pattern_window;
 
 pub use chain::{Task, TaskEdge, TaskGraph};
 pub use datafusion_error::{FromDataFusion, into_datafusion};
@@ -26,3 +27,4 @@ pub use operator_spec::{
     AggregateFunction, CalcSpec, ComputedColumn, OperatorSpec, SinkSpec, SourceSpec, TableSpec, ValuesSpec,
     WatermarkSpec, WindowAggregateSpec, WindowKind, WindowTvfSpec,
 };
+pub use row_pattern_window::{FrameSearch, RowPatternWindowSpec};

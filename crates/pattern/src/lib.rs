@@ -80,5 +80,6 @@ pub use letter::{Letter, MAX_SYMBOLS, SymbolId, SymbolSet};
 pub use matched::{Excluded, Match, MatchError, SkipFault, Status};
 pub use options::{OnSkipError, SearchOptions, Skip, Timeouts, Within};
 pub use program::{Program, State, StateId};
+pub use resume::resume;
 pub use syntax::{Name, ParsedPattern, SyntaxError, parse};
 pub use threads::{ThreadMatcher, ThreadRuns};

@@ -8,3 +8,4 @@ mod measures;
 mod random;
 mod rows;
 mod time;
+mod window;

@@ -12,10 +12,10 @@ use dipper_pattern::{Skip, Timeouts, Within, reference};
 use super::clause::{Clause, Row, next, prev, rows, time_type};
 
 /// A small generator of our own: the tests need no more, and a seed says everything.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
