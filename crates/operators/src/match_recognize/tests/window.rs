@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::functions_aggregate::expr_fn::{count, sum};
 use datafusion::prelude::{Expr, ident, lit};
-use dipper_graph::{FrameSearch, RowPatternWindowSpec, Semantics, Target};
+use dipper_graph::{FrameSearch, MatchRecognizeSpec, RowPatternWindowSpec, Semantics, Target};
 use dipper_operator_api::OperatorMetrics;
 use dipper_operator_api::harness::OperatorHarness;
 use dipper_pattern::{Edge, OnSkipError, Pattern, SearchOptions, Skip, SymbolId, SymbolSet, reference};
@@ -29,10 +29,8 @@ impl Window {
     }
 
     fn open(self) -> OperatorHarness<RowPatternWindowOperator> {
-        let functions = Clause { spec: self.clause.spec.clone() };
-        let mut functions =
-            Clause { spec: dipper_graph::MatchRecognizeSpec { measures: Vec::new(), ..functions.spec } };
-        functions = functions
+        let spec = MatchRecognizeSpec { measures: Vec::new(), ..self.clause.spec.clone() };
+        let functions = Clause { spec }
             .measure("rows", DataType::Int64, |c| {
                 c.aggregate(count(lit(1_i64)), "*", Semantics::Final, DataType::Int64)
             })
@@ -221,6 +219,17 @@ fn every_row_sees_what_the_definition_says() {
         matched += lines.values().flatten().filter(|line| !line.ends_with(" 0 -")).count();
     }
     assert!(matched > 2000, "{matched}");
+}
+
+#[test]
+fn a_later_frame_may_match_where_conditions_look_back_to_its_first_row() {
+    // A is the second row of a frame.
+    let clause = Clause::new("A B")
+        .define("A", |c| c.v(prev(2)).is_null().and(c.v(prev(1)).is_not_null()))
+        .define("B", |c| c.v(Target::CURRENT).eq(lit(1_i64)));
+    let lines = Window::new(clause, None, FrameSearch::Seek).run(&of_values(&[0, 0, 0, 0, 1, 0]));
+    let counts: Vec<&str> = lines.iter().map(|line| line.rsplit(' ').nth(1).unwrap()).collect();
+    assert_eq!(counts, ["0", "0", "2", "0", "0", "0"]);
 }
 
 #[test]
