@@ -3,11 +3,13 @@
 
 mod column_role;
 mod match_recognize;
+mod row_pattern_window;
 mod window_tvf;
 
 pub(crate) use column_role::column_index;
 pub use column_role::{ColumnRole, column_roles};
 pub use match_recognize::MatchRecognizeNode;
+pub use row_pattern_window::RowPatternWindowNode;
 pub use window_tvf::WindowTvfNode;
 pub(crate) use window_tvf::length_text;
 
