@@ -11,6 +11,7 @@ mod job_graph;
 mod match_recognize;
 mod operator_spec;
 mod render;
+mod row_pattern_window;
 mod specialise;
 
 pub use chain::{Task, TaskEdge, TaskGraph};
@@ -29,4 +30,5 @@ pub use operator_spec::{
     AggregateFunction, CalcSpec, ComputedColumn, OperatorSpec, SinkSpec, SourceSpec, TableSpec, ValuesSpec,
     WatermarkSpec, WindowAggregateSpec, WindowKind, WindowTvfSpec,
 };
+pub use row_pattern_window::{FrameSearch, RowPatternWindowSpec};
 pub use specialise::Specialised;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 
-use crate::{BoundExpr, MatchRecognizeSpec, NamedExpr};
+use crate::{BoundExpr, MatchRecognizeSpec, NamedExpr, RowPatternWindowSpec};
 
 /// The kinds of node.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub enum OperatorSpec {
     WindowAggregate(WindowAggregateSpec),
     /// Row pattern recognition.
     MatchRecognize(Box<MatchRecognizeSpec>),
+    /// Row pattern recognition in a window; in ad-hoc queries only.
+    RowPatternWindow(Box<RowPatternWindowSpec>),
     /// Writes a table.
     Sink(SinkSpec),
     /// Hands rows to the client that started the job.

@@ -22,6 +22,7 @@ impl OperatorSpec {
             Self::WindowTvf(_) => "WindowTvf",
             Self::WindowAggregate(_) => "WindowAggregate",
             Self::MatchRecognize(_) => "MatchRecognize",
+            Self::RowPatternWindow(_) => "RowPatternWindow",
             Self::Sink(_) => "Sink",
             Self::Collect => "Collect",
         }
@@ -54,6 +55,7 @@ impl Node {
                 format!("{} by {keys}", join(aggregates))
             }
             OperatorSpec::MatchRecognize(spec) => match_recognize(spec),
+            OperatorSpec::RowPatternWindow(spec) => match_recognize(&spec.clause),
             OperatorSpec::Sink(spec) => connector(&spec.table),
         }
     }

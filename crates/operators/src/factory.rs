@@ -6,7 +6,7 @@ use dipper_operator_api::Operator;
 use dipper_types::{Error, Result};
 
 use crate::calc::Calc;
-use crate::match_recognize::MatchRecognizeOperator;
+use crate::match_recognize::{MatchRecognizeOperator, RowPatternWindowOperator};
 use crate::union::Union;
 use crate::window_aggregate::WindowAggregate;
 use crate::window_tvf::WindowTvf;
@@ -20,6 +20,7 @@ pub fn operator(spec: &OperatorSpec, input: &[SchemaRef], output: &SchemaRef) ->
         OperatorSpec::WindowTvf(spec) => Box::new(WindowTvf::new(spec, only(input)?, output)?),
         OperatorSpec::WindowAggregate(spec) => Box::new(WindowAggregate::new(spec, only(input)?, output)?),
         OperatorSpec::MatchRecognize(spec) => Box::new(MatchRecognizeOperator::new(spec)?),
+        OperatorSpec::RowPatternWindow(spec) => Box::new(RowPatternWindowOperator::new(spec)?),
         OperatorSpec::Source(_) | OperatorSpec::Values(_) | OperatorSpec::Sink(_) | OperatorSpec::Collect => {
             return Err(Error::internal(format!("a {} is no operator", spec.kind())));
         }

@@ -15,7 +15,7 @@ mod window_aggregate;
 mod window_tvf;
 
 pub use factory::operator;
-pub use match_recognize::MatchRecognizeOperator;
+pub use match_recognize::{MatchRecognizeOperator, RowPatternWindowOperator};
 pub use source_pipeline::SourcePipeline;
 pub use values::values;
 pub use watermark_generator::SplitWatermarks;

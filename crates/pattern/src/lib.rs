@@ -99,6 +99,7 @@ pub use letter::{Letter, MAX_SYMBOLS, SymbolId, SymbolSet};
 pub use matched::{Excluded, Labels, Match, MatchError, SkipFault, Status};
 pub use options::{OnSkipError, SearchOptions, Skip, Timeouts, Within};
 pub use program::{Program, State, StateId};
+pub use resume::resume;
 pub use split::{Answer, Navigation, Place, RowBefore, Split};
 pub use syntax::{Name, ParsedPattern, SyntaxError, parse};
 pub use threads::{ThreadMatcher, ThreadRuns};

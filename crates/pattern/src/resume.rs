@@ -3,7 +3,9 @@
 use crate::{Match, MatchError, OnSkipError, SearchOptions, Skip, SkipFault};
 
 /// The row at which to look for the next match. Marks the match where `SKIP TO variable` is not possible and need not be.
-pub(crate) fn resume<E>(found: &mut Match, options: &SearchOptions) -> Result<u64, MatchError<E>> {
+///
+/// The matchers do so themselves; this is for a caller that looks for single matches.
+pub fn resume<E>(found: &mut Match, options: &SearchOptions) -> Result<u64, MatchError<E>> {
     if found.is_empty() {
         return Ok(found.start + 1);
     }

@@ -8,6 +8,8 @@
 //! | `t x MATCH_RECOGNIZE (…) AS m (c)` | table function `__match_recognize(i, (SELECT * FROM t x)) AS m (c)`, `i` an index into [`Query::clauses`] |
 //! | `TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), size[, offset]))` | table function `__tumble((SELECT * FROM t), ts, size[, offset])` |
 //! | `TABLE(HOP(TABLE t, DESCRIPTOR(ts), slide, size[, offset]))` | table function `__hop((SELECT * FROM t), ts, slide, size[, offset])` |
+//! | `OVER (… PATTERN (…) …)`, `WINDOW w AS (… PATTERN (…) …)` | `OVER (PARTITION BY __row_pattern_window(i))`, `i` an index into [`Query::windows`] |
+//! | `m OVER w`, a measure of such a window | `__measure(m) OVER w` |
 //! | `RUNNING LAST(A.x)`, `FINAL A.x` | function `__running(LAST(A.x))`, `__final(A.x)` |
 //!
 //! The table functions' names and parentheses carry the place of the words they stand for. What the statements mean is
@@ -25,6 +27,11 @@ pub const MATCH_RECOGNIZE: &str = "__match_recognize";
 pub const TUMBLE: &str = "__tumble";
 /// The table function that stands for `HOP`.
 pub const HOP: &str = "__hop";
+/// The function that stands for a window with a row pattern, in its PARTITION BY. The binder makes a table function of it, and columns
+/// whose names begin with it.
+pub const ROW_PATTERN_WINDOW: &str = "__row_pattern_window";
+/// The function that stands for a measure of a window with a row pattern.
+pub const MEASURE: &str = "__measure";
 /// The function that stands for the prefix `RUNNING`.
 pub const RUNNING: &str = "__running";
 /// The function that stands for the prefix `FINAL`.
@@ -244,13 +251,15 @@ pub struct WatermarkDef {
     pub span: Span,
 }
 
-/// A query, with the `MATCH_RECOGNIZE` clauses that were taken out of it.
+/// A query, with the `MATCH_RECOGNIZE` clauses and the windows with a row pattern that were taken out of it.
 #[derive(Debug, Clone)]
 pub struct Query {
     /// The query; see the [module](self) for what stands in place of the clauses.
     pub query: Box<sqlparser::ast::Query>,
     /// The clauses, by the index that is `__match_recognize`'s first argument.
     pub clauses: Vec<Arc<MatchRecognizeClause>>,
+    /// The windows with a row pattern, by the index that is `__row_pattern_window`'s argument.
+    pub windows: Vec<Arc<RowPatternWindow>>,
     /// The whole query.
     pub span: Span,
 }
@@ -284,6 +293,17 @@ pub struct MatchRecognizeClause {
     pub subsets: Vec<SubsetItem>,
     /// `DEFINE`.
     pub defines: Vec<DefineItem>,
+}
+
+/// The specification of a window with a row pattern.
+#[derive(Debug, Clone)]
+pub struct RowPatternWindow {
+    /// The parts that `MATCH_RECOGNIZE` has too; the place is that of the parentheses.
+    pub clause: MatchRecognizeClause,
+    /// `ROWS BETWEEN CURRENT ROW AND n FOLLOWING`; `None` for `UNBOUNDED FOLLOWING`.
+    pub following: Option<u64>,
+    /// `SEEK` instead of `INITIAL`.
+    pub seek: bool,
 }
 
 /// `expr [AS name]` in `PARTITION BY`.

@@ -16,7 +16,7 @@ use super::aggregates::{Aggregate, MatchRows};
 use super::frame_expr::{FrameExpression, as_type};
 use super::kept_columns::KeptColumns;
 use super::native_time::native_values;
-use super::partition_states::PartitionStates;
+use super::partition_rows::PartitionRows;
 use super::partitions::PartitionId;
 use super::row_store::{Addresses, RowStore};
 
@@ -79,7 +79,7 @@ pub(super) struct MatchBatch<'a> {
     /// The rows, in the order of the matches.
     pub(super) rows: &'a [MeasureRow],
     /// All partitions.
-    pub(super) partitions: &'a PartitionStates,
+    pub(super) partitions: &'a [PartitionRows],
     /// Their rows.
     pub(super) store: &'a RowStore,
     /// The time at which this happens.
@@ -224,7 +224,7 @@ impl Measures {
         let (mut addresses, mut names, mut offsets) = (Addresses::default(), Vec::new(), Vec::new());
         let mut matches = Vec::with_capacity(batch.matches.len());
         for Found { partition, found } in batch.matches {
-            let rows = batch.partitions.rows(*partition);
+            let rows = &batch.partitions[*partition as usize];
             let start = offsets.len();
             for offset in mapped(found, aggregate.symbols()) {
                 let row = (found.start as usize + offset) as i64;
@@ -270,7 +270,7 @@ impl<'a> MatchBatch<'a> {
         let mut addresses = Addresses::default();
         for (row, reached) in self.rows.iter().zip(reached) {
             let partition = self.matches[row.found].partition;
-            let rows = self.partitions.rows(partition);
+            let rows = &self.partitions[partition as usize];
             match reached {
                 Some(reached) => rows.address(*reached..*reached + 1, self.store, &mut addresses)?,
                 None => addresses.missing(1),

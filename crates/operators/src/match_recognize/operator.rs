@@ -349,7 +349,8 @@ impl MatchRecognizeOperator {
             tracing::warn!("a match has no place for AFTER MATCH SKIP TO to go; the search goes on at the next row");
         }
         let Self { measures, keys, partitions, store, .. } = &*self;
-        let sources = OutputSources { measures, keys, partitions, store, processing_time: ctx.processing_time() };
+        let (partitions, processing_time) = (&partitions.rows[..], ctx.processing_time());
+        let sources = OutputSources { measures, keys, partitions, store, processing_time };
         for batch in self.output.batches(items, sources)? {
             ctx.emit(batch);
         }

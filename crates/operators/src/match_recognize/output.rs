@@ -13,7 +13,7 @@ use dipper_types::{Error, Result, Timestamp};
 use super::frame_expr::as_type;
 use super::kept_columns::KeptColumns;
 use super::measures::{Found, MatchBatch, MeasureRow, Measures};
-use super::partition_states::PartitionStates;
+use super::partition_rows::PartitionRows;
 use super::partitions::{PartitionId, Partitions};
 use super::row_store::{Addresses, RowStore};
 
@@ -54,8 +54,8 @@ pub(super) struct OutputSources<'a> {
     pub(super) measures: &'a Measures,
     /// The keys.
     pub(super) keys: &'a Partitions,
-    /// The partitions.
-    pub(super) partitions: &'a PartitionStates,
+    /// The rows of each partition.
+    pub(super) partitions: &'a [PartitionRows],
     /// Their rows.
     pub(super) store: &'a RowStore,
     /// The time at which this happens.
@@ -148,7 +148,7 @@ impl Output {
         if self.columns.iter().any(|column| matches!(column, OutputColumn::Input(_))) {
             for (partition, row) in rows.partitions.iter().zip(&rows.current) {
                 let row = *row as i64;
-                partitions.rows(*partition).address(row..row + 1, store, &mut current)?;
+                partitions[*partition as usize].address(row..row + 1, store, &mut current)?;
             }
         }
         let column = |(column, field): (&OutputColumn, &arrow::datatypes::FieldRef)| {

@@ -10,3 +10,4 @@ mod random;
 mod rows;
 mod specialised;
 mod time;
+mod window;

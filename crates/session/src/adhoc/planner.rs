@@ -16,7 +16,7 @@ use datafusion::prelude::SessionConfig;
 use dipper_graph::{OperatorSpec, SourceSpec, into_datafusion, with_functions};
 use dipper_sql::DipperTableSource;
 use dipper_sql::catalog::Table;
-use dipper_sql::logical::{MatchRecognizeNode, WindowTvfNode};
+use dipper_sql::logical::{MatchRecognizeNode, RowPatternWindowNode, WindowTvfNode};
 
 use super::operator_exec::OperatorExec;
 use super::source_exec::SourceExec;
@@ -62,6 +62,8 @@ impl ExtensionPlanner for NodePlanner {
         let (name, spec) = if let Some(node) = node.as_any().downcast_ref::<MatchRecognizeNode>() {
             let spec = node.for_batch()?.spec;
             ("MatchRecognize", OperatorSpec::MatchRecognize(Box::new(spec.as_ref().clone())))
+        } else if let Some(node) = node.as_any().downcast_ref::<RowPatternWindowNode>() {
+            ("RowPatternWindow", OperatorSpec::RowPatternWindow(Box::new(node.spec.as_ref().clone())))
         } else if let Some(node) = node.as_any().downcast_ref::<WindowTvfNode>() {
             ("WindowTvf", OperatorSpec::WindowTvf(node.spec()?))
         } else {

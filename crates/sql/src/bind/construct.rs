@@ -12,6 +12,7 @@ use sqlparser::tokenizer::Span as TokenSpan;
 
 use super::context::is_aggregate;
 use super::reference::function_name;
+use crate::ast::ROW_PATTERN_WINDOW;
 use crate::source_text::span;
 
 /// A part of a query.
@@ -27,6 +28,7 @@ pub(crate) enum Construct {
     Recursion,
     Grouping,
     GroupingSets,
+    RowPatternWindow,
 }
 
 impl Construct {
@@ -43,6 +45,7 @@ impl Construct {
             Self::Recursion => "a recursive query",
             Self::Grouping => "GROUP BY without a window",
             Self::GroupingSets => "GROUP BY with GROUPING SETS, CUBE or ROLLUP",
+            Self::RowPatternWindow => "a row pattern in a window",
         }
     }
 
@@ -178,6 +181,7 @@ impl Visitor for Search {
             Expr::Function(function) => match self.wanted {
                 Construct::WindowFunction => function.over.is_some(),
                 Construct::Unnest => function_name(function) == "unnest",
+                Construct::RowPatternWindow => function_name(function) == ROW_PATTERN_WINDOW,
                 _ => false,
             },
             _ => false,

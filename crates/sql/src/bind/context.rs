@@ -21,8 +21,7 @@ use dipper_types::{Error, ErrorKind};
 use super::relation::DipperRelations;
 use super::table_source::{DipperTableSource, ViewSource};
 use super::views::BoundViews;
-use crate::ast::MatchRecognizeClause;
-use crate::catalog::{Catalog, Relation, SkipErrors, SqlTypes};
+use crate::catalog::{Catalog, Relation, SqlTypes};
 
 /// DataFusion's functions and our options.
 pub(super) fn functions() -> &'static SessionState {
@@ -60,13 +59,7 @@ pub(super) struct QueryContext<'a> {
 
 impl<'a> QueryContext<'a> {
     /// For a query with these clauses, whose views are bound.
-    pub(super) fn new(
-        catalog: &'a Catalog,
-        clauses: Vec<Arc<MatchRecognizeClause>>,
-        skip_errors: SkipErrors,
-        views: &'a BoundViews,
-    ) -> Self {
-        let relations = DipperRelations::new(clauses, skip_errors);
+    pub(super) fn new(catalog: &'a Catalog, relations: DipperRelations, views: &'a BoundViews) -> Self {
         Self { catalog, views, relations: vec![Arc::new(relations)] }
     }
 

@@ -15,6 +15,7 @@ use dipper_types::{Error, Result};
 use sqlparser::ast::{Expr as SqlExpr, Spanned};
 
 use super::context::{QueryContext, options};
+use super::relation::DipperRelations;
 use super::views::BoundViews;
 use super::{check_depth, plan_error};
 use crate::catalog::{Catalog, SkipErrors};
@@ -26,7 +27,8 @@ pub(crate) fn bind_column_expression(expr: &SqlExpr, schema: &SchemaRef) -> Resu
     check_depth(expr)?;
     let catalog = Catalog::new();
     let no_views = BoundViews::new();
-    let context = QueryContext::new(&catalog, Vec::new(), SkipErrors::Automatic, &no_views);
+    let no_clauses = DipperRelations::new(Vec::new(), Vec::new(), SkipErrors::Automatic);
+    let context = QueryContext::new(&catalog, no_clauses, &no_views);
     let df_schema = DFSchema::try_from(Arc::clone(schema)).map_err(plan_error)?;
     let here = span(expr.span());
     let bind = || {

@@ -79,7 +79,7 @@ pub(super) fn bind(
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
 }
 
-fn check_pattern(clause: &MatchRecognizeClause, variables: &Variables, unbounded: bool) -> Result<()> {
+pub(super) fn check_pattern(clause: &MatchRecognizeClause, variables: &Variables, unbounded: bool) -> Result<()> {
     let pattern = &clause.pattern;
     if unbounded && let Some((_, range)) = pattern.parsed.anchors.iter().find(|(edge, _)| *edge == Edge::End) {
         return Err(
@@ -150,7 +150,7 @@ fn within(
     })
 }
 
-fn after_match(
+pub(super) fn after_match(
     clause: &MatchRecognizeClause,
     variables: &Variables,
     skip_errors: SkipErrors,
@@ -170,7 +170,7 @@ fn after_match(
     Ok(AfterMatch { skip, on_error: if fails { OnSkipError::Fail } else { OnSkipError::NextRow } })
 }
 
-fn defines<'a>(
+pub(super) fn defines<'a>(
     clause: &MatchRecognizeClause,
     scope: &dyn Fn(Part) -> Scope<'a>,
     planner: &mut dyn RelationPlannerContext,
@@ -216,7 +216,7 @@ fn boolean(condition: FrameExpr, name: &str, here: Span) -> Result<FrameExpr> {
     }
 }
 
-fn measures<'a>(
+pub(super) fn measures<'a>(
     clause: &MatchRecognizeClause,
     rows: RowsPerMatch,
     unbounded: bool,
@@ -233,7 +233,7 @@ fn measures<'a>(
 }
 
 /// Binds a condition or measure. `repeatable` refuses functions that give another value each time.
-fn bind_expression(
+pub(super) fn bind_expression(
     expr: &Expr,
     here: Span,
     scope: &Scope<'_>,

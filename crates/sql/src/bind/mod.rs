@@ -2,7 +2,8 @@
 //! not supported is said here, with its place.
 //!
 //! DataFusion plans what is plain SQL. What stands in its place for `MATCH_RECOGNIZE` and the window table functions
-//! ([`crate::ast`]) is taken up by [`relation`]; a clause goes through [`match_recognize`].
+//! ([`crate::ast`]) is taken up by [`relation`]; a clause goes through [`match_recognize`]. [`window_select`] makes a table
+//! function of a window with a row pattern, and [`row_pattern_window`] binds it.
 
 mod aggregate;
 mod construct;
@@ -20,11 +21,13 @@ mod query;
 mod reference;
 mod relation;
 mod rewrite;
+mod row_pattern_window;
 mod sql_words;
 mod subquery;
 mod table_source;
 mod variables;
 mod views;
+mod window_select;
 mod window_tvf;
 
 pub(crate) use construct::Construct;
@@ -40,3 +43,5 @@ pub use table_source::DipperTableSource;
 mod error_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod window_tests;

@@ -8,6 +8,7 @@ use sqlparser::ast::{Expr, Query, Select, SelectItem, SetExpr, Spanned, Values, 
 
 use super::construct::known;
 use super::reference::function_name;
+use super::window_select::plain_name;
 use crate::ast::Query as ParsedQuery;
 use crate::catalog::column_name;
 
@@ -62,7 +63,7 @@ pub(crate) fn duplicate_columns(select: &Select) -> Vec<(usize, String)> {
             SelectItem::UnnamedExpr(expr) => match under_casts(expr) {
                 Expr::Identifier(name) => column_name(name),
                 Expr::CompoundIdentifier(parts) => parts.last().map(column_name).unwrap_or_default(),
-                other => other.to_string(),
+                other => plain_name(other),
             },
             SelectItem::ExprWithAlias { alias, .. } => column_name(alias),
             _ => continue,

@@ -9,8 +9,9 @@ use sqlparser::ast::Statement;
 use super::context::{QueryContext, options};
 use super::depth::check_plan_depth;
 use super::place::placed;
+use super::relation::DipperRelations;
 use super::views::{BoundViews, bind_all};
-use super::{check_depth, plan_error};
+use super::{check_depth, plan_error, window_select};
 use crate::ast::Query;
 use crate::catalog::{Catalog, SkipErrors, View};
 
@@ -46,9 +47,12 @@ pub(super) fn bind_over(
 }
 
 fn plan(catalog: &Catalog, query: &Query, skip_errors: SkipErrors, views: &BoundViews) -> Result<LogicalPlan> {
-    let context = QueryContext::new(catalog, query.clauses.clone(), skip_errors, views);
-    let plan =
-        SqlToRel::new(&context).sql_statement_to_plan(Statement::Query(query.query.clone())).map_err(plan_error)?;
+    let (expanded, windows) = window_select::expand(query)?;
+    check_depth(expanded.as_ref())?;
+    let relations = DipperRelations::new(query.clauses.clone(), windows, skip_errors);
+    let context = QueryContext::new(catalog, relations, views);
+    let statement = Statement::Query(Box::new(expanded.into_owned()));
+    let plan = SqlToRel::new(&context).sql_statement_to_plan(statement).map_err(plan_error)?;
     let plan = analyse(plan)?;
     check_plan_depth(&plan)?;
     Ok(plan)

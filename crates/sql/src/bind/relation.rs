@@ -1,4 +1,5 @@
-//! Takes up, in place of DataFusion, the calls that stand for `MATCH_RECOGNIZE` and the window table functions.
+//! Takes up, in place of DataFusion, the calls that stand for `MATCH_RECOGNIZE`, for windows with a row pattern and for the window table
+//! functions.
 
 use std::sync::Arc;
 
@@ -9,8 +10,9 @@ use dipper_types::{Error, Result, Span};
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, Query, Spanned, TableFactor, Value, ValueWithSpan};
 
 use super::context::carried;
-use super::{analyse, match_recognize, plan_error, window_tvf};
-use crate::ast::{HOP, MATCH_RECOGNIZE, MatchRecognizeClause, TUMBLE};
+use super::window_select::WindowUse;
+use super::{analyse, match_recognize, plan_error, row_pattern_window, window_tvf};
+use crate::ast::{HOP, MATCH_RECOGNIZE, MatchRecognizeClause, ROW_PATTERN_WINDOW, TUMBLE};
 use crate::catalog::SkipErrors;
 use crate::source_text::span;
 
@@ -18,12 +20,17 @@ use crate::source_text::span;
 #[derive(Debug)]
 pub(super) struct DipperRelations {
     clauses: Vec<Arc<MatchRecognizeClause>>,
+    windows: Vec<WindowUse>,
     skip_errors: SkipErrors,
 }
 
 impl DipperRelations {
-    pub(super) fn new(clauses: Vec<Arc<MatchRecognizeClause>>, skip_errors: SkipErrors) -> Self {
-        Self { clauses, skip_errors }
+    pub(super) fn new(
+        clauses: Vec<Arc<MatchRecognizeClause>>,
+        windows: Vec<WindowUse>,
+        skip_errors: SkipErrors,
+    ) -> Self {
+        Self { clauses, windows, skip_errors }
     }
 
     fn plan(
@@ -41,12 +48,36 @@ impl DipperRelations {
                 let input = plan_input(query, clause.span, planner)?;
                 match_recognize::bind(clause, input, self.skip_errors, planner).map_err(|error| error.at(clause.span))
             }
+            (ROW_PATTERN_WINDOW, [Expr::Subquery(query), indices @ ..]) => self.plan_windows(query, indices, planner),
             (TUMBLE | HOP, [Expr::Subquery(query), time_column, sizes @ ..]) => {
                 let input = plan_input(query, place, planner)?;
                 window_tvf::bind(function == HOP, input, time_column, sizes, planner).map_err(|error| error.at(place))
             }
             _ => Err(Error::internal(format!("{function} with other arguments than the parser gives it"))),
         }
+    }
+
+    /// Windows with a row pattern over one input, each above the other.
+    fn plan_windows(
+        &self,
+        query: &Query,
+        indices: &[&Expr],
+        planner: &mut dyn RelationPlannerContext,
+    ) -> Result<LogicalPlan> {
+        let lost = || Error::internal("a window with a row pattern is lost");
+        let mut plan = None;
+        for index in indices {
+            let number = clause_index(index).ok_or_else(lost)?;
+            let window = self.windows.get(number).ok_or_else(lost)?;
+            let place = window.window.clause.span;
+            let input = match plan.take() {
+                Some(below) => below,
+                None => plan_input(query, place, planner)?,
+            };
+            let bound = row_pattern_window::bind(number, window, input, self.skip_errors, planner);
+            plan = Some(bound.map_err(|error| error.at(place))?);
+        }
+        plan.ok_or_else(lost)
     }
 }
 
@@ -64,7 +95,7 @@ impl RelationPlanner for DipperRelations {
             _ => return Ok(RelationPlanning::Original(Box::new(relation))),
         };
         let function = name.to_string();
-        if ![MATCH_RECOGNIZE, TUMBLE, HOP].contains(&function.as_str()) {
+        if ![MATCH_RECOGNIZE, ROW_PATTERN_WINDOW, TUMBLE, HOP].contains(&function.as_str()) {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         }
         let plan = carried(self.plan(&function, args, place, planner))?;

@@ -3,12 +3,14 @@
 
 mod column_role;
 mod match_recognize;
+mod row_pattern_window;
 mod subquery;
 mod window_tvf;
 
 pub(crate) use column_role::column_index;
 pub use column_role::{ColumnRole, column_roles};
 pub use match_recognize::MatchRecognizeNode;
+pub use row_pattern_window::RowPatternWindowNode;
 pub use subquery::{clause_subqueries, with_answers};
 pub(crate) use subquery::{subquery_of, without_subqueries};
 pub use window_tvf::WindowTvfNode;

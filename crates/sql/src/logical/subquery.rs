@@ -9,13 +9,14 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::logical_expr::expr::{InList, SetComparison, SetQuantifier};
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, Extension, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, and, lit, or,
+    BinaryExpr, Expr, Extension, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, UserDefinedLogicalNode, and, lit,
+    or,
 };
-use dipper_graph::{BoundExpr, FrameColumn, FromDataFusion, into_datafusion};
+use dipper_graph::{BoundExpr, FrameColumn, FromDataFusion, MatchRecognizeSpec, into_datafusion};
 use dipper_types::{Error, Result};
 use std::sync::Arc;
 
-use super::MatchRecognizeNode;
+use super::{MatchRecognizeNode, RowPatternWindowNode};
 
 /// The most different values that `IN (SELECT …)` and the like may compare with: they stand in the job's plan.
 const VALUES_MAX: usize = 100_000;
@@ -73,24 +74,27 @@ fn question(part: &Expr) -> DfResult<Option<LogicalPlan>> {
 
 /// Replaces each subquery of a plan's clauses, always in the same order.
 fn replaced_in_clauses(plan: LogicalPlan, replacement: &mut dyn FnMut(Expr) -> Result<Expr>) -> Result<LogicalPlan> {
-    let replaced = plan.transform_down_with_subqueries(|node| match &node {
-        LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref::<MatchRecognizeNode>() {
-            Some(clause) => {
-                let node = Arc::new(replaced_in(clause, replacement).map_err(into_datafusion)?);
-                Ok(Transformed::yes(LogicalPlan::Extension(Extension { node })))
-            }
-            None => Ok(Transformed::no(node)),
-        },
-        _ => Ok(Transformed::no(node)),
+    let replaced = plan.transform_down_with_subqueries(|node| {
+        let LogicalPlan::Extension(extension) = &node else { return Ok(Transformed::no(node)) };
+        let any = extension.node.as_any();
+        let node: Arc<dyn UserDefinedLogicalNode> =
+            if let Some(clause) = any.downcast_ref::<MatchRecognizeNode>() {
+                let mut spec = clause.spec.as_ref().clone();
+                replace_in(&mut spec, replacement).map_err(into_datafusion)?;
+                Arc::new(MatchRecognizeNode::new(clause.input.clone(), Arc::new(spec))?)
+            } else if let Some(window) = any.downcast_ref::<RowPatternWindowNode>() {
+                let mut spec = window.spec.as_ref().clone();
+                replace_in(&mut spec.clause, replacement).map_err(into_datafusion)?;
+                Arc::new(window.with_spec(spec))
+            } else {
+                return Ok(Transformed::no(node));
+            };
+        Ok(Transformed::yes(LogicalPlan::Extension(Extension { node })))
     });
     Ok(replaced.or_plan_error()?.data)
 }
 
-fn replaced_in(
-    clause: &MatchRecognizeNode,
-    replacement: &mut dyn FnMut(Expr) -> Result<Expr>,
-) -> Result<MatchRecognizeNode> {
-    let mut spec = clause.spec.as_ref().clone();
+fn replace_in(spec: &mut MatchRecognizeSpec, replacement: &mut dyn FnMut(Expr) -> Result<Expr>) -> Result<()> {
     let conditions = spec.defines.iter_mut().map(|define| &mut define.condition);
     for frame_expr in conditions.chain(spec.measures.iter_mut().map(|measure| &mut measure.value)) {
         let aggregates = frame_expr.frame.columns.iter_mut().filter_map(|column| match column {
@@ -101,7 +105,7 @@ fn replaced_in(
             *expr = replaced(std::mem::take(expr), replacement)?;
         }
     }
-    MatchRecognizeNode::new(clause.input.clone(), Arc::new(spec)).or_plan_error()
+    Ok(())
 }
 
 /// Replaces each subquery, those in what is compared with one before it.

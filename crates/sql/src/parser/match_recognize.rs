@@ -203,7 +203,7 @@ fn parse_part(part: Part, cursor: &mut Cursor<'_>, parts: &mut Parts) -> Result<
 }
 
 /// Reads an expression, unless the next part opens here.
-fn parse_expr(cursor: &mut Cursor<'_>, what: &str) -> Result<(Expr, Span)> {
+pub(super) fn parse_expr(cursor: &mut Cursor<'_>, what: &str) -> Result<(Expr, Span)> {
     if Part::certainly_at(cursor) { Err(cursor.unexpected(what)) } else { cursor.expr() }
 }
 
@@ -214,7 +214,7 @@ fn parse_partition_item(cursor: &mut Cursor<'_>) -> Result<PartitionItem> {
     Ok(PartitionItem { expr, alias, span, text })
 }
 
-fn parse_measure(cursor: &mut Cursor<'_>) -> Result<MeasureItem> {
+pub(super) fn parse_measure(cursor: &mut Cursor<'_>) -> Result<MeasureItem> {
     let (expr, span) = parse_expr(cursor, "a measure")?;
     let named = cursor.eat_words(&["AS"]);
     if !named && (Part::at(cursor).is_some() || !matches!(cursor.peek().token, Token::Word(_))) {
@@ -260,7 +260,7 @@ fn parse_timeouts(cursor: &mut Cursor<'_>) -> Result<(TimeoutsAst, Span)> {
     Ok((timeouts, cursor.since(start)))
 }
 
-fn parse_after_match(cursor: &mut Cursor<'_>) -> Result<AfterMatchAst> {
+pub(super) fn parse_after_match(cursor: &mut Cursor<'_>) -> Result<AfterMatchAst> {
     let start = cursor.here();
     cursor.expect_words(&["AFTER", "MATCH", "SKIP"])?;
     let skip = if cursor.eat_words(&["PAST"]) {
@@ -295,7 +295,7 @@ fn parse_skip_target(cursor: &mut Cursor<'_>) -> Result<SkipAst> {
     Ok(SkipAst::ToLast(cursor.ident(EXPECTED)?))
 }
 
-fn parse_pattern(cursor: &mut Cursor<'_>) -> Result<PatternAst> {
+pub(super) fn parse_pattern(cursor: &mut Cursor<'_>) -> Result<PatternAst> {
     cursor.expect_words(&["PATTERN"])?;
     let open = cursor.next_span();
     cursor.expect(&Token::LParen)?;
@@ -328,14 +328,14 @@ fn parse_within(cursor: &mut Cursor<'_>) -> Result<WithinAst> {
     Ok(WithinAst { expr, inclusive, span: cursor.since(start) })
 }
 
-fn parse_subset(cursor: &mut Cursor<'_>) -> Result<SubsetItem> {
+pub(super) fn parse_subset(cursor: &mut Cursor<'_>) -> Result<SubsetItem> {
     let name = cursor.ident("the subset's name")?;
     cursor.expect(&Token::Eq)?;
     let members = cursor.names_in_parentheses("a pattern variable")?;
     Ok(SubsetItem { name, members })
 }
 
-fn parse_define(cursor: &mut Cursor<'_>) -> Result<DefineItem> {
+pub(super) fn parse_define(cursor: &mut Cursor<'_>) -> Result<DefineItem> {
     let variable = cursor.ident("a pattern variable")?;
     cursor.expect_words(&["AS"])?;
     let (condition, span) = parse_expr(cursor, "a condition")?;

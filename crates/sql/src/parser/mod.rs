@@ -1,7 +1,8 @@
 //! From text to [statements](crate::ast): what a script may say, with the place of every mistake.
 //!
 //! [`tokens`] cuts the text up, [`statement`] reads our own statements, [`query`] hands queries to `sqlparser` after
-//! [`rewrite`] has put calls in place of what it cannot read: [`match_recognize`] clauses and window table functions.
+//! [`rewrite`] has put calls in place of what it cannot read: [`match_recognize`] clauses, row patterns in windows
+//! ([`window_pattern`]) and window table functions.
 
 mod create_table;
 mod cursor;
@@ -11,6 +12,7 @@ mod rewrite;
 mod script;
 mod statement;
 mod tokens;
+mod window_pattern;
 mod window_tvf;
 
 #[cfg(test)]
@@ -19,5 +21,7 @@ mod error_tests;
 mod robustness_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod window_error_tests;
 
 pub use script::{is_complete, parse_script};

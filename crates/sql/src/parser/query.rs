@@ -25,7 +25,8 @@ pub(super) fn parse_rest(cursor: &mut Cursor<'_>) -> Result<Query> {
     if let ControlFlow::Break(error) = query.visit(&mut check) {
         return Err(error);
     }
-    Ok(Query { query, clauses: rewriter.into_clauses(), span: whole })
+    let (clauses, windows) = rewriter.into_clauses();
+    Ok(Query { query, clauses, windows, span: whole })
 }
 
 /// Refuses what parses but has no meaning here.

@@ -1,4 +1,5 @@
-//! Puts calls in place of what `sqlparser` cannot read in a query: `MATCH_RECOGNIZE` clauses and window table functions.
+//! Puts calls in place of what `sqlparser` cannot read in a query: `MATCH_RECOGNIZE` clauses, row patterns in windows and window
+//! table functions.
 //!
 //! A clause binds to the table factor just before it: what lies between it and the nearest `FROM`, `JOIN`, comma or open
 //! parenthesis. So a clause may follow a clause, and the input may hold clauses of its own; both are rewritten by then.
@@ -11,8 +12,8 @@ use sqlparser::tokenizer::{Span as TokenSpan, Token, TokenWithSpan};
 
 use super::cursor::{Context, Cursor, starts_with_one_of};
 use super::tokens::{closing, is_word};
-use super::{match_recognize, window_tvf};
-use crate::ast::{MATCH_RECOGNIZE, MatchRecognizeClause};
+use super::{match_recognize, window_pattern, window_tvf};
+use crate::ast::{MATCH_RECOGNIZE, MatchRecognizeClause, RowPatternWindow};
 use crate::source_text::span;
 
 /// Words that cannot stand in a table factor outside its parentheses: the clause stands in the wrong place.
@@ -38,29 +39,32 @@ const NOT_IN_A_FACTOR: &[&str] = &[
 pub(super) struct Rewriter<'a> {
     context: Context<'a>,
     clauses: Vec<Arc<MatchRecognizeClause>>,
+    windows: Vec<Arc<RowPatternWindow>>,
+    /// The names of the windows with a row pattern.
+    window_names: Vec<Token>,
 }
 
 impl<'a> Rewriter<'a> {
     /// A rewriter without clauses yet.
     pub(super) fn new(context: Context<'a>) -> Self {
-        Self { context, clauses: Vec::new() }
+        Self { context, clauses: Vec::new(), windows: Vec::new(), window_names: Vec::new() }
     }
 
-    /// The clauses by their index.
-    pub(super) fn into_clauses(self) -> Vec<Arc<MatchRecognizeClause>> {
-        self.clauses
+    /// The clauses, and the windows with a row pattern, by their index.
+    pub(super) fn into_clauses(self) -> (Vec<Arc<MatchRecognizeClause>>, Vec<Arc<RowPatternWindow>>) {
+        (self.clauses, self.windows)
     }
 
     /// Rewrites a query's tokens.
     pub(super) fn rewrite_query(&mut self, tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
+        self.window_names = window_pattern::window_names(tokens);
         self.rewrite(tokens, false)
     }
 
     /// Rewrites tokens whose parentheses pair; in a clause's body its own `PATTERN (…)` stays as it is.
     fn rewrite(&mut self, tokens: &[TokenWithSpan], in_body: bool) -> Result<Vec<TokenWithSpan>> {
         let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
-        // For each open parenthesis, whether it is that of OVER.
-        let mut over: Vec<bool> = Vec::new();
+        let mut depth = 0_usize;
         let mut at = 0;
         while let Some(token) = tokens.get(at) {
             if is_word(token, "MATCH_RECOGNIZE") && starts_with_one_of(&tokens[at + 1..], match_recognize::FIRST_WORDS)
@@ -94,19 +98,31 @@ impl<'a> Rewriter<'a> {
                     at = close + 1 + usize::from(wrapped);
                     continue;
                 }
-                if is_word(token, "PATTERN") {
-                    if in_body && over.is_empty() {
-                        out.extend_from_slice(&tokens[at..=close]);
-                        at = close + 1;
-                        continue;
-                    }
-                    refuse_window_pattern(token, &out, &over)?;
+                if is_word(token, "PATTERN") && in_body && depth == 0 {
+                    out.extend_from_slice(&tokens[at..=close]);
+                    at = close + 1;
+                    continue;
+                }
+                let is_window =
+                    is_word(token, "OVER") || (is_word(token, "AS") && window_pattern::is_named_window(&out, inside));
+                if is_window && let Some(place) = window_pattern::pattern_in(inside) {
+                    out.push(token.clone());
+                    self.rewrite_window(&tokens[at + 1..=close], place, &mut out)?;
+                    at = close + 1;
+                    continue;
                 }
             }
             match token.token {
-                Token::LParen => over.push(out.last().is_some_and(|before| is_word(before, "OVER"))),
-                Token::RParen => {
-                    over.pop();
+                Token::LParen => depth += 1,
+                Token::RParen => depth = depth.saturating_sub(1),
+                Token::Word(_) if window_pattern::is_measure(&out, &tokens[at + 1..], &self.window_names) => {
+                    if out.last().is_some_and(|before| before.token == Token::Period) {
+                        let error = Error::invalid("a measure of a window belongs to no table").at(span(token.span));
+                        return Err(error.with_hint(format!("write {token} OVER … alone")));
+                    }
+                    out.extend(window_pattern::measure(token));
+                    at += 1;
+                    continue;
                 }
                 _ => {}
             }
@@ -144,6 +160,24 @@ impl<'a> Rewriter<'a> {
         out.push(sign(Token::Comma, place));
         out.extend(select_all_from(factor, place));
         out.push(sign(Token::RParen, close.span));
+        Ok(())
+    }
+
+    /// Puts a mark in place of a window's specification, which stands in parentheses; `place` is that of its PATTERN.
+    fn rewrite_window(
+        &mut self,
+        specification: &[TokenWithSpan],
+        place: TokenSpan,
+        out: &mut Vec<TokenWithSpan>,
+    ) -> Result<()> {
+        let [open, inside @ .., close] = specification else { return Ok(()) };
+        let whole = TokenSpan::new(open.span.start, close.span.end);
+        let body = self.rewrite(inside, true)?;
+        let window = window_pattern::parse(Cursor::new(self.context, body, span(close.span)), span(whole))?;
+        out.push(open.clone());
+        out.extend(window_pattern::marker(self.windows.len(), place));
+        out.push(close.clone());
+        self.windows.push(Arc::new(window));
         Ok(())
     }
 
@@ -204,18 +238,6 @@ fn factor_start(out: &[TokenWithSpan], keyword: &TokenWithSpan) -> Result<usize>
     Err(Error::invalid("MATCH_RECOGNIZE must stand in FROM, right behind its input table")
         .at(span(keyword.span))
         .with_hint("put a join in parentheses: FROM (a JOIN b ON …) MATCH_RECOGNIZE (…)"))
-}
-
-/// Refuses row patterns in windows, by the word `PATTERN` inside a window's specification.
-fn refuse_window_pattern(pattern: &TokenWithSpan, out: &[TokenWithSpan], over: &[bool]) -> Result<()> {
-    let after_frame = out
-        .last()
-        .is_some_and(|before| ["ROW", "FOLLOWING", "INITIAL", "SEEK"].iter().any(|word| is_word(before, word)));
-    if after_frame || over.last() == Some(&true) {
-        let error = Error::unsupported("row patterns in windows are not supported yet");
-        return Err(error.at(span(pattern.span)).with_hint("use MATCH_RECOGNIZE"));
-    }
-    Ok(())
 }
 
 /// Removes `TABLE (` from the end of `out` if `)` is what follows the call.

@@ -46,8 +46,21 @@ fn damaged_text_is_an_error_with_a_place_and_never_a_panic() {
             PATTERN (^ A+? (B | C){2,3} {- D -} PERMUTE(E, F)* $) WITHIN INTERVAL '30' MINUTE SUBSET U = (A, B)
             DEFINE A AS price > PREV(A.price) AND f(x -> x) IS NOT NULL, B AS a[1] = 'é') AS m (a, b)
           MATCH_RECOGNIZE (PATTERN (Z)) ORDER BY 1 LIMIT 5";
-    let script = script.replace("f(x -> x)", "f(x)");
-    parse_script(&script).unwrap_or_else(|error| panic!("{error} {:?}", error.span()));
+    check_damaged(&script.replace("f(x -> x)", "f(x)"));
+}
+
+#[test]
+fn damaged_windows_are_errors_with_a_place_and_never_a_panic() {
+    check_damaged(
+        "SELECT m OVER w, SUM(x) OVER (ROWS BETWEEN CURRENT ROW AND 2 FOLLOWING SEEK PATTERN (B)) FROM t
+         WINDOW w AS (PARTITION BY a, b ORDER BY ts MEASURES LAST(A.x) AS m ROWS BETWEEN CURRENT ROW AND
+         UNBOUNDED FOLLOWING AFTER MATCH SKIP TO A PATTERN (A+ B) SUBSET U = (A, B) DEFINE A AS x > 1)",
+    );
+}
+
+/// Parses a script as it is, and cut, with characters missing, and with others put in.
+fn check_damaged(script: &str) {
+    parse_script(script).unwrap_or_else(|error| panic!("{error} {:?}", error.span()));
     let check = |text: &str| {
         let lines = text.lines().count() as u64 + 1;
         let _ = is_complete(text);

@@ -15,7 +15,9 @@ use super::operator_id::{OperatorIds, Signature};
 use crate::ast::Query;
 use crate::bind::{Construct, DipperTableSource, plan_error};
 use crate::catalog::{Settings, Table};
-use crate::logical::{MatchRecognizeNode, WindowTvfNode, column_roles, has_watermark, is_unbounded};
+use crate::logical::{
+    MatchRecognizeNode, RowPatternWindowNode, WindowTvfNode, column_roles, has_watermark, is_unbounded,
+};
 
 /// Makes the graph.
 pub(super) fn build(
@@ -255,6 +257,9 @@ impl Dataflow<'_> {
         }
         if let Some(window) = node.downcast_ref::<WindowTvfNode>() {
             return self.window_tvf(window);
+        }
+        if node.is::<RowPatternWindowNode>() {
+            return Err(self.refuse(Construct::RowPatternWindow));
         }
         Err(Error::internal(format!("the operator {} is not known", extension.node.name())))
     }
