@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::Result;
-use dipper_pattern::{CompileLimits, Letter, Match, Program, SearchOptions, Skip, ThreadMatcher, ThreadRuns, parse};
+use dipper_pattern::{CompileLimits, DfaMatcher, DfaRuns, Letter, Match, Program, Rows, SearchOptions, Skip, parse};
 use letters::Letters;
 pub(crate) use queries::QUERIES;
 
@@ -41,15 +41,15 @@ struct Chunk {
 
 /// The engine: the only place that calls it.
 struct Engine {
-    matcher: ThreadMatcher,
-    partitions: Vec<ThreadRuns>,
+    matcher: DfaMatcher,
+    partitions: Vec<DfaRuns>,
 }
 
 impl Engine {
     fn new(query: &MatcherQuery, partitions: u64) -> Result<Self> {
         let program = Program::compile(&parse(query.pattern)?.pattern, CompileLimits::default())?;
         let options = SearchOptions { skip: query.skip, ..SearchOptions::default() };
-        let matcher = ThreadMatcher::new(Arc::new(program), options);
+        let matcher = DfaMatcher::new(Arc::new(program), options);
         let partitions = (0..partitions).map(|_| matcher.start()).collect();
         Ok(Self { matcher, partitions })
     }
@@ -57,9 +57,8 @@ impl Engine {
     fn push(&mut self, chunk: &Chunk, found: &mut Vec<Match>) -> Result<()> {
         for (partition, span) in &chunk.spans {
             let runs = &mut self.partitions[*partition];
-            for letter in &chunk.letters[span.clone()] {
-                self.matcher.push(runs, *letter, 0, found)?;
-            }
+            let rows = Rows { letters: &chunk.letters[span.clone()], poison: &[], times: &[] };
+            self.matcher.push(runs, rows, found)?;
         }
         Ok(())
     }

@@ -1,0 +1,1 @@
+//! The pattern library measured by criterion: see `benches`.
