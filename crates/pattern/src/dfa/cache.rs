@@ -4,6 +4,7 @@
 //! [threads](crate::ThreadMatcher) in order of preference, in groups by start. What a row does to such a list depends on the list and the
 //! row's letter alone, so it is worked out once and remembered.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -130,7 +131,7 @@ pub(super) struct Cache {
     bytes: usize,
     bytes_max: usize,
     /// States and transitions looked at.
-    pub(super) steps: u64,
+    pub(super) steps: Cell<u64>,
 }
 
 impl Cache {
@@ -154,7 +155,7 @@ impl Cache {
             sparse: HashMap::new(),
             bytes: 0,
             bytes_max,
-            steps: 0,
+            steps: Cell::new(0),
         };
         // FIRST and IDLE.
         for begins in [Begins::AtFirstRow, Begins::AtRow] {
@@ -190,7 +191,7 @@ impl Cache {
 
     /// How much has been done, in states and transitions looked at.
     pub(super) fn work(&self) -> u64 {
-        self.steps + self.closure.steps
+        self.steps.get() + self.closure.steps
     }
 
     /// About how much memory it takes.
@@ -202,7 +203,7 @@ impl Cache {
     /// What the letter makes of the state; `None` if that is not known and there is no room to remember it.
     #[inline]
     pub(super) fn step(&mut self, state: Node, letter: Letter, poison: SymbolSet) -> Option<Step> {
-        self.steps += 1;
+        self.steps.set(self.steps.get() + 1);
         if let Some(bits) = self.dense_bits
             && poison.is_empty()
         {

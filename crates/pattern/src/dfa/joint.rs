@@ -135,7 +135,13 @@ impl Joint {
                 self.groups[kept] = group;
                 kept += 1;
             } else if let Some(tail) = group.outcome {
-                self.settle(Settled { start: group.start, tail });
+                let settled = Settled { start: group.start, tail };
+                if kept == 0 && self.settled.is_empty() {
+                    // Nothing stands before it.
+                    self.put(cache, settled, report)?;
+                } else {
+                    self.settle(settled);
+                }
             }
         }
         self.groups.truncate(kept);
@@ -167,7 +173,7 @@ impl Joint {
     }
 
     /// Reports what nothing stands before.
-    fn emit(&mut self, cache: &mut Cache, report: &mut Report<'_>) -> Result<(), MatchError> {
+    fn emit(&mut self, cache: &Cache, report: &mut Report<'_>) -> Result<(), MatchError> {
         let open = self.first_start().unwrap_or(u64::MAX);
         while let Some(settled) = self.settled.front().copied()
             && settled.start < open
@@ -214,7 +220,7 @@ impl Joint {
         Ok(())
     }
 
-    fn put(&self, cache: &mut Cache, settled: Settled, report: &mut Report<'_>) -> Result<(), MatchError> {
+    fn put(&self, cache: &Cache, settled: Settled, report: &mut Report<'_>) -> Result<(), MatchError> {
         let Settled { start, tail } = settled;
         if let Ending::Poisoned(symbol) = tail.ending {
             return Err(MatchError::Poisoned { symbol, row: tail.end - 1 });

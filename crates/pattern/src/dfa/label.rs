@@ -26,7 +26,7 @@ pub(super) enum Ending {
 }
 
 /// The labels of a match; `trace` has the transitions over its rows.
-pub(super) fn found(cache: &mut Cache, trace: &[u32], ending: Ending) -> (Labels, Excluded) {
+pub(super) fn found(cache: &Cache, trace: &[u32], ending: Ending) -> (Labels, Excluded) {
     let mut labels = Labels::from_elem(SymbolId(0), trace.len());
     let mut any_excluded = 0;
     let mut at = match ending {
@@ -40,7 +40,7 @@ pub(super) fn found(cache: &mut Cache, trace: &[u32], ending: Ending) -> (Labels
         any_excluded |= back.label & EXCLUDED;
         at = row.checked_sub(1).and_then(|before| trace.get(before)).map(|id| cache.back(*id, back.from));
     }
-    cache.steps += trace.len() as u64;
+    cache.steps.set(cache.steps.get() + trace.len() as u64);
     let mut excluded = Excluded::default();
     if any_excluded != 0 {
         for (index, label) in labels.iter_mut().enumerate() {

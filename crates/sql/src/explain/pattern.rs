@@ -37,7 +37,7 @@ impl PatternReport {
         let names = names(spec, &clause);
         let conditions: Vec<ConditionReport> =
             names.iter().enumerate().map(|(symbol, name)| condition(spec, &clause, symbol, name)).collect();
-        let (engine, engine_why) = engine(&conditions);
+        let (engine, engine_why) = engine(&conditions, spec.within.is_some() && clause.program.has_end_anchor());
         Ok(Self {
             pattern: spec.pattern.display(&spec.variables),
             names,
@@ -183,7 +183,7 @@ fn reach(define: &Define) -> (u64, u64) {
     })
 }
 
-fn engine(conditions: &[ConditionReport]) -> (&'static str, String) {
+fn engine(conditions: &[ConditionReport], waits_for_end: bool) -> (&'static str, String) {
     let of_class = |class: &str| conditions.iter().find(|condition| condition.class == class);
     match of_class("H").or_else(|| of_class("S")) {
         None => {
@@ -192,8 +192,10 @@ fn engine(conditions: &[ConditionReport]) -> (&'static str, String) {
             } else {
                 ""
             };
-            let why = "so it is evaluated ahead for whole batches, and no row is looked at twice";
-            ("automaton", format!("every condition is of class R{place}, {why}"))
+            let engine = if waits_for_end { "threads" } else { "automaton" };
+            let but = if waits_for_end { "; $ under WITHIN needs threads" } else { "" };
+            let why = format!("so it is evaluated ahead for whole batches, and no row is looked at twice{but}");
+            (engine, format!("every condition is of class R{place}, {why}"))
         }
         Some(condition) if condition.class == "S" => (
             "backtracking",

@@ -194,10 +194,19 @@ fn json_and_dot_are_for_programs() {
     let json: serde_json::Value = serde_json::from_str(&explain(&format!("EXPLAIN (FORMAT JSON) {sql}"))).unwrap();
     assert_eq!(json["host"], "dataflow over unbounded input");
     assert_eq!(json["patterns"][0]["pattern"], "A B");
-    assert_eq!(json["patterns"][0]["engine"], "threads");
+    assert_eq!(json["patterns"][0]["engine"], "automaton");
     assert_eq!(json["dataflow"]["nodes"][0]["kind"], "Source");
     let dot = explain(&format!("EXPLAIN (FORMAT DOT) {sql}"));
     assert_eq!(dot.matches("digraph").count(), 2, "{dot}");
+}
+
+#[test]
+fn the_end_of_the_partition_under_within_is_left_to_threads() {
+    let text = explain(
+        "EXPLAIN SELECT * FROM ticks MATCH_RECOGNIZE (ORDER BY ts MEASURES A.price AS p PATTERN (A B* $) WITHIN INTERVAL '1' SECOND)",
+    );
+    let engine = text.lines().find(|line| line.trim_start().starts_with("engine:")).unwrap();
+    assert!(engine.trim().starts_with("engine: threads: "), "{engine}");
 }
 
 #[test]

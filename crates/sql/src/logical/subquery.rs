@@ -77,18 +77,17 @@ fn replaced_in_clauses(plan: LogicalPlan, replacement: &mut dyn FnMut(Expr) -> R
     let replaced = plan.transform_down_with_subqueries(|node| {
         let LogicalPlan::Extension(extension) = &node else { return Ok(Transformed::no(node)) };
         let any = extension.node.as_any();
-        let node: Arc<dyn UserDefinedLogicalNode> =
-            if let Some(clause) = any.downcast_ref::<MatchRecognizeNode>() {
-                let mut spec = clause.spec.as_ref().clone();
-                replace_in(&mut spec, replacement).map_err(into_datafusion)?;
-                Arc::new(MatchRecognizeNode::new(clause.input.clone(), Arc::new(spec))?)
-            } else if let Some(window) = any.downcast_ref::<RowPatternWindowNode>() {
-                let mut spec = window.spec.as_ref().clone();
-                replace_in(&mut spec.clause, replacement).map_err(into_datafusion)?;
-                Arc::new(window.with_spec(spec))
-            } else {
-                return Ok(Transformed::no(node));
-            };
+        let node: Arc<dyn UserDefinedLogicalNode> = if let Some(clause) = any.downcast_ref::<MatchRecognizeNode>() {
+            let mut spec = clause.spec.as_ref().clone();
+            replace_in(&mut spec, replacement).map_err(into_datafusion)?;
+            Arc::new(MatchRecognizeNode::new(clause.input.clone(), Arc::new(spec))?)
+        } else if let Some(window) = any.downcast_ref::<RowPatternWindowNode>() {
+            let mut spec = window.spec.as_ref().clone();
+            replace_in(&mut spec.clause, replacement).map_err(into_datafusion)?;
+            Arc::new(window.with_spec(spec))
+        } else {
+            return Ok(Transformed::no(node));
+        };
         Ok(Transformed::yes(LogicalPlan::Extension(Extension { node })))
     });
     Ok(replaced.or_plan_error()?.data)
