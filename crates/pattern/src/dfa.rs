@@ -93,10 +93,21 @@ pub struct DfaMatcher {
     scratch: RefCell<Scratch>,
 }
 
+/// Why no more rows are taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Halt {
+    /// There are no more.
+    Done,
+    /// The automaton has no room for what comes next.
+    NoRoom,
+    /// The first open start is out of time, and later ones are needed that are not kept apart.
+    Late,
+}
+
 /// How starts share the automaton.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
-    /// All in one list.
+    /// All in one list; one list each from where the first is out of time, until nothing is open.
     Joint,
     /// One list each.
     Apart,
@@ -106,7 +117,9 @@ enum Kind {
 
 #[derive(Debug)]
 struct Scratch {
-    cache: Cache,
+    kind: Kind,
+    joint: Cache,
+    apart: Cache,
     #[expect(clippy::vec_box, reason = "open searches move between runs and pool as boxes, without a copy")]
     pool: Vec<Box<Open>>,
 }
@@ -156,14 +169,14 @@ impl DfaMatcher {
 
     /// A matcher whose automaton takes about `bytes_max` bytes at most.
     pub fn with_cache(program: Arc<Program>, options: SearchOptions, bytes_max: usize) -> Self {
-        let kind = match (options.within, options.skip) {
-            (Some(_), _) if program.has_end_anchor() => Kind::Threads,
-            (None, Skip::PastLastRow) => Kind::Joint,
+        let kind = match options.skip {
+            _ if options.within.is_some() && program.has_end_anchor() => Kind::Threads,
+            Skip::PastLastRow => Kind::Joint,
             _ => Kind::Apart,
         };
-        let cache = Cache::new(&program, kind == Kind::Joint, bytes_max);
+        let (joint, apart) = (Cache::new(&program, true, bytes_max), Cache::new(&program, false, bytes_max));
         let threads = ThreadMatcher::new(program, options);
-        Self { kind, threads, scratch: RefCell::new(Scratch { cache, pool: Vec::new() }) }
+        Self { kind, threads, scratch: RefCell::new(Scratch { kind, joint, apart, pool: Vec::new() }) }
     }
 
     /// The program.
@@ -186,7 +199,7 @@ impl DfaMatcher {
         let scratch = &mut *self.scratch.borrow_mut();
         let mut rows = rows;
         if runs.open.is_none() && runs.rows_seen > 0 {
-            let entry = scratch.cache.entry(false);
+            let entry = scratch.joint.entry(false);
             if !entry.empty {
                 let idle = (0..rows.letters.len()).take_while(|row| !entry.is_tested(rows.either(*row))).count();
                 runs.rows_seen += idle as u64;
@@ -195,13 +208,17 @@ impl DfaMatcher {
         }
         while !rows.letters.is_empty() {
             let mut open = runs.open.take().unwrap_or_else(|| self.open(scratch, runs.rows_seen, runs.matches));
-            let mut taken = self.push_open(&mut open, scratch, runs, rows, out)?;
-            if taken < rows.letters.len() && !matches!(*open, Open::Threads(_)) {
-                // The automaton has no room for what comes next.
-                *open = Open::Threads(self.fall_back(&open, scratch, runs.rows_seen, runs.matches)?);
-                taken += self.push_open(&mut open, scratch, runs, rows.behind(taken), out)?;
+            loop {
+                let (taken, halt) = self.push_open(&mut open, scratch, runs, rows, out)?;
+                rows = rows.behind(taken);
+                match (halt, &*open) {
+                    (Halt::Late, Open::Joint(joint)) => *open = self.part(joint, scratch, runs)?,
+                    (Halt::NoRoom, _) => {
+                        *open = Open::Threads(self.by_threads(&open, scratch, runs)?);
+                    }
+                    _ => break,
+                }
             }
-            rows = rows.behind(taken);
             scratch.keep_if_open(runs, open);
         }
         Ok(())
@@ -211,11 +228,16 @@ impl DfaMatcher {
     pub fn expire(&self, runs: &mut DfaRuns, time: i64, out: &mut Vec<Match>) -> Result<(), MatchError> {
         let Some(mut open) = runs.open.take() else { return Ok(()) };
         let scratch = &mut *self.scratch.borrow_mut();
+        if let Open::Joint(joint) = &*open
+            && joint.first_deadline(self.options()).is_some_and(|deadline| time >= deadline)
+        {
+            *open = self.part(joint, scratch, runs)?;
+        }
         match &mut *open {
             Open::Joint(_) => {}
             Open::Apart(apart) => {
                 let mut report = Report { options: self.options(), matches: &mut runs.matches, out };
-                apart.expire(&mut scratch.cache, runs.rows_seen, time, &mut report)?;
+                apart.expire(&mut scratch.apart, runs.rows_seen, time, &mut report)?;
             }
             Open::Threads(threads) => {
                 self.threads.expire(threads, time, out)?;
@@ -230,10 +252,17 @@ impl DfaMatcher {
     pub fn finish(&self, runs: &mut DfaRuns, out: &mut Vec<Match>) -> Result<(), MatchError> {
         let Some(mut open) = runs.open.take() else { return Ok(()) };
         let scratch = &mut *self.scratch.borrow_mut();
+        if let Open::Joint(joint) = &*open
+            && self.options().within.is_some()
+            && self.options().timeouts != Timeouts::Hide
+        {
+            // Every start that is still open runs out of time.
+            *open = self.part(joint, scratch, runs)?;
+        }
         let mut report = Report { options: self.options(), matches: &mut runs.matches, out };
         match &mut *open {
-            Open::Joint(joint) => joint.finish(&mut scratch.cache, runs.rows_seen, &mut report)?,
-            Open::Apart(apart) => apart.finish(&mut scratch.cache, runs.rows_seen, &mut report)?,
+            Open::Joint(joint) => joint.finish(&mut scratch.joint, runs.rows_seen, &mut report)?,
+            Open::Apart(apart) => apart.finish(&mut scratch.apart, runs.rows_seen, &mut report)?,
             Open::Threads(threads) => {
                 self.threads.finish(threads, out)?;
                 runs.matches = threads.matches();
@@ -246,7 +275,7 @@ impl DfaMatcher {
     /// The earliest time at which [`Self::expire`] could do something; `None` without WITHIN.
     pub fn next_deadline(&self, runs: &DfaRuns) -> Option<i64> {
         match runs.open.as_deref()? {
-            Open::Joint(_) => None,
+            Open::Joint(joint) => joint.first_deadline(self.options()),
             Open::Apart(apart) => apart.first_deadline(self.options()),
             Open::Threads(threads) => threads.next_deadline(),
         }
@@ -254,10 +283,11 @@ impl DfaMatcher {
 
     /// How many states and transitions have been looked at: what the engine's work is proportional to.
     pub fn steps(&self) -> u64 {
-        self.scratch.borrow().cache.work() + self.threads.steps()
+        let scratch = self.scratch.borrow();
+        scratch.joint.work() + scratch.apart.work() + self.threads.steps()
     }
 
-    /// Takes rows by whatever the search is in. Returns how many it took.
+    /// Takes rows by whatever the search is in. Returns how many it took, and why no more.
     fn push_open(
         &self,
         open: &mut Open,
@@ -265,20 +295,20 @@ impl DfaMatcher {
         runs: &mut DfaRuns,
         rows: Rows<'_>,
         out: &mut Vec<Match>,
-    ) -> Result<usize, MatchError> {
+    ) -> Result<(usize, Halt), MatchError> {
         let first = runs.rows_seen;
         let mut report = Report { options: self.options(), matches: &mut runs.matches, out };
-        let taken = match open {
-            Open::Joint(joint) => joint.push(&mut scratch.cache, rows, first, &mut report)?,
-            Open::Apart(apart) => apart.push(&mut scratch.cache, rows, first, &mut report)?,
+        let (taken, halt) = match open {
+            Open::Joint(joint) => joint.push(&mut scratch.joint, rows, first, &mut report)?,
+            Open::Apart(apart) => apart.push(&mut scratch.apart, rows, first, &mut report)?,
             Open::Threads(threads) => {
                 let taken = self.push_threads(threads, rows, out)?;
                 runs.matches = threads.matches();
-                taken
+                (taken, Halt::Done)
             }
         };
         runs.rows_seen += taken as u64;
-        Ok(taken)
+        Ok((taken, halt))
     }
 
     /// A search of which nothing is open yet.
@@ -298,25 +328,50 @@ impl DfaMatcher {
         open
     }
 
-    /// The same search by threads: the letters since the first open start say all there is to know.
-    fn fall_back(
-        &self,
-        open: &Open,
-        scratch: &Scratch,
-        rows_seen: u64,
-        matches: u64,
-    ) -> Result<ThreadRuns, MatchError> {
-        let (letters, next_start) = match open {
-            Open::Joint(joint) => {
-                let letters = joint.letters(&scratch.cache).into_iter();
-                (letters.map(|(letter, poison)| (letter, poison, 0)).collect(), 0)
-            }
-            Open::Apart(apart) => apart.letters(),
-            Open::Threads(threads) => return Ok(threads.clone()),
-        };
-        let first = rows_seen - letters.len() as u64;
-        let mut threads = ThreadRuns::resumed(first, matches, next_start.max(first));
+    /// The same search with a list for each start, made from the letters since the first open start.
+    fn part(&self, joint: &Joint, scratch: &mut Scratch, runs: &DfaRuns) -> Result<Open, MatchError> {
+        let rows = joint.letters(&scratch.joint);
+        let first = runs.rows_seen - rows.len() as u64;
+        let (mut letters, mut poison, mut times) = (Vec::new(), Vec::new(), Vec::new());
+        for (letter, failed, time) in &rows {
+            letters.push(*letter);
+            poison.push(*failed);
+            times.push(*time);
+        }
+        let mut apart = Apart::default();
+        apart.begin(first);
         // What was final has been reported, so nothing comes out.
+        let (mut matches, mut out) = (runs.matches, Vec::new());
+        let mut report = Report { options: self.options(), matches: &mut matches, out: &mut out };
+        let rows_again = Rows { letters: &letters, poison: &poison, times: &times };
+        let (_, halt) = apart.push(&mut scratch.apart, rows_again, first, &mut report)?;
+        debug_assert!(out.is_empty());
+        if halt == Halt::Done {
+            return Ok(Open::Apart(apart));
+        }
+        Ok(Open::Threads(self.replayed(rows, runs, first)?))
+    }
+
+    /// The same search by threads: the letters since the first open start say all there is to know.
+    fn by_threads(&self, open: &Open, scratch: &Scratch, runs: &DfaRuns) -> Result<ThreadRuns, MatchError> {
+        match open {
+            Open::Joint(joint) => self.replayed(joint.letters(&scratch.joint), runs, 0),
+            Open::Apart(apart) => {
+                let (letters, next_start) = apart.letters();
+                self.replayed(letters, runs, next_start)
+            }
+            Open::Threads(threads) => Ok(threads.clone()),
+        }
+    }
+
+    fn replayed(
+        &self,
+        letters: Vec<(Letter, SymbolSet, i64)>,
+        runs: &DfaRuns,
+        next_start: u64,
+    ) -> Result<ThreadRuns, MatchError> {
+        let first = runs.rows_seen - letters.len() as u64;
+        let mut threads = ThreadRuns::resumed(first, runs.matches, next_start.max(first));
         let mut out = Vec::new();
         for (letter, poison, time) in letters {
             self.threads.push_poisoned(&mut threads, letter, poison, time, &mut out)?;
@@ -360,7 +415,9 @@ impl Scratch {
             }
             Open::Threads(_) => return,
         };
-        if self.pool.len() < POOL_MAX && capacity <= POOLED_ROWS_MAX {
+        // Where starts are joint, those that had to be told apart are the exception.
+        let is_usual = matches!(*open, Open::Joint(_)) == (self.kind == Kind::Joint);
+        if is_usual && self.pool.len() < POOL_MAX && capacity <= POOLED_ROWS_MAX {
             self.pool.push(open);
         }
     }

@@ -15,7 +15,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::cache::{Cache, Completion, FIRST, IDLE, Node, Step};
 use super::label::{Ending, found, tail_of};
-use super::{Report, Rows};
+use super::{Halt, Report, Rows};
 use crate::resume::resume;
 use crate::{Letter, Match, MatchError, SearchOptions, Status, SymbolSet, Timeouts};
 
@@ -130,7 +130,7 @@ impl Apart {
         rows: Rows<'_>,
         first: u64,
         report: &mut Report<'_>,
-    ) -> Result<usize, MatchError> {
+    ) -> Result<(usize, Halt), MatchError> {
         let count = rows.letters.len();
         let (starters, starts_empty) = (cache.entry(false).symbols, cache.entry(false).empty);
         let mut index = 0;
@@ -154,7 +154,7 @@ impl Apart {
                 continue;
             }
             if !self.step(cache, row, rows.letters[index], rows.poison_at(index), time) {
-                return Ok(index);
+                return Ok((index, Halt::NoRoom));
             }
             if self.turned {
                 self.settle(cache, row + 1, report, |_| false)?;
@@ -162,7 +162,7 @@ impl Apart {
             }
             index += 1;
         }
-        Ok(count)
+        Ok((count, Halt::Done))
     }
 
     /// Lets every class take the row, and starts a match at it. Says whether the automaton had room.

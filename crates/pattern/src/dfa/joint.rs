@@ -1,5 +1,5 @@
-//! All starts in one list: for SKIP PAST LAST ROW without WITHIN, where a way of a later start that stands where one of an
-//! earlier start stands can be forgotten.
+//! All starts in one list: for SKIP PAST LAST ROW, where a way of a later start that stands where one of an earlier start stands can be
+//! forgotten, as long as the earlier start is not out of time.
 //!
 //! The whole partition is one search, as in the [thread engine](crate::ThreadMatcher): a way that completes cuts off everything behind it,
 //! and the search for the next match goes on there at once. What remains of a row is the number of its transition; when a match is final
@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 
 use super::cache::{Cache, FIRST, IDLE, NEW_GROUP, Node};
 use super::label::{Ending, Tail, found, tail_of};
-use super::{Report, Rows};
-use crate::{Letter, Match, MatchError, Status, SymbolSet};
+use super::{Halt, Report, Rows};
+use crate::{Letter, Match, MatchError, SearchOptions, Status, SymbolSet};
 
 /// What is open in one partition: some start may still lead to a match.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,8 @@ pub(super) struct Joint {
     base: u64,
     /// The transition over each row since the first open start.
     trace: Vec<u32>,
+    /// The times of the same rows; only with WITHIN.
+    times: Vec<i64>,
     /// The groups of the list, in order of start, which is the order of preference.
     groups: Vec<Group>,
     /// Matches that are final once the groups that start before them are gone, in order of start.
@@ -48,7 +50,7 @@ impl Joint {
     }
 
     /// Where searches stand when nothing is open.
-    pub(super) const fn begin(&mut self, row: u64) {
+    pub(super) fn begin(&mut self, row: u64) {
         self.state = if row == 0 { FIRST } else { IDLE };
         self.base = row;
     }
@@ -56,6 +58,7 @@ impl Joint {
     /// Forgets everything, keeps the memory.
     pub(super) fn clear(&mut self) {
         self.trace.clear();
+        self.times.clear();
         self.groups.clear();
         self.settled.clear();
     }
@@ -65,27 +68,35 @@ impl Joint {
         self.trace.capacity()
     }
 
-    /// The letters since the first open start.
-    pub(super) fn letters(&self, cache: &Cache) -> Vec<(Letter, SymbolSet)> {
+    /// The letters since the first open start, each with its time if there is WITHIN.
+    pub(super) fn letters(&self, cache: &Cache) -> Vec<(Letter, SymbolSet, i64)> {
         let skip = self.first_start().map_or(0, |start| (start - self.base) as usize);
-        let letter = |id: &u32| {
+        let times = self.times.iter().copied().chain(std::iter::repeat(0));
+        let letter = |(id, time): (&u32, i64)| {
             let transition = cache.transition(*id);
-            (transition.letter, transition.poison)
+            (transition.letter, transition.poison, time)
         };
-        self.trace[skip..].iter().map(letter).collect()
+        self.trace.iter().zip(times).skip(skip).map(letter).collect()
     }
 
-    /// Takes rows, the first of which is row `first` of the partition. Returns how many it took: fewer than there are only where the
-    /// automaton has no room to grow.
+    /// When the first open start is out of time.
+    pub(super) fn first_deadline(&self, options: &SearchOptions) -> Option<i64> {
+        let start = self.first_start()?;
+        Some(options.within?.deadline(self.times.get((start - self.base) as usize).copied()?))
+    }
+
+    /// Takes rows, the first of which is row `first` of the partition. Returns how many it took, and why no more.
     pub(super) fn push(
         &mut self,
         cache: &mut Cache,
         rows: Rows<'_>,
         first: u64,
         report: &mut Report<'_>,
-    ) -> Result<usize, MatchError> {
+    ) -> Result<(usize, Halt), MatchError> {
         let mut index = 0;
         let count = rows.letters.len();
+        let within = report.options.within;
+        let mut deadline = self.first_deadline(report.options);
         let entry = cache.entry(false);
         let (starters, starts_empty) = (entry.symbols, entry.empty);
         while index < count {
@@ -95,22 +106,32 @@ impl Joint {
                     index += 1;
                 }
                 self.trace.clear();
+                self.times.clear();
                 self.base = first + index as u64;
                 if index == count {
                     break;
                 }
             }
+            if let (Some(within), Some(deadline)) = (within, deadline)
+                && within.is_late(rows.time_at(index), deadline)
+            {
+                return Ok((index, Halt::Late));
+            }
             let Some(step) = cache.step(self.state, rows.letters[index], rows.poison_at(index)) else {
-                return Ok(index);
+                return Ok((index, Halt::NoRoom));
             };
             self.trace.push(step.transition);
             self.state = step.next();
+            if within.is_some() {
+                self.times.push(rows.time_at(index));
+            }
             if step.is_eventful() {
                 self.turn(cache, step.transition, first + index as u64, report)?;
+                deadline = self.first_deadline(report.options);
             }
             index += 1;
         }
-        Ok(count)
+        Ok((count, Halt::Done))
     }
 
     /// What a transition does to the groups.
@@ -190,9 +211,11 @@ impl Joint {
         let surplus = (needed - self.base) as usize;
         if surplus >= self.trace.len() {
             self.trace.clear();
+            self.times.clear();
             self.base = needed;
         } else if surplus > 64 && surplus > self.trace.len() / 2 {
             self.trace.drain(..surplus);
+            self.times.drain(..surplus.min(self.times.len()));
             self.base = needed;
         }
     }

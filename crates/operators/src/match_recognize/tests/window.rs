@@ -13,7 +13,7 @@ use dipper_pattern::{Edge, OnSkipError, Pattern, SearchOptions, Skip, SymbolId, 
 use dipper_types::Result;
 
 use super::clause::{Clause, KEY, Row, TS, V, input_schema, next, prev, rows, text};
-use super::random::Dice;
+use super::dice::Dice;
 use crate::RowPatternWindowOperator;
 
 /// A clause in a window. Out come key, time and v of each row, the clause's measures, COUNT(*) and SUM(v) over the match.
@@ -151,7 +151,7 @@ fn first_match(window: &Window, bounded: bool, frame: &[(i64, i64)]) -> Option<(
     };
     let (options, ending) = (SearchOptions::default(), reference::Ending::Ended);
     let matches = reference::find_all(&pattern, frame.len(), None, &options, ending, holds).unwrap();
-    matches.into_iter().next().map(|found| (found.symbols, found.start as usize))
+    matches.into_iter().next().map(|found| (found.symbols.into_vec(), found.start as usize))
 }
 
 /// How many rows from the frame's first on are done with.
