@@ -64,15 +64,15 @@ pub struct RowBefore {
 ///
 /// ```
 /// use dipper_pattern::{Answer, CompileLimits, Navigation, Program, SymbolId, SymbolSet, parse};
-/// let parsed = parse("A B B*")?;
+/// let parsed = parse("A B+")?;
 /// let program = Program::compile(&parsed.pattern, CompileLimits::default())?;
 /// // B's condition reads LAST(B.v, 1).
 /// let last = Navigation::Last { symbols: SymbolSet::of(&[SymbolId(1)]), offset: 1 };
 /// let split = program.split(&[vec![], vec![last]], 1).ok_or("too large")?;
 /// let answers: Vec<_> = split.places().iter().map(|place| place.answers.as_slice()).collect();
-/// assert_eq!(answers, [&[][..], &[Answer::Unmapped], &[Answer::Back(1)]]);
+/// assert_eq!(answers, [&[][..], &[Answer::Unmapped], &[Answer::Back(1)], &[Answer::Back(1)]]);
 ///
-/// let first_and_later = split.program(&[SymbolId(0), SymbolId(1), SymbolId(2)]);
+/// let first_and_later = split.program(&[0, 1, 2, 2].map(SymbolId));
 /// assert_eq!(first_and_later.listing(&["A", "B1", "B2"].map(str::to_owned)), "\
 /// 0  A -> 1
 /// 1  B1 -> 2
