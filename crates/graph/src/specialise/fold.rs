@@ -104,7 +104,7 @@ impl<'a> Fold<'a> {
                 Known::Column(FrameColumn::Exists { target: fixed(shift) }, text)
             }
             (FrameColumn::Classifier { .. }, Some(shift)) => match self.classifier(place, shift) {
-                Some(name) => Known::Value(ScalarValue::Utf8(name).cast_to(field.data_type()).or_plan_error()?),
+                Some(name) => Known::Value(name.cast_to(field.data_type()).or_plan_error()?),
                 None => as_written(),
             },
             (FrameColumn::Input { column, .. }, Some(shift)) => {
@@ -115,16 +115,16 @@ impl<'a> Fold<'a> {
         })
     }
 
-    /// CLASSIFIER() of a row, if the place tells: `Some(None)` is NULL.
-    fn classifier(&self, place: &Place, shift: i64) -> Option<Option<String>> {
-        let name = |symbol: SymbolId| self.spec.variables.get(symbol.index()).cloned();
+    /// CLASSIFIER() of a row, which may be NULL, if the place tells.
+    fn classifier(&self, place: &Place, shift: i64) -> Option<ScalarValue> {
+        let name = |symbol: SymbolId| ScalarValue::Utf8(self.spec.variables.get(symbol.index()).cloned());
         if shift >= 0 {
-            return Some(if shift == 0 { name(place.symbol) } else { None });
+            return Some(if shift == 0 { name(place.symbol) } else { ScalarValue::Utf8(None) });
         }
         let row = row_before(place, shift)?;
         let mut symbols = row.symbols.iter();
         match (symbols.next(), symbols.next()) {
-            (None, _) => Some(None),
+            (None, _) => Some(ScalarValue::Utf8(None)),
             (Some(only), None) if !row.outside => Some(name(only)),
             _ => None,
         }

@@ -30,7 +30,6 @@ pub struct MatchRecognizeOperator {
     kept: KeptColumns,
     slots: usize,
     time: Option<Time>,
-    has_event_time: bool,
     buffer: EventTimeBuffer,
     keys: Partitions,
     store: RowStore,
@@ -54,6 +53,8 @@ pub struct MatchRecognizeOperator {
 struct Time {
     slot: usize,
     event: EventTime,
+    /// Whether watermarks tell of it, and release rows.
+    is_watermarked: bool,
 }
 
 /// How far from a match rows are read.
@@ -119,7 +120,6 @@ impl MatchRecognizeOperator {
             slots: types.len(),
             store: RowStore::new(types),
             time,
-            has_event_time: event_time.is_some(),
             buffer: EventTimeBuffer::new(event_time, never_null, order),
             keys: Partitions::new(&spec.input_schema, &spec.partition_by)?,
             partitions: PartitionStates::new(search.runs(), columns),
@@ -148,7 +148,7 @@ impl Operator for MatchRecognizeOperator {
 
     fn on_watermark(&mut self, watermark: Watermark, ctx: &mut OperatorCtx<'_>) -> Result<()> {
         let last = watermark == Watermark::MAX;
-        if !self.has_event_time && !last {
+        if !self.time.is_some_and(|time| time.is_watermarked) && !last {
             // Nothing is known about rows to come, so nothing may be promised.
             return Ok(());
         }
@@ -196,7 +196,7 @@ impl MatchRecognizeOperator {
         }
         self.search_rows(&work, at, ctx)?;
         for Work { partition, .. } in work {
-            self.settle(partition)?;
+            self.settle(partition);
         }
         self.store.compact()
     }
@@ -247,7 +247,7 @@ impl MatchRecognizeOperator {
         }
         self.emit(items, ctx)?;
         for id in woken {
-            self.settle(id)?;
+            self.settle(id);
         }
         Ok(())
     }
@@ -358,7 +358,7 @@ impl MatchRecognizeOperator {
     }
 
     /// Lets go of what a partition needs no more, and enters its next deadline.
-    fn settle(&mut self, id: PartitionId) -> Result<()> {
+    fn settle(&mut self, id: PartitionId) {
         let partitions = &mut self.partitions;
         let open = partitions.first_open_row(id);
         let kept = partitions.reported.get(id as usize).map_or(open, |reported| open.min(*reported));
@@ -374,7 +374,6 @@ impl MatchRecognizeOperator {
                 hold.update(needed, &mut self.partitions.held[id as usize]);
             }
         }
-        Ok(())
     }
 
     fn forward(&mut self, watermark: Watermark, ctx: &mut OperatorCtx<'_>) {
@@ -416,7 +415,7 @@ fn leading_time(spec: &MatchRecognizeSpec, kept: &mut KeptColumns) -> Result<Opt
     let time = |column: usize, kept: &mut KeptColumns| -> Result<Option<Time>> {
         let slot = kept.keep(column)?;
         let unit = time_unit(kept.data_type(slot));
-        Ok(unit.map(|unit| Time { slot, event: EventTime { column, unit } }))
+        Ok(unit.map(|unit| Time { slot, event: EventTime { column, unit }, is_watermarked: spec.event_time.is_some() }))
     };
     if let Some(column) = spec.event_time {
         let found = time(column, kept)?;

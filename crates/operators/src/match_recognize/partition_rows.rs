@@ -23,6 +23,7 @@ enum Stretches {
     /// They follow one another from this sequence number on.
     One(u64),
     /// First row and its sequence number of each stretch of consecutive ones, ascending.
+    #[expect(clippy::box_collection, reason = "keeps the record of an idle partition small")]
     Many(Box<VecDeque<(u64, u64)>>),
 }
 

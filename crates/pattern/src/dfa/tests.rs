@@ -14,6 +14,9 @@ fn set(symbols: &[u8]) -> SymbolSet {
 
 const NONE: Letter = SymbolSet::EMPTY;
 
+/// A pattern, what runs are made of (see [`runs_of`]), the skip and WITHIN.
+type Shape<'a> = (&'a str, &'a [Letter], &'a [Letter], &'a [Letter], Skip, Option<Within>);
+
 /// Runs of `run` times the letters of `body` between a `head` and a `tail`, about `rows` rows in all.
 fn runs_of(head: &[Letter], body: &[Letter], tail: &[Letter], run: usize, rows: usize) -> Vec<Letter> {
     let one: Vec<Letter> = head.iter().chain(body.iter().cycle().take(run)).chain(tail).copied().collect();
@@ -41,7 +44,6 @@ fn work_per_row_does_not_grow_with_the_run() {
     let last = |symbol: u8| Skip::ToLast(set(&[symbol]));
     let first = |symbol: u8| Skip::ToFirst(set(&[symbol]));
     let within = |span| Some(Within { span, inclusive: false });
-    type Shape<'a> = (&'a str, &'a [Letter], &'a [Letter], &'a [Letter], Skip, Option<Within>);
     let shapes: &[Shape<'_>] = &[
         // The benchmarks of class R, with the output bounded by the skip.
         ("A+ B+ A+", &[a], &[ab], &[], past, None),

@@ -114,7 +114,9 @@ impl Expansion {
         for item in &mut select.projection {
             calls.replace_in_item(item)?;
         }
-        if let Some(OrderBy { kind: OrderByKind::Expressions(keys), .. }) = order_by {
+        if let Some(order_by) = order_by
+            && let OrderByKind::Expressions(keys) = &mut order_by.kind
+        {
             for key in keys {
                 calls.replace(&mut key.expr)?;
             }

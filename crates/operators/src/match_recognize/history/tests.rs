@@ -125,7 +125,7 @@ fn registers_follow_a_search_as_accumulators_do() {
                 });
                 let columns: Vec<ArrayRef> = columns.collect();
                 let (mut store, mut rows) = (RowStore::new(types.clone()), PartitionRows::default());
-                rows.append(store.append(columns, ROWS), ROWS);
+                rows.append(store.append(columns, ROWS), ROWS).unwrap();
                 let pattern = Pattern::compile(&parse("(A | B)+ A B").unwrap().pattern, CompileLimits::default());
                 let options = SearchOptions { step_budget: Some(300), ..SearchOptions::default() };
                 let matcher = BacktrackMatcher::new(pattern.unwrap().into(), options);

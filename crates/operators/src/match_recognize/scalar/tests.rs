@@ -167,7 +167,7 @@ fn condition(depth: u64, dice: &mut Dice) -> Expr {
         4 => Expr::Not(Box::new(expression(0, depth - 1, dice))),
         5 => expression(any, depth - 1, dice).is_null(),
         6 => {
-            let list = (0..1 + dice.roll(4)).map(|_| Expr::Literal(value(&TYPES[any], dice), None)).collect();
+            let list = (0..=dice.roll(4)).map(|_| Expr::Literal(value(&TYPES[any], dice), None)).collect();
             in_list(expression(any, depth - 1, dice), list, dice.roll(2) == 0)
         }
         7 => expression(any, depth - 1, dice).between(leaf(any, dice), leaf(any, dice)),

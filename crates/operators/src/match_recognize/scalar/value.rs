@@ -100,6 +100,11 @@ pub(in super::super) fn is_readable(data_type: &DataType) -> bool {
 }
 
 /// The value of a row of a column.
+#[expect(
+    clippy::useless_conversion,
+    clippy::unnecessary_fallible_conversions,
+    reason = "the macro writes it for every integer type"
+)]
 pub(in super::super) fn read(column: &dyn Array, row: usize) -> Result<Value<'_>, Undecided> {
     if column.is_null(row) {
         return Ok(Value::Null);
@@ -120,6 +125,11 @@ pub(in super::super) fn read(column: &dyn Array, row: usize) -> Result<Value<'_>
 }
 
 /// A column of one row.
+#[expect(
+    clippy::useless_conversion,
+    clippy::unnecessary_fallible_conversions,
+    reason = "the macro writes it for every integer type"
+)]
 pub(in super::super) fn to_array(value: Value<'_>, data_type: &DataType) -> Result<ArrayRef> {
     let array: ArrayRef = match value {
         Value::Null => arrow::array::new_null_array(data_type, 1),
