@@ -263,14 +263,9 @@ impl BacktrackRuns {
         self.matches
     }
 
-    /// No later match refers to a row before this one, and no condition of one is asked for.
+    /// Every start row before this one is decided: no later match refers to a row before it, and no condition of one is asked for.
     pub fn first_needed_row(&self) -> u64 {
         self.search.as_ref().map_or(self.next_start, |search| search.start)
-    }
-
-    /// Every start row before this one is decided.
-    pub fn resolved_before(&self) -> u64 {
-        self.first_needed_row()
     }
 
     /// Whether no match is open.

@@ -55,6 +55,13 @@ impl Rows<'_> {
         self.letters[index].union(self.poison_at(index))
     }
 
+    /// The first row from `index` on that may be one of `symbols`; the number of rows if there is none.
+    #[inline]
+    fn next_of(&self, symbols: SymbolSet, index: usize) -> usize {
+        let may_be = |row: &usize| !self.either(*row).intersection(symbols).is_empty();
+        (index..self.letters.len()).find(may_be).unwrap_or(self.letters.len())
+    }
+
     fn time_at(&self, index: usize) -> i64 {
         self.times.get(index).copied().unwrap_or_default()
     }
@@ -201,7 +208,7 @@ impl DfaMatcher {
         if runs.open.is_none() && runs.rows_seen > 0 {
             let entry = scratch.joint.entry(false);
             if !entry.empty {
-                let idle = (0..rows.letters.len()).take_while(|row| !entry.is_tested(rows.either(*row))).count();
+                let idle = rows.next_of(entry.symbols, 0);
                 runs.rows_seen += idle as u64;
                 rows = rows.behind(idle);
             }
@@ -444,14 +451,9 @@ impl DfaRuns {
         self.matches
     }
 
-    /// No later match refers to a row before this one.
+    /// Every start row before this one is decided, and no later match refers to a row before it.
     pub fn first_needed_row(&self) -> u64 {
         self.open.as_deref().and_then(Open::first_start).unwrap_or(self.rows_seen)
-    }
-
-    /// Every start row before this one is decided.
-    pub fn resolved_before(&self) -> u64 {
-        self.first_needed_row()
     }
 
     /// Whether no match is open.

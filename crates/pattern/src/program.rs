@@ -8,6 +8,10 @@ use crate::{Edge, SymbolId, SymbolSet};
 /// The index of a state in its program.
 pub type StateId = u32;
 
+/// Stands for "no enclosing loop iteration began at this place". Otherwise the depth of the outermost one that did:
+/// iterations inside it began here as well, so that one number says it all.
+pub(crate) const NOT_FRESH: u16 = u16::MAX;
+
 /// One instruction of a compiled row pattern.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum State {

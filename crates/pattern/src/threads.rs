@@ -15,7 +15,7 @@ mod tests;
 use std::cell::RefCell;
 use std::sync::Arc;
 
-pub(crate) use closure::{AtEnd, BEHIND_A_ROW, Closure, Entry, NOT_FRESH, Spot, Thread, symbol_of};
+pub(crate) use closure::{AtEnd, BEHIND_A_ROW, Closure, Entry, Spot, Thread, symbol_of};
 use history::CollectScratch;
 use open::Open;
 use serde::{Deserialize, Serialize};
@@ -218,14 +218,9 @@ impl ThreadRuns {
         self.matches
     }
 
-    /// No later match refers to a row before this one.
+    /// Every start row before this one is decided, and no later match refers to a row before it.
     pub fn first_needed_row(&self) -> u64 {
         self.open.as_deref().and_then(Open::first_start).unwrap_or(self.rows_seen)
-    }
-
-    /// Every start row before this one is decided.
-    pub fn resolved_before(&self) -> u64 {
-        self.first_needed_row()
     }
 
     /// Whether no match is open.

@@ -19,7 +19,7 @@ use dipper_graph::{FrameColumn, Logical, Target};
 use dipper_pattern::{Conditions, Path, SymbolId};
 use dipper_types::{Error, Result};
 
-use self::accumulation::{Accumulation, PathRows};
+use self::accumulation::PathRows;
 use self::memory::RunningAggregate;
 pub(super) use self::memory::{HistoryMemory, HistoryRuns, MemoryBudget};
 use self::register::{RegisterSpec, StoredRows};
@@ -238,7 +238,7 @@ impl<'a> PartitionConditions<'a> {
             None => self.running(index).accumulation.follow(aggregate, rows),
             Some(_) => match self.aggregate_value(index, path) {
                 Ok(value) => to_array(value, aggregate.data_type()),
-                Err(Undecided) => Accumulation::default().follow(aggregate, rows),
+                Err(Undecided) => self.running(index).accumulation.follow(aggregate, rows),
             },
         }
     }

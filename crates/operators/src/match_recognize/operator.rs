@@ -20,7 +20,7 @@ use super::row_store::{Addresses, RowStore};
 use super::search::{NewRows, Place, Search, SearchLimits};
 
 /// The most rows that go through the stages at once.
-const STEP_ROWS: usize = 1 << 18;
+pub(super) const STEP_ROWS: usize = 1 << 18;
 
 /// `MATCH_RECOGNIZE` over a stream, or over everything at once: an ad-hoc query feeds all rows, then [`Watermark::MAX`].
 ///
@@ -308,7 +308,7 @@ impl MatchRecognizeOperator {
             let decided = if ended {
                 self.partitions.rows(id).seen()
             } else {
-                self.partitions.runs.resolved_before(id).min(waiting)
+                self.partitions.runs.first_needed_row(id).min(waiting)
             };
             let reported = &mut self.partitions.reported[id as usize];
             if *reported < decided {

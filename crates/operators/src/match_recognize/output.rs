@@ -19,6 +19,8 @@ use super::row_store::{Addresses, RowStore};
 
 /// Rows of one batch, about.
 const BATCH_ROWS: usize = 32 * 1024;
+/// A batch ends early when its matches have so many rows: measures may read all of them at once.
+pub(super) const MATCHED_ROWS: usize = 1 << 20;
 
 /// The columns and rows that go out.
 #[derive(Debug)]
@@ -71,6 +73,7 @@ struct OutputRows {
     measured: Vec<MeasureRow>,
     /// For each row its index in `measured`.
     measure_of: Vec<Option<u32>>,
+    matched_rows: usize,
 }
 
 impl Output {
@@ -118,7 +121,7 @@ impl Output {
                 Item::Match(found) => rows.push_match(found, self.rows_per_match),
                 Item::Unmatched(partition, unmatched) => rows.push_unmatched(partition, unmatched),
             }
-            if rows.current.len() >= BATCH_ROWS {
+            if rows.current.len() >= BATCH_ROWS || rows.matched_rows >= MATCHED_ROWS {
                 batches.push(self.batch(&std::mem::take(&mut rows), sources)?);
             }
         }
@@ -169,6 +172,7 @@ impl OutputRows {
     fn push_match(&mut self, found: Found, rows_per_match: RowsPerMatch) {
         let index = self.matches.len();
         let matched = &found.found;
+        self.matched_rows += matched.symbols.len();
         let rows = match (rows_per_match, matched.symbols.len()) {
             (RowsPerMatch::AllOmitEmpty, 0) => return,
             (_, 0) => 0..1,

@@ -115,6 +115,15 @@ impl Search {
         }
     }
 
+    /// The partitions are gone, whatever is still open in them.
+    pub(super) fn release(&self, runs: &Runs) {
+        if let Runs::Backtrack(runs) = runs {
+            for state in runs {
+                state.release(&self.memory);
+            }
+        }
+    }
+
     /// Puts the clause's variables in place of the program's symbols.
     pub(super) fn name_variables(&self, found: &mut [Match]) {
         for symbol in found.iter_mut().flat_map(|found| &mut found.symbols) {
@@ -277,19 +286,11 @@ impl Runs {
         }
     }
 
-    /// No later match refers to a row before this one.
+    /// Every start row before this one is decided, and no later match refers to a row before it.
     pub(super) fn first_needed_row(&self, id: PartitionId) -> u64 {
         match self {
             Self::Automaton(runs) => runs[id as usize].first_needed_row(),
             Self::Backtrack(runs) => runs[id as usize].runs.first_needed_row(),
-        }
-    }
-
-    /// Every start row before this one is decided.
-    pub(super) fn resolved_before(&self, id: PartitionId) -> u64 {
-        match self {
-            Self::Automaton(runs) => runs[id as usize].resolved_before(),
-            Self::Backtrack(runs) => runs[id as usize].runs.resolved_before(),
         }
     }
 }

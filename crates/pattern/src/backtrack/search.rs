@@ -6,10 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::path::Trail;
 use super::{Conditions, Path};
+use crate::program::NOT_FRESH;
 use crate::{Edge, Excluded, MatchError, Program, SearchOptions, State, StateId, SymbolId, Timeouts, Within};
-
-/// Stands for "no enclosing loop iteration began at this row"; otherwise the depth of the outermost one that did.
-const NOT_FRESH: u16 = u16::MAX;
 
 /// What is known of rows and time.
 pub(super) struct Clock<'a> {

@@ -9,7 +9,7 @@
 //! Every row may start a match, the rows of a tentative match too: which of the starts count is decided when the first is final, by the skip.
 //! Labels are not kept: once a match is final, its letters are run through the automaton once more, from its start, and then read backward.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use smallvec::{SmallVec, smallvec};
 
@@ -136,9 +136,7 @@ impl Apart {
         let mut index = 0;
         while index < count {
             if self.starts.is_empty() && first + index as u64 > 0 && !starts_empty {
-                while index < count && rows.either(index).intersection(starters).is_empty() {
-                    index += 1;
-                }
+                index = rows.next_of(starters, index);
                 self.base = first + index as u64;
                 if index == count {
                     break;
@@ -180,6 +178,7 @@ impl Apart {
             self.steps = steps;
             return false;
         }
+        cache.next_row();
         let mut kept = 0;
         for (index, step) in steps.iter().enumerate() {
             if self.classes[index].latest < self.left {
@@ -197,7 +196,7 @@ impl Apart {
                 }
             }
             self.classes.swap(kept, index);
-            kept += usize::from(!self.join(kept));
+            kept += usize::from(!self.join(cache, kept));
         }
         self.classes.truncate(kept);
         self.steps = steps;
@@ -217,7 +216,7 @@ impl Apart {
     }
 
     /// A match may start at the row: `step` is over it, from where nothing is open.
-    fn start_at(&mut self, cache: &Cache, row: u64, time: i64, step: Step) {
+    fn start_at(&mut self, cache: &mut Cache, row: u64, time: i64, step: Step) {
         let transition = cache.transition(step.transition);
         let outcome = match transition.accepted.map(|accepted| (accepted.completion, tail_of(accepted, row).end)) {
             None => NONE,
@@ -236,7 +235,7 @@ impl Apart {
         }
         self.classes.push(Class { state: step.next(), latest: number, sets: smallvec![number] });
         let last = self.classes.len() - 1;
-        if self.join(last) {
+        if self.join(cache, last) {
             self.classes.pop();
         }
     }
@@ -264,9 +263,8 @@ impl Apart {
     }
 
     /// Lets a class go on with one before it that has come to the same list, if there is one.
-    fn join(&mut self, class: usize) -> bool {
-        let state = self.classes[class].state;
-        let Some(known) = self.classes[..class].iter().position(|known| known.state == state) else { return false };
+    fn join(&mut self, cache: &mut Cache, class: usize) -> bool {
+        let Some(known) = cache.class_at(self.classes[class].state, class) else { return false };
         let mut from = std::mem::take(&mut self.classes[class].sets);
         let mut into = std::mem::take(&mut self.classes[known].sets);
         if into.len() < from.len() {
@@ -330,7 +328,7 @@ impl Apart {
     ) -> Result<(), MatchError> {
         let shows_timeouts = report.options.within.is_some() && report.options.timeouts != Timeouts::Hide;
         // The sets of starts that end by a thread: with `$`, or out of time.
-        let mut by_thread: Vec<(u64, u32, Status)> = Vec::new();
+        let mut by_thread: HashMap<u64, (u32, Status)> = HashMap::new();
         for index in 0..self.classes.len() {
             let Some((passes, waiting)) = cache.at_end(self.classes[index].state).first().copied() else { continue };
             if passes.is_some() {
@@ -338,10 +336,10 @@ impl Apart {
             }
             let class = &self.classes[index];
             if let Some(thread) = passes {
-                by_thread.extend(class.sets.first().map(|set| (*set, thread, Status::Complete)));
+                by_thread.extend(class.sets.first().map(|set| (*set, (thread, Status::Complete))));
             } else if let Some(thread) = waiting.filter(|_| shows_timeouts) {
                 let without = class.sets.first().filter(|set| self.start(**set).is_some_and(|it| it.outcome == NONE));
-                by_thread.extend(without.map(|set| (*set, thread, Status::Timeout)));
+                by_thread.extend(without.map(|set| (*set, (thread, Status::Timeout))));
             }
         }
         loop {
@@ -351,8 +349,8 @@ impl Apart {
             let Some(first) = self.starts.front().copied() else { break };
             let set = self.set_of(self.left);
             let outcome = self.start(set).map_or(NONE, |start| start.outcome);
-            let decided = match by_thread.iter().find(|(of, ..)| *of == set) {
-                Some((_, thread, status)) => Decided { outcome, by_thread: Some(*thread), status: *status },
+            let decided = match by_thread.get(&set) {
+                Some((thread, status)) => Decided { outcome, by_thread: Some(*thread), status: *status },
                 None => Decided { outcome, by_thread: None, status: Status::Complete },
             };
             self.decide(cache, first, &decided, rows_seen, report)?;

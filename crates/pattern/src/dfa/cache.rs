@@ -8,7 +8,8 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::threads::{AtEnd, BEHIND_A_ROW, Closure, Entry, NOT_FRESH, Spot, Thread, symbol_of};
+use crate::program::NOT_FRESH;
+use crate::threads::{AtEnd, BEHIND_A_ROW, Closure, Entry, Spot, Thread, symbol_of};
 use crate::{Edge, Letter, Program, State, StateId, SymbolId, SymbolSet};
 
 /// The index of a state of the automaton.
@@ -130,6 +131,9 @@ pub(super) struct Cache {
     sparse: HashMap<(Node, Letter, SymbolSet), Step>,
     bytes: usize,
     bytes_max: usize,
+    /// For each state, in which row and by which class it was last come to: a note of [`super::apart`].
+    come_to: Vec<(u64, u32)>,
+    row: u64,
     /// States and transitions looked at.
     pub(super) steps: Cell<u64>,
 }
@@ -155,6 +159,8 @@ impl Cache {
             sparse: HashMap::new(),
             bytes: 0,
             bytes_max,
+            come_to: Vec::new(),
+            row: 0,
             steps: Cell::new(0),
         };
         // FIRST and IDLE.
@@ -170,6 +176,22 @@ impl Cache {
         });
         cache.backs_of.push(0);
         cache
+    }
+
+    /// No class has come to a state yet.
+    pub(super) fn next_row(&mut self) {
+        self.row += 1;
+        self.come_to.resize(self.states.len(), (0, 0));
+    }
+
+    /// The class that has come to `state` in this row before `class`, if one has.
+    pub(super) fn class_at(&mut self, state: Node, class: usize) -> Option<usize> {
+        let (row, known) = &mut self.come_to[state as usize];
+        if *row == self.row {
+            return Some(*known as usize);
+        }
+        (*row, *known) = (self.row, class as u32);
+        None
     }
 
     /// What a search at a row can begin with.

@@ -101,10 +101,7 @@ impl Joint {
         let (starters, starts_empty) = (entry.symbols, entry.empty);
         while index < count {
             if self.state == IDLE && !starts_empty {
-                let can_start = |row: usize| !rows.either(row).intersection(starters).is_empty();
-                while index < count && !can_start(index) {
-                    index += 1;
-                }
+                index = rows.next_of(starters, index);
                 self.trace.clear();
                 self.times.clear();
                 self.base = first + index as u64;

@@ -1,11 +1,8 @@
 //! From a state to all states reachable without a row, in order of preference.
 
 use super::history::NodeId;
+use crate::program::NOT_FRESH;
 use crate::{Edge, Letter, Program, State, StateId, SymbolSet};
-
-/// Stands for "no enclosing loop iteration began at this place". Otherwise the depth of the outermost one that did:
-/// iterations inside it began here as well, so that one number says it all.
-pub(crate) const NOT_FRESH: u16 = u16::MAX;
 
 /// A way of matching that waits for the next row, or, at `$`, for its absence.
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]

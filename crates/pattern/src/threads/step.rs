@@ -1,9 +1,10 @@
 //! The moves of the engine: over a row, over a deadline, over the end; and what is final after each.
 
-use super::closure::{AtEnd, BEHIND_A_ROW, NOT_FRESH, Spot, Thread};
+use super::closure::{AtEnd, BEHIND_A_ROW, Spot, Thread};
 use super::history::ROOT;
 use super::open::{Group, Open, Outcome, Row};
 use super::{Entry, Scratch, ThreadMatcher, ThreadRuns};
+use crate::program::NOT_FRESH;
 use crate::resume::resume;
 use crate::{Edge, Match, MatchError, Skip, State, Status, Timeouts};
 

@@ -177,6 +177,8 @@ const CLAUSES: &[(&str, &str)] = &[
     ("ORDER BY ts MEASURES (SELECT v FROM plain WHERE k = volume) AS p PATTERN (A)", "2:53 a subquery in MEASURES cannot read column 'volume' of the clause's input: it is computed once, before the rows come (compare with its value outside of it, as in v > (SELECT MAX(w.v) FROM w))"),
     ("ORDER BY ts MEASURES (SELECT v FROM plain WHERE k = ticks.volume) AS p PATTERN (A)", "2:53 a subquery in MEASURES cannot read column 'volume' of the clause's input: it is computed once, before the rows come (compare with its value outside of it, as in v > (SELECT MAX(w.v) FROM w))"),
     ("ORDER BY ts MEASURES (SELECT v FROM plain WHERE nope = 1) AS p PATTERN (A)", "2:49 column 'nope' not found"),
+    ("ORDER BY ts MEASURES A.price AS p PATTERN (A) DEFINE A AS symbol ~ ANY (SELECT note FROM ticks)", "2:59 ~ before ANY or ALL of a subquery in DEFINE is not supported (compare with =, <>, <, <=, > or >=)"),
+    ("ORDER BY ts MEASURES symbol !~ ALL (SELECT note FROM ticks) AS p PATTERN (A)", "2:22 !~ before ANY or ALL of a subquery in MEASURES is not supported (compare with =, <>, <, <=, > or >=)"),
     ("ORDER BY ts MEASURES (SELECT v FROM nope) AS p PATTERN (A)", "2:37 table 'nope' not found (SHOW TABLES lists the tables)"),
     ("ORDER BY ts MEASURES (SELECT MAX(price) FROM feed) AS p PATTERN (A)", "2:46 a subquery in MEASURES is computed before the rows come, but the table it reads never ends"),
     ("ORDER BY ts MEASURES SUM((SELECT v FROM plain WHERE k = A.volume)) AS p PATTERN (A)", "2:57 a subquery in MEASURES cannot read the pattern variable A: it is computed once, before the rows come (compare with its value outside of it, as in v > (SELECT MAX(w.v) FROM w))"),

@@ -15,6 +15,7 @@ mod match_recognize;
 mod navigation;
 mod ordering;
 mod output;
+mod own_expressions;
 mod place;
 mod plan_error;
 mod query;

@@ -156,17 +156,13 @@ impl<'a, 'p> Rewriter<'a, 'p> {
             Expr::CompoundFieldAccess { root, access_chain } => self.field_access(root, access_chain),
             Expr::Function(function) => self.call(function).map_err(|error| error.at(here)),
             Expr::Lambda(_) => {
-                Err(Error::unsupported(format!("a lambda in {} is not supported", self.part())).at(here))
+                Err(Error::unsupported(format!("a lambda in {} is not supported", self.scope.part_name())).at(here))
             }
             Expr::Wildcard(_) | Expr::QualifiedWildcard(..) => {
-                Err(Error::invalid(format!("* can only stand in COUNT in {}", self.part())).at(here))
+                Err(Error::invalid(format!("* can only stand in COUNT in {}", self.scope.part_name())).at(here))
             }
             _ => Ok(None),
         }
-    }
-
-    fn part(&self) -> &'static str {
-        self.scope.part_name()
     }
 
     /// `column` or `variable.column`.
@@ -232,7 +228,7 @@ impl<'a, 'p> Rewriter<'a, 'p> {
             .at(span(ident.span))
             .with_hint("write the column alone, or with a variable of the pattern");
         }
-        let part = self.part();
+        let part = self.scope.part_name();
         let name = crate::catalog::variable_name(ident);
         self.scope.variables.unknown(&name, &format!("{part} names")).at(span(ident.span))
     }
@@ -252,7 +248,7 @@ impl<'a, 'p> Rewriter<'a, 'p> {
     fn call(&mut self, function: &Function) -> Result<Option<Expr>> {
         let name = function_name(function);
         if function.over.is_some() {
-            return Err(Error::invalid(format!("a window function cannot stand in {}", self.part())));
+            return Err(Error::invalid(format!("a window function cannot stand in {}", self.scope.part_name())));
         }
         match name.as_str() {
             RUNNING => self.prefixed(function, Semantics::Running).map(Some),

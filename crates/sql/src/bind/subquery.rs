@@ -8,10 +8,10 @@ use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, Subquery};
 use dipper_types::{Error, Result, Span};
-use sqlparser::ast::{Expr, Ident, ObjectName, Query, Spanned, Visit, Visitor};
+use sqlparser::ast::{BinaryOperator, Expr, Ident, ObjectName, Query, Spanned, Visit, Visitor};
 
-use super::plan_error;
 use super::rewrite::Scope;
+use super::{own_expressions, plan_error};
 use crate::catalog::{column_name, relation_name};
 use crate::logical::{is_unbounded, subquery_of};
 use crate::source_text::span;
@@ -23,6 +23,7 @@ pub(super) fn planned(
     scope: &Scope<'_>,
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<DfExpr> {
+    check_comparisons(text, scope)?;
     let names = NamesInside::of(text);
     let planned = planner.sql_to_expr(text.clone(), schema).map_err(|error| {
         let error = plan_error(error);
@@ -42,6 +43,27 @@ pub(super) fn planned(
         Ok(if checked.is_ok() { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
     });
     checked.map(|()| planned)
+}
+
+/// ANY and ALL are answered from the order of the subquery's values, so only what goes by that can be asked.
+fn check_comparisons(text: &Expr, scope: &Scope<'_>) -> Result<()> {
+    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+    let other = own_expressions::visit(text, &mut |part| match part {
+        Expr::AnyOp { compare_op, right, .. } | Expr::AllOp { compare_op, right, .. }
+            if matches!(**right, Expr::Subquery(_)) && !matches!(compare_op, Eq | NotEq | Lt | LtEq | Gt | GtEq) =>
+        {
+            ControlFlow::Break((compare_op.clone(), span(part.span())))
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    match other {
+        ControlFlow::Break((operator, place)) => {
+            let part = scope.part_name();
+            let message = format!("{operator} before ANY or ALL of a subquery in {part} is not supported");
+            Err(Error::unsupported(message).at(place).with_hint("compare with =, <>, <, <=, > or >="))
+        }
+        ControlFlow::Continue(()) => Ok(()),
+    }
 }
 
 fn check(subquery: &Subquery, names: &NamesInside, scope: &Scope<'_>) -> Result<()> {

@@ -21,6 +21,7 @@ use sqlparser::ast::{
 };
 
 use super::context::is_aggregate;
+use super::own_expressions;
 use super::reference::{arguments, function_name};
 use super::rewrite::quoted;
 use crate::ast::{MEASURE, Query, ROW_PATTERN_WINDOW, RowPatternWindow};
@@ -239,7 +240,7 @@ fn refuse_beside(select: &Select) -> Result<()> {
         GroupByExpr::All(_) => true,
         GroupByExpr::Expressions(keys, modifiers) => !keys.is_empty() || !modifiers.is_empty(),
     };
-    let is_plain_aggregate = |expr: &Expr| match expr {
+    let mut is_plain_aggregate = |expr: &Expr| match expr {
         Expr::Function(call) if call.over.is_none() && is_aggregate(&function_name(call)) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };
@@ -249,7 +250,7 @@ fn refuse_beside(select: &Select) -> Result<()> {
         "HAVING"
     } else if select.qualify.is_some() {
         "QUALIFY"
-    } else if visit_expressions(&select.projection, is_plain_aggregate).is_break() {
+    } else if own_expressions::visit(&select.projection, &mut is_plain_aggregate).is_break() {
         "an aggregate without OVER"
     } else if select.from.is_empty() {
         return Err(Error::invalid("a row pattern in a window needs FROM"));
@@ -299,7 +300,7 @@ impl Calls<'_> {
     /// Puts columns in place of the calls in an expression, if there are any.
     fn replace(&mut self, expr: &mut Expr) -> Result<bool> {
         let mut replaced = false;
-        let walked = visit_expressions_mut(expr, |part| {
+        let walked = own_expressions::visit_mut(expr, &mut |part| {
             let Expr::Function(call) = part else { return ControlFlow::Continue(()) };
             match self.column_for(call) {
                 Ok(None) => {}
@@ -404,12 +405,12 @@ impl Calls<'_> {
         if matches!(expr, Expr::Value(_)) {
             return Ok(());
         }
-        let is_of_a_window = |part: &Expr| match part {
+        let mut is_of_a_window = |part: &Expr| match part {
             Expr::Identifier(name) if name.value.starts_with(ROW_PATTERN_WINDOW) => ControlFlow::Break(()),
             Expr::Function(call) if call.over.is_some() => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         };
-        if visit_expressions(expr, is_of_a_window).is_break() {
+        if own_expressions::visit(expr, &mut is_of_a_window).is_break() {
             return Err(Error::invalid("a window function inside a window function").at(span(expr.span())));
         }
         let window = self.used.last().copied().unwrap_or_default();

@@ -10,6 +10,8 @@ use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError, Result as DfRes
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 use dipper_graph::{MatchRecognizeSpec, RowsPerMatch};
 
+use super::clause_text;
+
 /// A bound clause over its input. Conditions and measures are in `spec` and not among the node's expressions, because DataFusion
 /// would take them for expressions over the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +35,6 @@ impl MatchRecognizeNode {
     pub fn for_batch(&self) -> DfResult<Self> {
         let spec = MatchRecognizeSpec { event_time: None, ..self.spec.as_ref().clone() };
         Self::new(self.input.clone(), Arc::new(spec))
-    }
-
-    fn input_names(&self, columns: impl IntoIterator<Item = usize>) -> String {
-        let name = |column: usize| self.spec.input_schema.field(column).name().clone();
-        columns.into_iter().map(name).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -87,25 +84,8 @@ impl UserDefinedLogicalNodeCore for MatchRecognizeNode {
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let spec = &self.spec;
         write!(f, "MatchRecognize:")?;
-        if !spec.partition_by.is_empty() {
-            write!(f, " partition_by=[{}]", self.input_names(spec.partition_by.iter().copied()))?;
-        }
-        if !spec.order_by.is_empty() {
-            let key = |key: &dipper_graph::OrderKey| {
-                let direction = if key.descending { " DESC" } else { "" };
-                format!("{}{direction}", self.input_names([key.column]))
-            };
-            write!(f, " order_by=[{}]", spec.order_by.iter().map(key).collect::<Vec<_>>().join(", "))?;
-        }
-        write!(f, " pattern=({})", spec.pattern.display(&spec.variables))?;
-        let defines: Vec<String> = spec
-            .defines
-            .iter()
-            .map(|define| format!("{} AS {}", spec.variables[define.symbol.index()], define.condition.expr))
-            .collect();
-        if !defines.is_empty() {
-            write!(f, " define=[{}]", defines.join(", "))?;
-        }
+        clause_text::write_keys(f, spec)?;
+        clause_text::write_search(f, spec)?;
         let measures: Vec<String> =
             spec.measures.iter().map(|measure| format!("{} AS {}", measure.value.expr, measure.name)).collect();
         if !measures.is_empty() {
@@ -124,14 +104,7 @@ impl UserDefinedLogicalNodeCore for MatchRecognizeNode {
         let (Some(input), true) = (inputs.pop(), inputs.is_empty()) else {
             return Err(DataFusionError::Internal("MatchRecognize has one input".to_owned()));
         };
-        let same = input.schema().fields().len() == self.spec.input_schema.fields().len()
-            && input
-                .schema()
-                .fields()
-                .iter()
-                .zip(self.spec.input_schema.fields())
-                .all(|(new, old)| new.name() == old.name() && new.data_type() == old.data_type());
-        if !same {
+        if !clause_text::is_input(&self.spec, input.schema()) {
             return Err(DataFusionError::Internal("the input of MatchRecognize has changed its columns".to_owned()));
         }
         Ok(Self { input, spec: Arc::clone(&self.spec), schema: Arc::clone(&self.schema) })

@@ -1,6 +1,7 @@
 //! The logical operators that DataFusion has not, and what can be told from a logical plan: which columns are time
 //! attributes, whether it ends.
 
+mod clause_text;
 mod column_role;
 mod match_recognize;
 mod row_pattern_window;

@@ -10,6 +10,8 @@ use datafusion::common::{DFSchemaRef, DataFusionError, Result as DfResult};
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 use dipper_graph::{FrameSearch, RowPatternWindowSpec};
 
+use super::clause_text;
+
 /// A window with a row pattern over its input: the input's columns, as they are called there, then the measures and the aggregates. As in
 /// [`MatchRecognizeNode`](super::MatchRecognizeNode), conditions and measures are not among the node's expressions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,10 +32,6 @@ impl RowPatternWindowNode {
     /// The same window but for its conditions and measures.
     pub(super) fn with_spec(&self, spec: RowPatternWindowSpec) -> Self {
         Self { spec: Arc::new(spec), ..self.clone() }
-    }
-
-    fn input_name(&self, column: usize) -> &str {
-        self.spec.clause.input_schema.field(column).name()
     }
 }
 
@@ -76,16 +74,7 @@ impl UserDefinedLogicalNodeCore for RowPatternWindowNode {
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let clause = &self.spec.clause;
         write!(f, "RowPatternWindow:")?;
-        if !clause.partition_by.is_empty() {
-            let columns: Vec<&str> = clause.partition_by.iter().map(|column| self.input_name(*column)).collect();
-            write!(f, " partition_by=[{}]", columns.join(", "))?;
-        }
-        if !clause.order_by.is_empty() {
-            let key = |key: &dipper_graph::OrderKey| {
-                format!("{}{}", self.input_name(key.column), if key.descending { " DESC" } else { "" })
-            };
-            write!(f, " order_by=[{}]", clause.order_by.iter().map(key).collect::<Vec<_>>().join(", "))?;
-        }
+        clause_text::write_keys(f, clause)?;
         match self.spec.following {
             None => write!(f, " following=unbounded")?,
             Some(rows) => write!(f, " following={rows}")?,
@@ -93,13 +82,7 @@ impl UserDefinedLogicalNodeCore for RowPatternWindowNode {
         if self.spec.search == FrameSearch::Seek {
             write!(f, " seek")?;
         }
-        write!(f, " pattern=({})", clause.pattern.display(&clause.variables))?;
-        let define = |define: &dipper_graph::Define| {
-            format!("{} AS {}", clause.variables[define.symbol.index()], define.condition.expr)
-        };
-        if !clause.defines.is_empty() {
-            write!(f, " define=[{}]", clause.defines.iter().map(define).collect::<Vec<_>>().join(", "))?;
-        }
+        clause_text::write_search(f, clause)?;
         let values = clause.measures.iter().chain(&self.spec.functions);
         let values: Vec<String> = values.map(|measure| measure.value.expr.to_string()).collect();
         write!(f, " measures=[{}]", values.join(", "))
@@ -109,9 +92,7 @@ impl UserDefinedLogicalNodeCore for RowPatternWindowNode {
         let (Some(input), true) = (inputs.pop(), inputs.is_empty()) else {
             return Err(DataFusionError::Internal("RowPatternWindow has one input".to_owned()));
         };
-        let expected = self.spec.clause.input_schema.fields();
-        let columns = input.schema().fields().iter().map(|field| (field.name(), field.data_type()));
-        if !columns.eq(expected.iter().map(|field| (field.name(), field.data_type()))) {
+        if !clause_text::is_input(&self.spec.clause, input.schema()) {
             return Err(DataFusionError::Internal("the input of RowPatternWindow has changed its columns".to_owned()));
         }
         Ok(Self { input, spec: Arc::clone(&self.spec), schema: Arc::clone(&self.schema) })

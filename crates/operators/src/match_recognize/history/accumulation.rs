@@ -80,8 +80,9 @@ impl Accumulation {
             if aggregate.is_restorable() {
                 self.states.push(accumulator.state().or_plan_error()?);
             }
+            // Row by row: what has been fed is not fed again if the next row fails.
+            self.fresh_from += 1;
         }
-        self.fresh_from = self.fed.len();
         aggregate.column(vec![aggregate.value(accumulator.as_mut())?])
     }
 

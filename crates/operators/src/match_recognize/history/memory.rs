@@ -68,6 +68,11 @@ impl HistoryRuns {
         let before = std::mem::replace(&mut self.charged_bytes, bytes);
         budget.charge(before, bytes)
     }
+
+    /// The partition is gone: it is no more charged for.
+    pub(in super::super) fn release(&self, budget: &MemoryBudget) {
+        budget.charge(self.charged_bytes, 0);
+    }
 }
 
 impl HistoryMemory {

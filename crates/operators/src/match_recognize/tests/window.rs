@@ -12,6 +12,7 @@ use dipper_operator_api::harness::OperatorHarness;
 use dipper_pattern::{Edge, OnSkipError, Pattern, SearchOptions, Skip, SymbolId, SymbolSet, reference};
 use dipper_types::Result;
 
+use super::super::search::SearchLimits;
 use super::clause::{Clause, KEY, Row, TS, V, input_schema, next, prev, rows, text};
 use super::dice::Dice;
 use crate::RowPatternWindowOperator;
@@ -29,6 +30,10 @@ impl Window {
     }
 
     fn open(self) -> OperatorHarness<RowPatternWindowOperator> {
+        self.open_with(SearchLimits::default())
+    }
+
+    fn open_with(self, limits: SearchLimits) -> OperatorHarness<RowPatternWindowOperator> {
         let spec = MatchRecognizeSpec { measures: Vec::new(), ..self.clause.spec.clone() };
         let functions = Clause { spec }
             .measure("rows", DataType::Int64, |c| {
@@ -44,7 +49,7 @@ impl Window {
         let measures = measures.map(|measure| Field::new(&measure.name, measure.value.data_type.clone(), true));
         clause.output_schema = Arc::new(Schema::new(own.chain(measures).collect::<Vec<_>>()));
         let spec = RowPatternWindowSpec { clause, functions, following: self.following, search: self.search };
-        OperatorHarness::open(RowPatternWindowOperator::new(&spec).unwrap()).unwrap()
+        OperatorHarness::open(RowPatternWindowOperator::with_limits(&spec, limits).unwrap()).unwrap()
     }
 
     fn try_run(self, input: &[Row<'_>]) -> Result<Vec<String>> {
@@ -294,4 +299,19 @@ fn a_match_that_cannot_be_skipped_from_fails_or_goes_on_at_the_next_row() {
 #[test]
 fn no_rows_give_no_rows() {
     assert!(Window::new(clause("A B", false), None, FrameSearch::Seek).run(&[]).is_empty());
+}
+
+#[test]
+fn a_frame_that_has_been_searched_is_no_more_charged_for() {
+    // Each frame's search is left with the next match under way.
+    let clause = Clause::new("A B+? C?")
+        .skip(Skip::ToNextRow)
+        .define("B", |c| c.aggregate(sum(ident("v")), "*", Semantics::Running, DataType::Int64).gt(lit(40_i64)));
+    let window = Window::new(clause, None, FrameSearch::Seek);
+    let mut harness = window.open_with(SearchLimits { bytes: 20_000, ..SearchLimits::default() });
+    for batch in of_values(&vec![30; 600]).chunks(100) {
+        harness.batch(rows(batch)).unwrap();
+    }
+    harness.end().unwrap();
+    assert_eq!(text(&harness.take_batches()).len(), 600);
 }

@@ -33,7 +33,7 @@ pub(super) struct FrameMatch {
 
 impl Frames {
     /// Makes pattern and conditions executable; keeps the columns they read.
-    pub(super) fn new(spec: &RowPatternWindowSpec, kept: &mut KeptColumns) -> Result<Self> {
+    pub(super) fn new(spec: &RowPatternWindowSpec, limits: SearchLimits, kept: &mut KeptColumns) -> Result<Self> {
         let mut clause = spec.clause.clone();
         if spec.search == FrameSearch::Initial {
             // Anchored, a search ends with its first row and tests no condition that does not matter.
@@ -51,7 +51,6 @@ impl Frames {
         };
         let (letters, history) = (conditions.letters, conditions.history);
         let in_symbols = SearchOptions { skip: searched.skip(options.skip), ..options.clone() };
-        let limits = SearchLimits::default();
         let search = Search::new(searched, in_symbols, limits, letters, history, clause.variables.clone());
         Ok(Self { search, options, mode: spec.search, reach })
     }
@@ -106,7 +105,7 @@ impl Frames {
         let place = Place { id: 0, rows: &frame, store: &all.store };
         let mut found = Vec::new();
         let mut offset = 0;
-        while found.is_empty() && runs.resolved_before(place.id) < starts {
+        while found.is_empty() && runs.first_needed_row(place.id) < starts {
             if offset == rows.end - rows.start {
                 self.search.finish(&mut runs, place, &mut found)?;
                 break;
@@ -116,6 +115,7 @@ impl Frames {
             self.search.push(&mut runs, place, new, &mut found)?;
             offset += 1;
         }
+        self.search.release(&runs);
         self.search.name_variables(&mut found);
         Ok(found.into_iter().next().map(|found| FrameMatch { frame, found }))
     }

@@ -8,16 +8,15 @@ use dipper_types::{Result, Watermark};
 
 use super::super::event_time_buffer::EventTimeBuffer;
 use super::super::kept_columns::KeptColumns;
+use super::super::operator::STEP_ROWS;
 use super::super::partition_rows::PartitionRows;
 use super::super::partitions::{Partitions, bring_together};
 use super::super::row_order::RowOrder;
 use super::super::row_store::RowStore;
+use super::super::search::SearchLimits;
 use super::frames::Frames;
 use super::letters::Rows;
 use super::output::{Output, OutputRows};
-
-/// The most rows that are copied into the store at once.
-const STEP_ROWS: usize = 1 << 18;
 
 /// Windows with a row pattern over rows that end: feed all rows, then [`Watermark::MAX`]. Every row comes out, partition after partition, in the
 /// order of ORDER BY.
@@ -34,10 +33,15 @@ pub struct RowPatternWindowOperator {
 impl RowPatternWindowOperator {
     /// Makes the window executable. Fails on what is not supported, by name.
     pub fn new(spec: &RowPatternWindowSpec) -> Result<Self> {
+        Self::with_limits(spec, SearchLimits::default())
+    }
+
+    /// With other limits than the usual ones.
+    pub(in super::super) fn with_limits(spec: &RowPatternWindowSpec, limits: SearchLimits) -> Result<Self> {
         let clause = &spec.clause;
         let mut kept = KeptColumns::new(SchemaRef::clone(&clause.input_schema));
         let output = Output::new(spec, &mut kept)?;
-        let frames = Frames::new(spec, &mut kept)?;
+        let frames = Frames::new(spec, limits, &mut kept)?;
         let order = RowOrder::new(&clause.order_by, false, &mut kept)?;
         Ok(Self {
             types: kept.data_types(),

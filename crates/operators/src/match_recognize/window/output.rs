@@ -13,6 +13,7 @@ use dipper_types::{Error, Result, Timestamp};
 use super::super::frame_expr::as_type;
 use super::super::kept_columns::KeptColumns;
 use super::super::measures::{Found, MatchBatch, MeasureRow, Measures};
+use super::super::output::MATCHED_ROWS;
 use super::super::partition_rows::PartitionRows;
 use super::super::partitions::PartitionId;
 use super::super::row_store::{Addresses, RowStore};
@@ -20,8 +21,6 @@ use super::frames::FrameMatch;
 
 /// Rows that go out at once.
 const BATCH_ROWS: usize = 8192;
-/// A batch ends early when its matches have so many rows.
-const MATCHED_ROWS: usize = 1 << 20;
 
 /// What goes out of each row.
 #[derive(Debug)]
