@@ -17,8 +17,13 @@ use std::io::{Write, stderr, stdout};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
+use mimalloc::MiMalloc;
 
 use query::Query;
+
+/// As in `dipper`.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measures row pattern queries.
 #[derive(Debug, Parser)]

@@ -23,6 +23,7 @@ use std::thread;
 use clap::Parser;
 use dipper_session::{Session, SessionConfig};
 use dipper_types::Error;
+use mimalloc::MiMalloc;
 
 use crate::args::{Arguments, Command, OutputFormat, SettingArguments};
 use crate::failure::Failure;
@@ -30,6 +31,10 @@ use crate::interrupt::Interrupt;
 use crate::script::Script;
 use crate::statement::Console;
 use crate::terminal::Terminal;
+
+/// Batches come and go by the thousand; the system's allocator gives their memory back each time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Threads for I/O and for ad-hoc queries; the tasks of a dataflow have threads of their own.
 const IO_THREADS: usize = 4;

@@ -3,15 +3,15 @@
 use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, IntervalMonthDayNano, Schema, SchemaRef, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, not_impl_err};
+use datafusion::common::{DFSchema, ScalarValue, not_impl_err};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::execution::{SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{AggregateUDF, Expr, Operator};
 use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
-use datafusion::physical_expr::expressions::BinaryExpr;
+use datafusion::physical_expr::expressions::{BinaryExpr, Literal};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::sql::sqlparser::ast::{self, visit_expressions_mut};
 use datafusion::sql::unparser::Unparser;
@@ -45,10 +45,11 @@ pub struct BoundExpr(pub Expr);
 impl BoundExpr {
     /// The executable form over batches of `schema`.
     pub fn physical(&self, schema: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>> {
-        let schema = DFSchema::try_from(Arc::clone(schema)).or_plan_error()?;
+        let logical = DFSchema::try_from(Arc::clone(schema)).or_plan_error()?;
         let (properties, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
-        let planned = create_physical_expr(&self.0, &schema, &properties, &context);
-        Ok(planned.and_then(fail_on_overflow).or_plan_error()?.data)
+        let planned = create_physical_expr(&self.0, &logical, &properties, &context);
+        let planned = planned.and_then(|expr| expr.transform_up(|part| shift_by_duration(part, schema)));
+        Ok(planned.and_then(|expr| fail_on_overflow(expr.data)).or_plan_error()?.data)
     }
 
     /// The executable form of an aggregate call over batches of `schema`.
@@ -103,6 +104,42 @@ fn checked(part: Arc<dyn PhysicalExpr>) -> Transformed<Arc<dyn PhysicalExpr>> {
         }
         _ => Transformed::no(part),
     }
+}
+
+/// A timestamp without a time zone and an interval of a fixed length: an addition of integers, where DataFusion goes by way of the calendar.
+fn shift_by_duration(
+    part: Arc<dyn PhysicalExpr>,
+    schema: &Schema,
+) -> datafusion::common::Result<Transformed<Arc<dyn PhysicalExpr>>> {
+    let Some(binary) = part.downcast_ref::<BinaryExpr>() else { return Ok(Transformed::no(part)) };
+    let sides = (binary.op(), binary.left().data_type(schema)?);
+    let (Operator::Plus | Operator::Minus, DataType::Timestamp(unit, None)) = sides else {
+        return Ok(Transformed::no(part));
+    };
+    let literal = binary.right().downcast_ref::<Literal>().map(Literal::value);
+    let Some(duration) = literal.and_then(|literal| fixed_duration(literal, unit)) else {
+        return Ok(Transformed::no(part));
+    };
+    let shifted = BinaryExpr::new(Arc::clone(binary.left()), *binary.op(), Arc::new(Literal::new(duration)));
+    Ok(Transformed::yes(Arc::new(shifted)))
+}
+
+/// An interval as a duration in whole units, if it is one: without months.
+fn fixed_duration(interval: &ScalarValue, unit: TimeUnit) -> Option<ScalarValue> {
+    let ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano { months: 0, days, nanoseconds })) = interval
+    else {
+        return None;
+    };
+    let nanoseconds = i128::from(*days) * 86_400_000_000_000 + i128::from(*nanoseconds);
+    let whole = |per_unit: i128| {
+        (nanoseconds % per_unit == 0).then_some(nanoseconds / per_unit).and_then(|units| i64::try_from(units).ok())
+    };
+    Some(match unit {
+        TimeUnit::Second => ScalarValue::DurationSecond(Some(whole(1_000_000_000)?)),
+        TimeUnit::Millisecond => ScalarValue::DurationMillisecond(Some(whole(1_000_000)?)),
+        TimeUnit::Microsecond => ScalarValue::DurationMicrosecond(Some(whole(1_000)?)),
+        TimeUnit::Nanosecond => ScalarValue::DurationNanosecond(Some(whole(1)?)),
+    })
 }
 
 /// As SQL, with the parentheses and casts that DataFusion's own display leaves out; what SQL cannot say falls back to that display.
@@ -179,7 +216,8 @@ pub struct NamedExpr {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test")]
 
-    use arrow::array::{ArrayRef, Int64Array};
+    use arrow::array::{ArrayRef, AsArray, Int64Array, TimestampMillisecondArray};
+    use arrow::datatypes::TimestampMillisecondType;
     use arrow::record_batch::RecordBatch;
     use datafusion::logical_expr::{col, lit};
 
@@ -194,6 +232,29 @@ mod tests {
             assert!(physical.evaluate(&rows.slice(0, 1)).is_ok());
             let error = physical.evaluate(&rows).or_plan_error().unwrap_err();
             assert!(error.to_string().starts_with("arithmetic overflow"), "{error}");
+        }
+    }
+    #[test]
+    fn a_fixed_interval_is_added_as_a_number_and_months_by_the_calendar() {
+        let column: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![Some(1_706_659_200_000), None]));
+        let rows = RecordBatch::try_from_iter([("ts", column)]).unwrap();
+        let interval = |months, days, nanoseconds| {
+            lit(ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano { months, days, nanoseconds })))
+        };
+        // The 31st of January and a month are the 29th of February.
+        for (expr, moved, durations) in [
+            (col("ts") + interval(0, 1, 2_000_000), 86_400_002, 1),
+            (col("ts") - interval(0, 0, 5_000_000_000), -5_000, 1),
+            (col("ts") + interval(1, 0, 0), 29 * 86_400_000, 0),
+            (col("ts") + interval(0, 0, 1), 0, 0),
+        ] {
+            let physical = BoundExpr(expr).physical(&rows.schema()).unwrap();
+            let value = physical.evaluate(&rows).unwrap().into_array(2).unwrap();
+            let value: Vec<Option<i64>> = value.as_primitive::<TimestampMillisecondType>().iter().collect();
+            assert_eq!(value, [Some(1_706_659_200_000 + moved), None]);
+            let literals = physical.children().into_iter().filter_map(|part| part.downcast_ref::<Literal>());
+            let found = literals.filter(|literal| matches!(literal.value().data_type(), DataType::Duration(_))).count();
+            assert_eq!(found, durations);
         }
     }
 }

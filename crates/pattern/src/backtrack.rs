@@ -118,15 +118,31 @@ impl BacktrackMatcher {
         conditions: &mut C,
         out: &mut Vec<Match>,
     ) -> Result<(), MatchError<C::Error>> {
+        self.push_rows(runs, 1, &[time], conditions, out)
+    }
+
+    /// The next `count` rows of the partition have come, as if one by one: conditions are asked about the last of them as soon as about
+    /// the first. `times` has the time of each; without WITHIN it may be empty.
+    pub fn push_rows<C: Conditions>(
+        &self,
+        runs: &mut BacktrackRuns,
+        count: usize,
+        times: &[i64],
+        conditions: &mut C,
+        out: &mut Vec<Match>,
+    ) -> Result<(), MatchError<C::Error>> {
         if self.options.within.is_some() {
-            if time < runs.time {
-                return Err(MatchError::TimeDescends { row: runs.rows_seen });
+            for (row, time) in (runs.rows_seen..).zip(times) {
+                if *time < runs.time {
+                    return Err(MatchError::TimeDescends { row });
+                }
+                runs.time = *time;
+                runs.times.push_back(*time);
             }
-            runs.time = time;
-            runs.times.push_back(time);
         }
-        runs.rows_seen += 1;
-        self.drive(runs, conditions, out)
+        let reached = runs.rows_seen;
+        runs.rows_seen += count as u64;
+        self.drive(runs, reached, conditions, out)
     }
 
     /// Event time has reached `time`: every row up to it has been pushed.
@@ -142,7 +158,7 @@ impl BacktrackMatcher {
         }
         runs.time = runs.time.max(time);
         runs.reached = runs.reached.max(time);
-        self.drive(runs, conditions, out)
+        self.drive(runs, runs.rows_seen, conditions, out)
     }
 
     /// The partition has ended.
@@ -153,13 +169,14 @@ impl BacktrackMatcher {
         out: &mut Vec<Match>,
     ) -> Result<(), MatchError<C::Error>> {
         runs.ended = true;
-        self.drive(runs, conditions, out)
+        self.drive(runs, runs.rows_seen, conditions, out)
     }
 
-    /// Searches on until a row is needed that has not come.
+    /// Searches on until a row is needed that has not come. The first `reached` rows had come before.
     fn drive<C: Conditions>(
         &self,
         runs: &mut BacktrackRuns,
+        mut reached: u64,
         conditions: &mut C,
         out: &mut Vec<Match>,
     ) -> Result<(), MatchError<C::Error>> {
@@ -180,7 +197,7 @@ impl BacktrackMatcher {
                 search.begin(&self.program, runs.next_start, runs.matches + 1, &clock);
             }
             resumed = false;
-            match search.advance(&self.program, &self.options, &clock, conditions)? {
+            match search.advance(&self.program, &self.options, &clock, &mut reached, conditions)? {
                 Halt::Paused => {
                     runs.search = Some(search);
                     break;

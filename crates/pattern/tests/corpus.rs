@@ -146,8 +146,8 @@ fn every_case_holds_in_every_matcher() {
                 ("automaton", case.dfa(1000, usize::MAX, |_, _| ())),
                 ("automaton without memory", case.dfa(2, 0, |_, _| ())),
                 ("automaton, event time told", expiring.dfa(1, usize::MAX, |_, _| ())),
-                ("backtracking", case.backtrack(|_, _| ())),
-                ("backtracking, event time told", expiring.backtrack(|_, _| ())),
+                ("backtracking", case.backtrack(3, |_, _| ())),
+                ("backtracking, event time told", expiring.backtrack(1, |_, _| ())),
             ] {
                 let found = shown(&outcome, &names);
                 if found != expected {

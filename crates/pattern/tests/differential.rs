@@ -91,8 +91,11 @@ fn agree(case: &Case) {
         let dfa = unbudgeted.dfa(4, bytes, |_, _| ());
         assert_eq!(dfa, expected, "automaton of {bytes} bytes, several rows at a time");
     }
-    let backtrack = unbudgeted.backtrack(|row, found| assert_eq!(*found, known(row), "backtracking, after row {row}"));
+    let backtrack =
+        unbudgeted.backtrack(1, |row, found| assert_eq!(*found, known(row), "backtracking, after row {row}"));
     assert_eq!(backtrack, expected, "backtracking");
+    let backtrack = unbudgeted.backtrack(4, |_, _| ());
+    assert_eq!(backtrack, expected, "backtracking, several rows at a time");
 }
 
 fn config() -> ProptestConfig {

@@ -4,9 +4,11 @@
 //! watermark releases rows of, so a watermark costs what it releases, and what stays is not moved.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
+use arrow::buffer::ScalarBuffer;
 use arrow::compute::{filter_record_batch, is_not_null, take};
 use arrow::datatypes::TimeUnit;
 use arrow::record_batch::RecordBatch;
@@ -44,9 +46,9 @@ struct Run {
     columns: Vec<ArrayRef>,
     partitions: Arc<[PartitionId]>,
     /// Ascending; empty without event time.
-    times: Vec<i64>,
-    /// The row in `columns` of each time.
-    rows: Vec<u32>,
+    times: ScalarBuffer<i64>,
+    /// The row in `columns` of each time; `None` if the rows are in order as they are.
+    rows: Option<Vec<u32>>,
     /// How many have been released.
     released: usize,
 }
@@ -54,9 +56,15 @@ struct Run {
 /// Rows in order, as places in the runs they come from.
 pub(super) struct Released {
     columns: Vec<Vec<ArrayRef>>,
-    /// Run and row.
-    places: Vec<(u32, u32)>,
-    partitions: Vec<PartitionId>,
+    places: ReleasedPlaces,
+    partitions: Arc<[PartitionId]>,
+}
+
+enum ReleasedPlaces {
+    /// Consecutive rows of the only run.
+    Stretch(Range<usize>),
+    /// Run and row of each.
+    Each(Vec<(u32, u32)>),
 }
 
 /// A row on its way out of the buffer.
@@ -102,7 +110,7 @@ impl EventTimeBuffer {
         }
         let (times, rows) = match self.event_time {
             Some(time) => sorted_times(batch.column(time.column))?,
-            None => (Vec::new(), (0..batch.num_rows() as u32).collect()),
+            None => (Vec::new().into(), None),
         };
         let partitions = partitions.intern(&batch)?.into();
         let run = Run { columns: kept.of(&batch), partitions, times, rows, released: 0 };
@@ -128,13 +136,18 @@ impl EventTimeBuffer {
         }
         // In order of arrival, so that a stable sort by time leaves ties in that order.
         concerned.sort_unstable();
-        let mut released = Released { columns: Vec::new(), places: Vec::new(), partitions: Vec::new() };
-        let mut entries = Vec::new();
-        let mut of_runs = Vec::new();
+        let (mut columns, mut entries, mut of_runs) = (Vec::new(), Vec::new(), Vec::new());
+        let is_only = concerned.len() == 1 && self.order.is_by_time();
+        let mut stretch = None;
         for (index, id) in concerned.into_iter().enumerate() {
             let Some(mut run) = self.runs.remove(&id) else { continue };
-            run.release(passed, index as u32, &mut entries);
-            released.columns.push(run.columns.clone());
+            let leaving = run.leave(passed);
+            if is_only && run.rows.is_none() {
+                stretch = Some(leaving);
+            } else {
+                entries.extend(run.entries(leaving, index as u32));
+            }
+            columns.push(run.columns.clone());
             of_runs.push(Arc::clone(&run.partitions));
             if let Some(earliest) = run.times.get(run.released) {
                 self.by_earliest.insert((*earliest, id));
@@ -142,10 +155,18 @@ impl EventTimeBuffer {
                 self.runs.insert(id, run);
             }
         }
-        self.order.sort(&mut entries, &released.columns)?;
-        released.partitions = entries.iter().map(|e| of_runs[e.run as usize][e.row as usize]).collect();
-        released.places = entries.into_iter().map(|entry| (entry.run, entry.row)).collect();
-        Ok(released)
+        if let (Some(stretch), [partitions]) = (stretch, &of_runs[..]) {
+            let partitions = if stretch.len() == partitions.len() {
+                Arc::clone(partitions)
+            } else {
+                partitions[stretch.clone()].into()
+            };
+            return Ok(Released { columns, places: ReleasedPlaces::Stretch(stretch), partitions });
+        }
+        self.order.sort(&mut entries, &columns)?;
+        let partitions = entries.iter().map(|entry| of_runs[entry.run as usize][entry.row as usize]).collect();
+        let places = entries.into_iter().map(|entry| (entry.run, entry.row)).collect();
+        Ok(Released { columns, places: ReleasedPlaces::Each(places), partitions })
     }
 
     fn admit(&self, batch: RecordBatch, time: EventTime, metrics: &OperatorMetrics) -> Result<RecordBatch> {
@@ -169,15 +190,25 @@ impl EventTimeBuffer {
 }
 
 impl Run {
-    fn release(&mut self, passed: i64, index: u32, entries: &mut Vec<Entry>) {
-        if self.times.is_empty() {
-            entries.extend(self.rows.iter().map(|row| Entry { time: 0, run: index, row: *row }));
-            return;
-        }
-        let end = self.released + self.times[self.released..].partition_point(|time| *time <= passed);
-        let leaving = self.times[self.released..end].iter().zip(&self.rows[self.released..end]);
-        entries.extend(leaving.map(|(time, row)| Entry { time: *time, run: index, row: *row }));
-        self.released = end;
+    /// The next rows, up to those that time has passed: they are released.
+    fn leave(&mut self, passed: i64) -> Range<usize> {
+        let first = self.released;
+        self.released = if self.times.is_empty() {
+            self.partitions.len()
+        } else {
+            first + self.times[first..].partition_point(|time| *time <= passed)
+        };
+        first..self.released
+    }
+
+    /// Those rows, each with its time.
+    fn entries(&self, leaving: Range<usize>, run: u32) -> impl Iterator<Item = Entry> + '_ {
+        leaving.map(move |index| Entry { time: self.times.get(index).copied().unwrap_or(0), run, row: self.row(index) })
+    }
+
+    /// The row in `columns` that stands at a place in the order of time.
+    fn row(&self, index: usize) -> u32 {
+        self.rows.as_ref().map_or(index as u32, |rows| rows[index])
     }
 
     /// Copies what is left once most has gone, so that a few rows far ahead of the watermark do not keep their batches.
@@ -186,11 +217,11 @@ impl Run {
         if left * 8 > self.partitions.len() {
             return Ok(());
         }
-        let rows = UInt32Array::from(self.rows.split_off(self.released));
+        let rows: UInt32Array = (self.released..self.times.len()).map(|index| self.row(index)).collect();
         self.columns = self.columns.iter().map(|column| Ok(take(column, &rows, None)?)).collect::<Result<_>>()?;
         self.partitions = rows.values().iter().map(|row| self.partitions[*row as usize]).collect();
-        self.times = self.times.split_off(self.released);
-        self.rows = (0..left as u32).collect();
+        self.times = self.times[self.released..].to_vec().into();
+        self.rows = None;
         self.released = 0;
         Ok(())
     }
@@ -199,7 +230,7 @@ impl Run {
 impl Released {
     /// How many rows.
     pub(super) fn len(&self) -> usize {
-        self.places.len()
+        self.partitions.len()
     }
 
     /// The partition of each row.
@@ -207,27 +238,74 @@ impl Released {
         &self.partitions
     }
 
-    /// The kept columns of some rows: those at `first + order[i]`.
-    pub(super) fn gather(&self, first: usize, order: &[u32], slots: usize) -> Result<Vec<ArrayRef>> {
-        let mut places = Places::default();
-        for row in order {
-            let (run, row) = self.places[first + *row as usize];
-            places.push(run as usize, row as usize, 1);
+    /// The kept columns of some of `rows`: of those at `rows.start + order[i]`, or of all as they are.
+    pub(super) fn gather(&self, rows: Range<usize>, order: Option<&[u32]>, slots: usize) -> Result<Vec<ArrayRef>> {
+        let count = order.map_or(rows.len(), <[u32]>::len);
+        let index = |row: usize| rows.start + order.map_or(row, |order| order[row] as usize);
+        match (&self.places, order) {
+            (ReleasedPlaces::Stretch(all), None) => {
+                let slice = |column: &ArrayRef| column.slice(all.start + rows.start, rows.len());
+                Ok(self.columns[0].iter().map(slice).collect())
+            }
+            (ReleasedPlaces::Stretch(all), Some(_)) => {
+                let indices: UInt32Array = (0..count).map(|row| (all.start + index(row)) as u32).collect();
+                self.columns[0].iter().map(|column| Ok(take(column, &indices, None)?)).collect()
+            }
+            (ReleasedPlaces::Each(each), _) => {
+                let mut places = Places::default();
+                for row in 0..count {
+                    let (run, row) = each[index(row)];
+                    places.push(run as usize, row as usize, 1);
+                }
+                let column = |slot: usize| -> Result<ArrayRef> {
+                    let columns = self.columns.iter().map(|columns| columns[slot].as_ref());
+                    places.gather(&columns.collect::<Vec<&dyn Array>>())
+                };
+                (0..slots).map(column).collect()
+            }
         }
-        let column = |slot: usize| -> Result<ArrayRef> {
-            places.gather(&self.columns.iter().map(|columns| columns[slot].as_ref()).collect::<Vec<&dyn Array>>())
-        };
-        (0..slots).map(column).collect()
     }
 }
 
-/// The times of a column in ascending order, ties by row, and the rows they belong to.
-fn sorted_times(column: &ArrayRef) -> Result<(Vec<i64>, Vec<u32>)> {
+/// The times of a column in ascending order, ties by row, and the rows they belong to if that is not their order.
+fn sorted_times(column: &ArrayRef) -> Result<(ScalarBuffer<i64>, Option<Vec<u32>>)> {
     let times = native_values(column)?;
     if times.is_sorted() {
-        return Ok((times.to_vec(), (0..times.len() as u32).collect()));
+        return Ok((times, None));
     }
-    let mut pairs: Vec<(i64, u32)> = times.iter().copied().zip(0..).collect();
-    pairs.sort_unstable();
-    Ok(pairs.into_iter().unzip())
+    let (min, max) = times.iter().fold((i64::MAX, i64::MIN), |(min, max), time| (min.min(*time), max.max(*time)));
+    let (times, rows): (Vec<i64>, Vec<u32>) = if max.abs_diff(min) <= u64::from(u32::MAX) {
+        // Near one another, a time and its row are one number, which is sorted in half the time.
+        let mut keys: Vec<u64> = times.iter().zip(0..).map(|(time, row)| time.abs_diff(min) << 32 | row).collect();
+        keys.sort_unstable();
+        keys.into_iter().map(|key| (min + (key >> 32) as i64, key as u32)).unzip()
+    } else {
+        let mut pairs: Vec<(i64, u32)> = times.iter().copied().zip(0..).collect();
+        pairs.sort_unstable();
+        pairs.into_iter().unzip()
+    };
+    Ok((times.into(), Some(rows)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use arrow::array::TimestampMillisecondArray;
+
+    use super::*;
+
+    #[test]
+    fn times_are_sorted_with_ties_in_the_order_of_rows_near_one_another_and_far_apart() {
+        for far in [0, 1 << 40, i64::MAX] {
+            let times: Vec<i64> = vec![5, -3, far, 5, 0, -3, 5];
+            let column: ArrayRef = Arc::new(TimestampMillisecondArray::from(times.clone()));
+            let (sorted, rows) = sorted_times(&column).unwrap();
+            let mut expected: Vec<(i64, u32)> = times.into_iter().zip(0..).collect();
+            expected.sort_by_key(|(time, _)| *time);
+            assert_eq!(sorted.iter().copied().zip(rows.unwrap()).collect::<Vec<_>>(), expected);
+        }
+        let ascending: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![1, 1, 2]));
+        assert_eq!(sorted_times(&ascending).unwrap().1, None);
+    }
 }

@@ -20,13 +20,13 @@ use dipper_pattern::{Conditions, Path, SymbolId};
 use dipper_types::{Error, Result};
 
 use self::accumulation::PathRows;
-use self::memory::RunningAggregate;
-pub(super) use self::memory::{HistoryMemory, HistoryRuns, MemoryBudget};
-use self::register::{RegisterSpec, StoredRows};
+pub(super) use self::memory::{HistoryRuns, MemoryBudget};
+use self::memory::{KnownRows, RunningAggregate, RunningAggregates};
+use self::register::{CopiedColumns, RegisterSpec, StoredColumn, StoredRows};
 use super::aggregates::Aggregate;
 use super::frame_expr::FrameExpression;
 use super::kept_columns::KeptColumns;
-use super::letters::Letters;
+use super::letters::{AddressedRows, Letters};
 use super::partition_rows::PartitionRows;
 use super::row_store::{Addresses, RowStore};
 use super::scalar::{Inputs, Program, Undecided, Value, read, to_array};
@@ -38,6 +38,7 @@ pub(super) struct History {
     conditions: Vec<Option<HistoryCondition>>,
     aggregates: Vec<HistoryAggregate>,
     calls: Vec<FrameColumn>,
+    copied: CopiedColumns,
     variables: Vec<String>,
 }
 
@@ -58,7 +59,7 @@ struct FrameOfMatch {
 
 #[derive(Debug, Clone, Copy)]
 enum HistoryColumn {
-    Value { slot: usize, target: Target },
+    Value { column: StoredColumn, target: Target },
     Exists { target: Target },
     Classifier { target: Target },
     Aggregate(usize),
@@ -78,7 +79,8 @@ pub(super) struct PartitionConditions<'a> {
     pub(super) letters: &'a Letters,
     pub(super) rows: &'a PartitionRows,
     pub(super) store: &'a RowStore,
-    pub(super) memory: &'a mut HistoryMemory,
+    pub(super) known: &'a KnownRows,
+    pub(super) aggregates: &'a mut RunningAggregates,
 }
 
 /// The frame of a condition, read column by column.
@@ -93,7 +95,8 @@ impl History {
     /// No condition yet.
     pub(super) fn new(variables: &[String]) -> Self {
         let conditions = variables.iter().map(|_| None).collect();
-        Self { conditions, aggregates: Vec::new(), calls: Vec::new(), variables: variables.to_vec() }
+        let (aggregates, calls, copied) = (Vec::new(), Vec::new(), CopiedColumns::default());
+        Self { conditions, aggregates, calls, copied, variables: variables.to_vec() }
     }
 
     /// Adds the condition of a variable: the whole of it, and what is left when its part evaluated ahead holds.
@@ -116,6 +119,11 @@ impl History {
         self.conditions.iter().all(Option::is_none)
     }
 
+    /// The slots of the columns that conditions want copies of.
+    pub(super) fn copied_slots(&self) -> &[usize] {
+        self.copied.slots()
+    }
+
     fn frame(
         &mut self,
         expression: FrameExpression,
@@ -129,7 +137,7 @@ impl History {
                 FrameColumn::Input { column, target } => {
                     let slot = kept.keep(*column)?;
                     as_they_are &= kept.data_type(slot) == data_type;
-                    HistoryColumn::Value { slot, target: *target }
+                    HistoryColumn::Value { column: self.copied.column(slot, kept.data_type(slot)), target: *target }
                 }
                 FrameColumn::Exists { target } => HistoryColumn::Exists { target: *target },
                 FrameColumn::Classifier { target } => HistoryColumn::Classifier { target: *target },
@@ -138,7 +146,7 @@ impl History {
                     Some(index) => HistoryColumn::Aggregate(index),
                     None => {
                         let aggregate = Aggregate::new(call, input, data_type, kept)?;
-                        let register = RegisterSpec::new(&aggregate);
+                        let register = RegisterSpec::new(&aggregate, &mut self.copied);
                         self.aggregates.push(HistoryAggregate { aggregate, register });
                         self.calls.push(column.clone());
                         HistoryColumn::Aggregate(self.calls.len() - 1)
@@ -159,8 +167,8 @@ impl Conditions for PartitionConditions<'_> {
     type Error = Error;
 
     fn holds(&mut self, symbol: SymbolId, row: u64, path: &Path<'_>) -> Result<bool> {
-        self.memory.fall_back(path.kept());
-        let (letter, poison) = self.memory.letter(row)?;
+        self.aggregates.fall_back(path.kept());
+        let (letter, poison) = self.known.letter(row)?;
         let history = self.history;
         match &history.conditions[symbol.index()] {
             None if poison.contains(symbol) => Err(failure_at(self.letters, symbol, row, self.rows, self.store)),
@@ -186,7 +194,7 @@ pub(super) fn failure_at(
         Ok(addresses)
     };
     match letters.shifts().iter().map(address).collect::<Result<Vec<_>>>() {
-        Ok(shifted) => letters.failure(symbol, &shifted, store),
+        Ok(shifted) => letters.failure(symbol, &AddressedRows { shifted, store }),
         Err(error) => error,
     }
 }
@@ -207,9 +215,9 @@ impl<'a> PartitionConditions<'a> {
     /// The value of a frame column for DataFusion.
     fn column(&mut self, column: &HistoryColumn, row: u64, path: &Path<'_>) -> Result<ArrayRef> {
         Ok(match column {
-            HistoryColumn::Value { slot, target } => {
-                let seq = reached(target, row, path).and_then(|row| self.rows.seq_of(row));
-                self.store.value(*slot, seq)?
+            HistoryColumn::Value { column, target } => {
+                let seq = reached(target, row, path).and_then(|row| self.rows.seq_of(row, self.store));
+                self.store.value(column.slot, seq)?
             }
             HistoryColumn::Exists { target } => Arc::new(BooleanArray::from(vec![self.exists(target, row, path)])),
             HistoryColumn::Classifier { target } => {
@@ -221,7 +229,7 @@ impl<'a> PartitionConditions<'a> {
     }
 
     fn exists(&self, target: &Target, row: u64, path: &Path<'_>) -> bool {
-        reached(target, row, path).is_some_and(|row| self.rows.seq_of(row).is_some())
+        reached(target, row, path).is_some_and(|row| self.rows.seq_of(row, self.store).is_some())
     }
 
     fn classifier(&self, target: &Target, row: u64, path: &Path<'_>) -> Option<&'a str> {
@@ -256,11 +264,11 @@ impl<'a> PartitionConditions<'a> {
     }
 
     fn running(&mut self, index: usize) -> &mut RunningAggregate {
-        self.memory.aggregate(index, self.history.aggregates.len())
+        self.aggregates.of(index, self.history.aggregates.len())
     }
 
     fn stored(&self) -> StoredRows<'a> {
-        StoredRows { rows: self.rows, store: self.store }
+        StoredRows { rows: self.rows, store: self.store, known: self.known }
     }
 }
 
@@ -268,8 +276,8 @@ impl<'a> Inputs<'a> for FrameInputs<'a, '_> {
     fn input(&mut self, column: usize) -> Result<Value<'a>, Undecided> {
         let (row, path) = (self.row, self.path);
         match self.columns.get(column).ok_or(Undecided)? {
-            HistoryColumn::Value { slot, target } => match reached(target, row, path) {
-                Some(row) => self.conditions.stored().read(*slot, row),
+            HistoryColumn::Value { column, target } => match reached(target, row, path) {
+                Some(row) => self.conditions.stored().read(*column, row),
                 None => Ok(Value::Null),
             },
             HistoryColumn::Exists { target } => Ok(Value::Bool(self.conditions.exists(target, row, path))),

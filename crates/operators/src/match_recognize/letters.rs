@@ -5,6 +5,7 @@
 //! alone, and those carry the variable in their *poison*. The error is raised if the search asks for that variable there.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::record_batch::RecordBatch;
@@ -36,6 +37,32 @@ struct LetterCondition {
 enum LetterColumn {
     Value { slot: usize, shift: usize },
     Exists { shift: usize },
+}
+
+/// Rows as conditions read them: `shift` is an index into [`Letters::shifts`], and means the rows at that distance from each.
+pub(super) trait LetterRows {
+    /// The values of a column; NULL where there is no row.
+    fn value(&self, slot: usize, shift: usize) -> Result<ArrayRef>;
+
+    /// Whether there is a row.
+    fn exists(&self, shift: usize) -> Result<BooleanArray>;
+}
+
+/// Rows anywhere in the store, with their addresses at each distance.
+pub(super) struct AddressedRows<'a> {
+    /// By shift.
+    pub(super) shifted: Vec<Addresses>,
+    pub(super) store: &'a RowStore,
+}
+
+impl LetterRows for AddressedRows<'_> {
+    fn value(&self, slot: usize, shift: usize) -> Result<ArrayRef> {
+        self.store.gather(slot, &self.shifted[shift])
+    }
+
+    fn exists(&self, shift: usize) -> Result<BooleanArray> {
+        Ok(self.shifted[shift].exists().map(Some).collect())
+    }
 }
 
 /// What rows may be.
@@ -74,26 +101,26 @@ impl Letters {
         Ok(())
     }
 
-    /// The distances at which the conditions read rows: what [`Letters::evaluate`] wants the addresses for.
+    /// The distances at which the conditions read rows.
     pub(super) fn shifts(&self) -> &[i64] {
         &self.shifts
     }
 
-    /// The letters of `rows` rows; `shifted[i]` are the rows at distance `shifts()[i]` from each.
-    pub(super) fn evaluate(&self, rows: usize, shifted: &[Addresses], store: &RowStore) -> Result<LetterBatch> {
-        let mut batch = LetterBatch { letters: vec![self.always; rows], poison: Vec::new() };
+    /// The letters of `count` rows.
+    pub(super) fn evaluate(&self, count: usize, rows: &dyn LetterRows) -> Result<LetterBatch> {
+        let mut batch = LetterBatch { letters: vec![self.always; count], poison: Vec::new() };
         let mut gathered: Vec<(LetterColumn, ArrayRef)> = Vec::new();
         for condition in &self.conditions {
-            let frame = condition.frame(rows, shifted, store, &mut gathered)?;
+            let frame = condition.frame(count, rows, &mut gathered)?;
             batch.test(condition, &frame, 0);
         }
         Ok(batch)
     }
 
-    /// Why the condition of `symbol` fails on the only row that `shifted` describes.
-    pub(super) fn failure(&self, symbol: SymbolId, shifted: &[Addresses], store: &RowStore) -> Error {
+    /// Why the condition of `symbol` fails on the only one of `rows`.
+    pub(super) fn failure(&self, symbol: SymbolId, rows: &dyn LetterRows) -> Error {
         let failure = |condition: &LetterCondition| -> Result<()> {
-            condition.expression.test(&condition.frame(1, shifted, store, &mut Vec::new())?).map(drop)
+            condition.expression.test(&condition.frame(1, rows, &mut Vec::new())?).map(drop)
         };
         let condition = self.conditions.iter().find(|condition| condition.symbol == symbol);
         match condition.map(failure) {
@@ -106,9 +133,8 @@ impl Letters {
 impl LetterCondition {
     fn frame(
         &self,
-        rows: usize,
-        shifted: &[Addresses],
-        store: &RowStore,
+        count: usize,
+        rows: &dyn LetterRows,
         gathered: &mut Vec<(LetterColumn, ArrayRef)>,
     ) -> Result<RecordBatch> {
         let mut columns = Vec::with_capacity(self.columns.len());
@@ -118,15 +144,13 @@ impl LetterCondition {
                 continue;
             }
             let column: ArrayRef = match *wanted {
-                LetterColumn::Value { slot, shift } => store.gather(slot, &shifted[shift])?,
-                LetterColumn::Exists { shift } => {
-                    std::sync::Arc::new(BooleanArray::from(shifted[shift].exists().collect::<Vec<_>>()))
-                }
+                LetterColumn::Value { slot, shift } => rows.value(slot, shift)?,
+                LetterColumn::Exists { shift } => Arc::new(rows.exists(shift)?),
             };
             gathered.push((*wanted, ArrayRef::clone(&column)));
             columns.push(column);
         }
-        self.expression.batch(columns, rows)
+        self.expression.batch(columns, count)
     }
 }
 
@@ -154,8 +178,11 @@ impl LetterBatch {
                     Some(nulls) => holds.values() & nulls.inner(),
                     None => holds.values().clone(),
                 };
-                for (letter, holds) in self.letters[first..first + rows].iter_mut().zip(holds.iter()) {
-                    letter.0 |= if holds { bit.0 } else { 0 };
+                let letters = self.letters[first..first + rows].chunks_mut(u64::BITS as usize);
+                for (letters, word) in letters.zip(holds.bit_chunks().iter_padded()) {
+                    for (index, letter) in letters.iter_mut().enumerate() {
+                        letter.0 |= (word >> index & 1) << condition.symbol.0;
+                    }
                 }
             }
             Err(_) if rows > 1 => {

@@ -18,7 +18,7 @@ use super::kept_columns::KeptColumns;
 use super::native_time::native_values;
 use super::partition_rows::PartitionRows;
 use super::partitions::PartitionId;
-use super::row_store::{Addresses, RowStore};
+use super::row_store::{Addresses, Cells, RowStore};
 
 /// The measures, made executable.
 #[derive(Debug)]
@@ -135,14 +135,16 @@ impl Measures {
 
     /// The value of each measure on each row.
     pub(super) fn evaluate(&self, batch: MatchBatch<'_>) -> Result<Vec<ArrayRef>> {
-        let reached: Vec<Vec<Option<i64>>> = self.targets.iter().map(|target| batch.reach(target)).collect();
-        let addresses = reached.iter().map(|rows| batch.addresses(rows)).collect::<Result<Vec<_>>>()?;
+        let rows: Vec<(&Match, usize)> =
+            batch.rows.iter().map(|row| (&batch.matches[row.found].found, row.offset)).collect();
+        let reached: Vec<Vec<Option<i64>>> = self.targets.iter().map(|target| positions(target, &rows)).collect();
+        let cells = reached.iter().map(|rows| batch.cells(rows)).collect::<Result<Vec<_>>>()?;
         let mut columns = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
             let value: ArrayRef = match &column.kind {
-                ColumnKind::Value { slot, target } => batch.store.gather(*slot, &addresses[*target])?,
+                ColumnKind::Value { slot, target } => batch.store.pick(*slot, &cells[*target])?,
                 ColumnKind::Exists { target } => {
-                    Arc::new(BooleanArray::from(addresses[*target].exists().collect::<Vec<_>>()))
+                    Arc::new(BooleanArray::from(batch.store.exist(&cells[*target]).collect::<Vec<_>>()))
                 }
                 ColumnKind::Classifier { target } => Arc::new(self.classifiers(batch, &reached[*target])),
                 ColumnKind::Aggregate { aggregate, semantics } => self.aggregate(batch, aggregate, *semantics)?,
@@ -224,15 +226,16 @@ impl Measures {
         let (mut addresses, mut names, mut offsets) = (Addresses::default(), Vec::new(), Vec::new());
         let mut matches = Vec::with_capacity(batch.matches.len());
         for Found { partition, found } in batch.matches {
-            let rows = &batch.partitions[*partition as usize];
             let start = offsets.len();
-            for offset in mapped(found, aggregate.symbols()) {
-                let row = (found.start as usize + offset) as i64;
-                rows.address(row..row + 1, batch.store, &mut addresses)?;
-                offsets.push(offset);
-                if aggregate.reads_classifier() {
-                    names.push(self.variables[found.symbols[offset].index()].as_str());
-                }
+            offsets.extend(mapped(found, aggregate.symbols()));
+            let rows = &batch.partitions[*partition as usize];
+            for together in offsets[start..].chunk_by(|offset, next| offset + 1 == *next) {
+                let first = (found.start as usize + together[0]) as i64;
+                rows.address(first..first + together.len() as i64, batch.store, &mut addresses)?;
+            }
+            if aggregate.reads_classifier() {
+                let name = |offset: &usize| self.variables[found.symbols[*offset].index()].as_str();
+                names.extend(offsets[start..].iter().map(name));
             }
             matches.push(MatchRows { start, end: offsets.len() });
         }
@@ -259,31 +262,21 @@ impl<'a> MatchBatch<'a> {
         self.rows.iter().map(move |row| value(&self.matches[row.found].found))
     }
 
-    /// The row of its partition that a navigation reaches from each row.
-    fn reach(self, target: &Target) -> Vec<Option<i64>> {
-        let rows: Vec<(&Match, usize)> =
-            self.rows.iter().map(|row| (&self.matches[row.found].found, row.offset)).collect();
-        positions(target, &rows)
-    }
-
-    fn addresses(self, reached: &[Option<i64>]) -> Result<Addresses> {
-        let mut addresses = Addresses::default();
+    fn cells(self, reached: &[Option<i64>]) -> Result<Cells> {
+        let mut cells = Cells::with_capacity(reached.len());
         for (row, reached) in self.rows.iter().zip(reached) {
             let partition = self.matches[row.found].partition;
             let rows = &self.partitions[partition as usize];
-            match reached {
-                Some(reached) => rows.address(*reached..*reached + 1, self.store, &mut addresses)?,
-                None => addresses.missing(1),
-            }
+            self.store.add(reached.and_then(|reached| rows.seq_of(reached, self.store)), &mut cells)?;
         }
-        Ok(addresses)
+        Ok(cells)
     }
 
     /// The time of each match's last row, or its deadline. A match without rows has the time of the row before which it
     /// stands: a time attribute is never NULL.
     fn rowtimes(self, slot: usize) -> Result<ArrayRef> {
         let last = |found: &Match| Some(found.start as i64 + found.symbols.len().saturating_sub(1) as i64);
-        let column = self.store.gather(slot, &self.addresses(&self.each(last).collect::<Vec<_>>())?)?;
+        let column = self.store.pick(slot, &self.cells(&self.each(last).collect::<Vec<_>>())?)?;
         if self.each(|found| found.deadline).all(|deadline| deadline.is_none()) {
             return Ok(column);
         }
@@ -312,22 +305,34 @@ fn positions(target: &Target, rows: &[(&Match, usize)]) -> Vec<Option<i64>> {
         Logical::First { symbols, offset, semantics } => (symbols, offset as usize, semantics, false),
         Logical::Last { symbols, offset, semantics } => (symbols, offset as usize, semantics, true),
     };
+    let row_at = |found: &Match, offset: usize| found.start as i64 + offset as i64 + target.shift;
     let mut offsets: Vec<usize> = Vec::new();
-    let mut of: Option<&Match> = None;
     let mut reached = Vec::with_capacity(rows.len());
-    for (found, current) in rows {
-        if !of.is_some_and(|of| std::ptr::eq(of, *found)) {
-            offsets.clear();
-            offsets.extend(mapped(found, symbols));
-            of = Some(found);
+    for of_match in rows.chunk_by(|(found, _), (next, _)| std::ptr::eq(*found, *next)) {
+        if let [(found, current)] = of_match {
+            // Only one row asks: what it looks for is often near the end from which it looks.
+            let end = match semantics {
+                Semantics::Final => found.symbols.len(),
+                Semantics::Running => found.symbols.len().min(current + 1),
+            };
+            let mut mapped = (0..end).filter(|offset| symbols.contains(found.symbols[*offset]));
+            let offset = if from_end { mapped.nth_back(nth) } else { mapped.nth(nth) };
+            reached.push(offset.map(|offset| row_at(found, offset)));
+            continue;
         }
-        let count = match semantics {
-            Semantics::Final => offsets.len(),
-            Semantics::Running => offsets.partition_point(|offset| offset <= current),
-        };
-        let index = if from_end { count.checked_sub(1).and_then(|last| last.checked_sub(nth)) } else { Some(nth) };
-        let offset = index.filter(|index| *index < count).map(|index| offsets[index]);
-        reached.push(offset.map(|offset| found.start as i64 + offset as i64 + target.shift));
+        for (index, (found, current)) in of_match.iter().enumerate() {
+            if index == 0 {
+                offsets.clear();
+                offsets.extend(mapped(found, symbols));
+            }
+            let count = match semantics {
+                Semantics::Final => offsets.len(),
+                Semantics::Running => offsets.partition_point(|offset| offset <= current),
+            };
+            let index = if from_end { count.checked_sub(1).and_then(|last| last.checked_sub(nth)) } else { Some(nth) };
+            let offset = index.filter(|index| *index < count).map(|index| offsets[index]);
+            reached.push(offset.map(|offset| row_at(found, offset)));
+        }
     }
     reached
 }

@@ -8,6 +8,7 @@
 //! does the same for each frame of a window with a row pattern.
 
 mod aggregates;
+mod appended_rows;
 mod conditions;
 mod deadlines;
 mod event_time_buffer;
@@ -27,6 +28,7 @@ mod row_order;
 mod row_store;
 mod scalar;
 mod search;
+mod stretches;
 #[cfg(test)]
 mod tests;
 mod window;

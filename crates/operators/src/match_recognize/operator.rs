@@ -1,22 +1,27 @@
 //! The operator: the stages in the order in which rows meet them.
 
+use arrow::array::ArrayRef;
+use arrow::buffer::ScalarBuffer;
 use arrow::record_batch::RecordBatch;
 use dipper_graph::{MatchRecognizeSpec, OrderKey, RowsPerMatch, Specialised};
 use dipper_operator_api::{Operator, OperatorCtx, OperatorMetrics, Port};
 use dipper_pattern::{Match, SearchOptions, Status, Timeouts, Within};
 use dipper_types::{Error, Result, Timestamp, Watermark};
 
+use super::appended_rows::AppendedRows;
 use super::conditions::DividedConditions;
 use super::deadlines::{Wakeups, WatermarkHold};
 use super::event_time_buffer::{EventTime, EventTimeBuffer, Released};
 use super::kept_columns::KeptColumns;
+use super::letters::AddressedRows;
 use super::measures::{Found, Measures};
 use super::native_time::{floor_us, native_value, native_values, native_watermark, native_within, time_unit};
-use super::output::{Item, Output, OutputSources};
+use super::output::{Output, OutputRows, OutputSources};
 use super::partition_states::{Kept, NO_TIME, PartitionStates};
 use super::partitions::{PartitionId, Partitions, bring_together};
 use super::row_order::RowOrder;
 use super::row_store::{Addresses, RowStore};
+use super::scalar::{CopiedColumn, read_all};
 use super::search::{NewRows, Place, Search, SearchLimits};
 
 /// The most rows that go through the stages at once.
@@ -41,6 +46,7 @@ pub struct MatchRecognizeOperator {
     hold: Option<WatermarkHold>,
     measures: Measures,
     output: Output,
+    leaving: OutputRows,
     /// Whether complete matches are searched for, but do not go out.
     hides_complete: bool,
     forwarded: Watermark,
@@ -71,6 +77,8 @@ struct Work {
     first: u64,
     len: usize,
     at: usize,
+    /// The first row that something open may still refer to once they have been searched.
+    open: u64,
 }
 
 impl MatchRecognizeOperator {
@@ -130,6 +138,7 @@ impl MatchRecognizeOperator {
             hold,
             measures,
             output,
+            leaving: OutputRows::default(),
             hides_complete,
             kept,
             forwarded: Watermark::MIN,
@@ -182,52 +191,78 @@ impl MatchRecognizeOperator {
     fn step(&mut self, released: &Released, first: usize, ctx: &mut OperatorCtx<'_>) -> Result<()> {
         let end = released.len().min(first + STEP_ROWS);
         let (order, spans) = bring_together(&released.partitions()[first..end], &mut self.partitions.rows);
-        let columns = released.gather(first, &order, self.slots)?;
-        let first_seq = self.store.append(columns, order.len());
+        let columns = released.gather(first..end, order.as_deref(), self.slots)?;
+        let first_seq = self.store.append(columns, end - first);
         let mut work = Vec::with_capacity(spans.len());
         let mut at = 0;
         for span in &spans {
             let rows = &mut self.partitions.rows[span.partition as usize];
-            rows.append(first_seq + span.start as u64, span.len)?;
+            rows.append(first_seq + span.start as u64, span.len, &mut self.store)?;
             let first = self.partitions.runs.rows_seen(span.partition);
             let len = rows.seen().saturating_sub(self.reach.ahead).saturating_sub(first) as usize;
-            work.push(Work { partition: span.partition, first, len, at });
+            work.push(Work { partition: span.partition, first, len, at, open: first });
             at += len;
         }
-        self.search_rows(&work, at, ctx)?;
-        for Work { partition, .. } in work {
-            self.settle(partition);
+        if self.reach.ahead == 0 {
+            // The rows appended are those to be searched.
+            let letters = self.search.letters();
+            let rows = AppendedRows::new(letters.shifts(), &spans, &self.partitions.rows, &self.store)?;
+            let letters = letters.evaluate(at, &rows)?;
+            let (times, values) = self.search_columns(|slot| Ok(ArrayRef::clone(self.store.latest(slot)?)))?;
+            let batch = NewRows { letters: &letters, times: &times, values: &values, start: 0, end: at };
+            self.search_rows(&mut work, batch, ctx)?;
+        } else {
+            self.search_stored(&mut work, at, ctx)?;
+        }
+        for Work { partition, open, .. } in work {
+            self.settle(partition, open);
         }
         self.store.compact()
     }
 
-    /// Evaluates the letters of rows, searches them, and puts out what is found. `rows` is how many there are in all.
-    fn search_rows(&mut self, work: &[Work], rows: usize, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+    /// Searches rows wherever they are. `count` is how many there are in all.
+    fn search_stored(&mut self, work: &mut [Work], count: usize, ctx: &mut OperatorCtx<'_>) -> Result<()> {
         let shifted = |shift: &i64| self.addresses(work, *shift);
         let shifted = self.search.letters().shifts().iter().map(shifted).collect::<Result<Vec<_>>>()?;
-        let letters = self.search.letters().evaluate(rows, &shifted, &self.store)?;
-        let times = match self.time {
-            Some(time) if self.within.is_some() => {
-                native_values(&self.store.gather(time.slot, &self.addresses(work, 0)?)?)?
-            }
-            _ => Vec::new().into(),
+        let letters = self.search.letters().evaluate(count, &AddressedRows { shifted, store: &self.store })?;
+        let same = self.addresses(work, 0)?;
+        let (times, values) = self.search_columns(|slot| self.store.gather(slot, &same))?;
+        let batch = NewRows { letters: &letters, times: &times, values: &values, start: 0, end: count };
+        self.search_rows(work, batch, ctx)
+    }
+
+    /// What the search reads of its rows beside their letters: times, and copies of values. `column` has a slot's values on these rows.
+    fn search_columns(
+        &self,
+        column: impl Fn(usize) -> Result<ArrayRef>,
+    ) -> Result<(ScalarBuffer<i64>, Vec<CopiedColumn>)> {
+        let times = match self.within.and(self.time) {
+            Some(time) => native_values(&column(time.slot)?)?,
+            None => Vec::new().into(),
         };
-        let (mut found, mut items) = (Vec::new(), Vec::new());
-        for Work { partition: id, len, at, .. } in work {
+        let copied = self.search.copied_slots().iter().map(|slot| Ok(read_all(column(*slot)?.as_ref())));
+        Ok((times, copied.collect::<Result<_>>()?))
+    }
+
+    /// Searches rows of `batch`, and puts out what is found.
+    fn search_rows(&mut self, work: &mut [Work], batch: NewRows<'_>, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        let mut found = Vec::new();
+        for Work { partition: id, len, at, open, .. } in work {
             let PartitionStates { rows, runs, .. } = &mut self.partitions;
             let place = Place { id: *id, rows: &rows[*id as usize], store: &self.store };
-            let new = NewRows { letters: &letters, times: &times, start: *at, end: at + len };
+            let new = NewRows { start: *at, end: *at + *len, ..batch };
             self.search.push(runs, place, new, &mut found)?;
-            self.report(*id, &mut found, false, &mut items);
+            self.report(*id, &mut found, false, ctx)?;
+            *open = self.partitions.first_open_row(*id);
         }
-        self.emit(items, ctx)
+        self.emit(ctx)
     }
 
     /// Ends the runs whose time is over.
     fn wake(&mut self, watermark: Watermark, ctx: &mut OperatorCtx<'_>) -> Result<()> {
         let Some(time) = self.time else { return Ok(()) };
         let now = native_watermark(watermark, time.event.unit);
-        let (mut found, mut items, mut woken) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut found, mut woken) = (Vec::new(), Vec::new());
         while let Some((deadline, id)) = self.wakeups.next_due(now) {
             let entered = &mut self.partitions.wakeups[id as usize];
             if *entered != deadline {
@@ -243,11 +278,11 @@ impl MatchRecognizeOperator {
             let PartitionStates { rows, runs, .. } = &mut self.partitions;
             let place = Place { id, rows: &rows[id as usize], store: &self.store };
             self.search.expire(runs, place, until, &mut found)?;
-            self.report(id, &mut found, false, &mut items);
+            self.report(id, &mut found, false, ctx)?;
         }
-        self.emit(items, ctx)?;
+        self.emit(ctx)?;
         for id in woken {
-            self.settle(id);
+            self.settle(id, self.partitions.first_open_row(id));
         }
         Ok(())
     }
@@ -263,32 +298,38 @@ impl MatchRecognizeOperator {
                 let first = self.partitions.runs.rows_seen(id);
                 let len = (self.partitions.rows(id).seen() - first) as usize;
                 if len > 0 {
-                    work.push(Work { partition: id, first, len, at });
+                    work.push(Work { partition: id, first, len, at, open: first });
                     at += len;
                 }
                 next += 1;
             }
-            self.search_rows(&work, at, ctx)?;
-            let (mut found, mut items) = (Vec::new(), Vec::new());
+            self.search_stored(&mut work, at, ctx)?;
+            let mut found = Vec::new();
             for id in first as PartitionId..next as PartitionId {
                 let PartitionStates { rows, runs, .. } = &mut self.partitions;
                 let place = Place { id, rows: &rows[id as usize], store: &self.store };
                 self.search.finish(runs, place, &mut found)?;
-                self.report(id, &mut found, true, &mut items);
+                self.report(id, &mut found, true, ctx)?;
             }
-            self.emit(items, ctx)?;
+            self.emit(ctx)?;
         }
         self.partitions.clear();
         self.store.clear();
         Ok(())
     }
 
-    /// Moves what can be put out of a partition to `items`: matches whose measures can be evaluated, and rows of no match.
-    fn report(&mut self, id: PartitionId, found: &mut Vec<Match>, ended: bool, items: &mut Vec<Item>) {
+    /// Puts out what can be put out of a partition: matches whose measures can be evaluated, and rows of no match.
+    fn report(
+        &mut self,
+        id: PartitionId,
+        found: &mut Vec<Match>,
+        ended: bool,
+        ctx: &mut OperatorCtx<'_>,
+    ) -> Result<()> {
         self.search.name_variables(found);
         if !self.measures.look_ahead() {
             for found in found.drain(..) {
-                self.report_match(id, found, items);
+                self.report_match(id, found);
             }
         } else if !found.is_empty() || self.partitions.first_waiting(id).is_some() {
             let mut waiting = self.partitions.waiting.remove(&id).unwrap_or_default();
@@ -300,7 +341,7 @@ impl MatchRecognizeOperator {
                     break;
                 }
                 let Some(found) = waiting.pop_front() else { break };
-                self.report_match(id, found, items);
+                self.report_match(id, found);
             }
         }
         if self.output.shows_unmatched() {
@@ -312,55 +353,48 @@ impl MatchRecognizeOperator {
             };
             let reported = &mut self.partitions.reported[id as usize];
             if *reported < decided {
-                items.push(Item::Unmatched(id, *reported..decided));
+                Output::push_unmatched(&mut self.leaving, id, *reported..decided);
                 *reported = decided;
             }
         }
+        if self.leaving.is_full() { self.emit(ctx) } else { Ok(()) }
     }
 
-    /// Moves a match to `items`, behind the rows of no match before it.
-    fn report_match(&mut self, id: PartitionId, found: Match, items: &mut Vec<Item>) {
+    /// Puts out a match, behind the rows of no match before it.
+    fn report_match(&mut self, id: PartitionId, found: Match) {
         if let Some(reported) = self.partitions.reported.get_mut(id as usize) {
             if *reported < found.start {
-                items.push(Item::Unmatched(id, *reported..found.start));
+                Output::push_unmatched(&mut self.leaving, id, *reported..found.start);
             }
             *reported = (*reported).max(found.end().max(found.start + 1));
         }
         if !(self.hides_complete && found.status == Status::Complete) {
-            items.push(Item::Match(Found { partition: id, found }));
+            self.output.push_match(&mut self.leaving, Found { partition: id, found });
         }
     }
 
-    fn emit(&mut self, items: Vec<Item>, ctx: &mut OperatorCtx<'_>) -> Result<()> {
-        if items.is_empty() {
-            return Ok(());
-        }
-        let (mut matches, mut skip_errors) = (0, 0);
-        for item in &items {
-            if let Item::Match(found) = item {
-                matches += 1;
-                skip_errors += usize::from(found.found.skip_failed);
-            }
-        }
+    /// Passes on the rows that leave.
+    fn emit(&mut self, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        let rows = std::mem::take(&mut self.leaving);
+        let (matches, skip_errors) = rows.counts();
         OperatorMetrics::add(&ctx.metrics().matches, matches);
         OperatorMetrics::add(&ctx.metrics().skip_errors, skip_errors);
         if skip_errors > 0 && !self.skip_warned {
             self.skip_warned = true;
             tracing::warn!("a match has no place for AFTER MATCH SKIP TO to go; the search goes on at the next row");
         }
-        let Self { measures, keys, partitions, store, .. } = &*self;
-        let (partitions, processing_time) = (&partitions.rows[..], ctx.processing_time());
-        let sources = OutputSources { measures, keys, partitions, store, processing_time };
-        for batch in self.output.batches(items, sources)? {
-            ctx.emit(batch);
+        if !rows.is_empty() {
+            let Self { measures, keys, partitions, store, .. } = &*self;
+            let (partitions, processing_time) = (&partitions.rows[..], ctx.processing_time());
+            let sources = OutputSources { measures, keys, partitions, store, processing_time };
+            ctx.emit(self.output.batch(&rows, sources)?);
         }
         Ok(())
     }
 
-    /// Lets go of what a partition needs no more, and enters its next deadline.
-    fn settle(&mut self, id: PartitionId) {
+    /// Lets go of what a partition needs no more, and enters its next deadline. `open` is the first row that it may still refer to.
+    fn settle(&mut self, id: PartitionId, open: u64) {
         let partitions = &mut self.partitions;
-        let open = partitions.first_open_row(id);
         let kept = partitions.reported.get(id as usize).map_or(open, |reported| open.min(*reported));
         partitions.rows[id as usize].release_before(kept.saturating_sub(self.reach.back), &mut self.store);
         // While rows wait to be searched, time cannot pass; they will bring the partition back here.
@@ -404,7 +438,7 @@ impl MatchRecognizeOperator {
 
     /// The time of a row, if the partition has it.
     fn time_of(&self, id: PartitionId, row: u64) -> Option<i64> {
-        let seq = self.partitions.rows(id).seq_of(row as i64)?;
+        let seq = self.partitions.rows(id).seq_of(row as i64, &self.store)?;
         let (column, row) = self.store.cell(self.time?.slot, seq)?;
         native_value(column, row)
     }

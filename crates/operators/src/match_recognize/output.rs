@@ -40,15 +40,6 @@ enum OutputColumn {
     Measure(usize),
 }
 
-/// What goes out, in order.
-#[derive(Debug)]
-pub(super) enum Item {
-    /// A match.
-    Match(Found),
-    /// Rows of no match.
-    Unmatched(PartitionId, Range<u64>),
-}
-
 /// What the rows are made from.
 #[derive(Clone, Copy)]
 pub(super) struct OutputSources<'a> {
@@ -64,16 +55,18 @@ pub(super) struct OutputSources<'a> {
     pub(super) processing_time: Timestamp,
 }
 
+/// Rows on their way out, in order.
 #[derive(Debug, Default)]
-struct OutputRows {
+pub(super) struct OutputRows {
     matches: Vec<Found>,
     partitions: Vec<PartitionId>,
     /// The current row in its partition.
     current: Vec<u64>,
     measured: Vec<MeasureRow>,
-    /// For each row its index in `measured`.
+    /// For each row its index in `measured`; empty as long as that is its own.
     measure_of: Vec<Option<u32>>,
     matched_rows: usize,
+    skip_errors: usize,
 }
 
 impl Output {
@@ -113,25 +106,43 @@ impl Output {
         self.rows_per_match == RowsPerMatch::AllWithUnmatched
     }
 
-    /// The rows of `items`, in batches.
-    pub(super) fn batches(&self, items: Vec<Item>, sources: OutputSources<'_>) -> Result<Vec<RecordBatch>> {
-        let (mut batches, mut rows) = (Vec::new(), OutputRows::default());
-        for item in items {
-            match item {
-                Item::Match(found) => rows.push_match(found, self.rows_per_match),
-                Item::Unmatched(partition, unmatched) => rows.push_unmatched(partition, unmatched),
+    /// Adds a match.
+    pub(super) fn push_match(&self, rows: &mut OutputRows, found: Found) {
+        let index = rows.matches.len();
+        let matched = &found.found;
+        rows.matched_rows += matched.symbols.len();
+        rows.skip_errors += usize::from(matched.skip_failed);
+        let offsets = match (self.rows_per_match, matched.symbols.len()) {
+            (RowsPerMatch::AllOmitEmpty, 0) => 0..0,
+            (_, 0) => 0..1,
+            (RowsPerMatch::One, len) => len - 1..len,
+            (_, len) => 0..len,
+        };
+        for offset in offsets {
+            if self.rows_per_match != RowsPerMatch::One && matched.excluded.contains(offset) {
+                continue;
             }
-            if rows.current.len() >= BATCH_ROWS || rows.matched_rows >= MATCHED_ROWS {
-                batches.push(self.batch(&std::mem::take(&mut rows), sources)?);
+            if self.shows_unmatched() {
+                rows.measure_of.push(Some(rows.measured.len() as u32));
             }
+            rows.measured.push(MeasureRow { found: index, offset });
+            rows.partitions.push(found.partition);
+            rows.current.push(matched.start + offset as u64);
         }
-        if !rows.current.is_empty() {
-            batches.push(self.batch(&rows, sources)?);
-        }
-        Ok(batches)
+        rows.matches.push(found);
     }
 
-    fn batch(&self, rows: &OutputRows, sources: OutputSources<'_>) -> Result<RecordBatch> {
+    /// Adds rows of no match.
+    pub(super) fn push_unmatched(rows: &mut OutputRows, partition: PartitionId, unmatched: Range<u64>) {
+        for row in unmatched {
+            rows.measure_of.push(None);
+            rows.partitions.push(partition);
+            rows.current.push(row);
+        }
+    }
+
+    /// The rows as a batch.
+    pub(super) fn batch(&self, rows: &OutputRows, sources: OutputSources<'_>) -> Result<RecordBatch> {
         let OutputSources { measures, keys, partitions, store, processing_time } = sources;
         let batch = MatchBatch { matches: &rows.matches, rows: &rows.measured, partitions, store, processing_time };
         let mut measured = measures.evaluate(batch)?;
@@ -147,13 +158,8 @@ impl Output {
             }
         }
         let keys = keys.keys_of(&rows.partitions)?;
-        let mut current = Addresses::default();
-        if self.columns.iter().any(|column| matches!(column, OutputColumn::Input(_))) {
-            for (partition, row) in rows.partitions.iter().zip(&rows.current) {
-                let row = *row as i64;
-                partitions[*partition as usize].address(row..row + 1, store, &mut current)?;
-            }
-        }
+        let reads_input = self.columns.iter().any(|column| matches!(column, OutputColumn::Input(_)));
+        let current = if reads_input { rows.addresses(partitions, store)? } else { Addresses::default() };
         let column = |(column, field): (&OutputColumn, &arrow::datatypes::FieldRef)| {
             let values = match column {
                 OutputColumn::Partition(key) => ArrayRef::clone(&keys[*key]),
@@ -169,33 +175,34 @@ impl Output {
 }
 
 impl OutputRows {
-    fn push_match(&mut self, found: Found, rows_per_match: RowsPerMatch) {
-        let index = self.matches.len();
-        let matched = &found.found;
-        self.matched_rows += matched.symbols.len();
-        let rows = match (rows_per_match, matched.symbols.len()) {
-            (RowsPerMatch::AllOmitEmpty, 0) => return,
-            (_, 0) => 0..1,
-            (RowsPerMatch::One, rows) => rows - 1..rows,
-            (_, rows) => 0..rows,
-        };
-        for offset in rows {
-            if rows_per_match != RowsPerMatch::One && matched.excluded.contains(offset) {
-                continue;
-            }
-            self.measure_of.push(Some(self.measured.len() as u32));
-            self.measured.push(MeasureRow { found: index, offset });
-            self.partitions.push(found.partition);
-            self.current.push(matched.start + offset as u64);
-        }
-        self.matches.push(found);
+    /// Whether it is time to put them out.
+    pub(super) fn is_full(&self) -> bool {
+        self.current.len() >= BATCH_ROWS || self.matched_rows >= MATCHED_ROWS
     }
 
-    fn push_unmatched(&mut self, partition: PartitionId, rows: Range<u64>) {
-        for row in rows {
-            self.measure_of.push(None);
-            self.partitions.push(partition);
-            self.current.push(row);
+    /// Whether there is nothing to put out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.current.is_empty()
+    }
+
+    fn addresses(&self, partitions: &[PartitionRows], store: &RowStore) -> Result<Addresses> {
+        let mut addresses = Addresses::default();
+        let mut first = 0;
+        while first < self.current.len() {
+            let (partition, row) = (self.partitions[first], self.current[first]);
+            // Those of a match follow one another.
+            let follows =
+                |(index, row): &(usize, u64)| self.partitions[*index] == partition && self.current[*index] == *row;
+            let count = (first..self.current.len()).zip(row..).take_while(follows).count();
+            let together = row as i64..(row + count as u64) as i64;
+            partitions[partition as usize].address(together, store, &mut addresses)?;
+            first += count;
         }
+        Ok(addresses)
+    }
+
+    /// How many matches there are, and after how many of them skipping was not possible.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.matches.len(), self.skip_errors)
     }
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use dipper_types::{Error, Result};
 
 use super::row_store::{Addresses, RowStore};
+use super::stretches::ListId;
 
 /// The kept rows of a partition: the last of those seen. There is one record for each key ever seen, so it is small.
 #[derive(Debug, Default)]
@@ -22,9 +23,8 @@ pub(super) struct PartitionRows {
 enum Stretches {
     /// They follow one another from this sequence number on.
     One(u64),
-    /// First row and its sequence number of each stretch of consecutive ones, ascending.
-    #[expect(clippy::box_collection, reason = "keeps the record of an idle partition small")]
-    Many(Box<VecDeque<(u64, u64)>>),
+    /// In several stretches of consecutive ones, which the store lists.
+    Many(ListId),
 }
 
 impl Default for Stretches {
@@ -44,22 +44,35 @@ impl PartitionRows {
         self.seen - u64::from(self.kept)
     }
 
-    /// New rows with consecutive sequence numbers.
-    pub(super) fn append(&mut self, first_seq: u64, count: usize) -> Result<()> {
+    /// New rows with consecutive sequence numbers, which are the store's latest.
+    pub(super) fn append(&mut self, first_seq: u64, count: usize, store: &mut RowStore) -> Result<()> {
         let first = self.first();
         match &mut self.stretches {
             Stretches::One(seq) if self.kept == 0 => *seq = first_seq,
             Stretches::One(seq) if *seq + u64::from(self.kept) == first_seq => {}
             Stretches::One(seq) => {
-                self.stretches = Stretches::Many(Box::new(VecDeque::from([(first, *seq), (self.seen, first_seq)])));
+                let both = [(first, *seq), (self.seen, first_seq)];
+                self.stretches = Stretches::Many(store.stretches.list(both));
             }
-            Stretches::Many(stretches) => {
+            Stretches::Many(list) => {
+                let stretches = store.stretches.of_mut(*list);
                 let follows = stretches.back().is_some_and(|(row, seq)| seq + (self.seen - row) == first_seq);
                 if !follows {
                     stretches.push_back((self.seen, first_seq));
                 }
             }
         }
+        self.grow(count)
+    }
+
+    /// A partition whose rows are these.
+    pub(super) fn stretch(seqs: Range<u64>) -> Result<Self> {
+        let mut rows = Self { stretches: Stretches::One(seqs.start), ..Self::default() };
+        rows.grow((seqs.end - seqs.start) as usize)?;
+        Ok(rows)
+    }
+
+    fn grow(&mut self, count: usize) -> Result<()> {
         self.seen += count as u64;
         let kept = u32::try_from(count).ok().and_then(|count| self.kept.checked_add(count));
         self.kept = kept.ok_or_else(|| {
@@ -80,21 +93,24 @@ impl PartitionRows {
                 store.release(*seq..*seq + (row - first));
                 *seq += row - first;
             }
-            Stretches::Many(stretches) => {
+            Stretches::Many(list) => {
                 let mut from = first;
                 while from < row
-                    && let Some((start, seq)) = stretches.front().copied()
+                    && let Some((start, seq)) = store.stretches.of(*list).front().copied()
                 {
+                    let stretches = store.stretches.of_mut(*list);
                     let end = stretches.get(1).map_or(self.seen, |next| next.0);
                     let until = end.min(row);
-                    store.release(seq + (from - start)..seq + (until - start));
-                    from = until;
                     if until == end {
                         stretches.pop_front();
                     }
+                    store.release(seq + (from - start)..seq + (until - start));
+                    from = until;
                 }
-                if let ([] | [_], []) = stretches.as_slices() {
+                let stretches = store.stretches.of(*list);
+                if stretches.len() <= 1 {
                     let seq = stretches.front().map_or(0, |(start, seq)| seq + (row - start));
+                    store.stretches.give_back(*list);
                     self.stretches = Stretches::One(seq);
                 }
             }
@@ -103,12 +119,14 @@ impl PartitionRows {
     }
 
     /// The sequence number of a row, if the partition has it.
-    pub(super) fn seq_of(&self, row: i64) -> Option<u64> {
+    #[inline]
+    pub(super) fn seq_of(&self, row: i64, store: &RowStore) -> Option<u64> {
         let first = self.first();
         let row = u64::try_from(row).ok().filter(|row| (first..self.seen).contains(row))?;
         match &self.stretches {
             Stretches::One(seq) => Some(seq + (row - first)),
-            Stretches::Many(stretches) => {
+            Stretches::Many(list) => {
+                let stretches = store.stretches.of(*list);
                 let (start, seq) = stretches[stretch_of(stretches, row)];
                 Some(seq + (row - start))
             }
@@ -128,7 +146,8 @@ impl PartitionRows {
                     let seqs = seq + (from - first) as u64..seq + (end - first) as u64;
                     store.address(seqs, addresses)?;
                 }
-                Stretches::Many(stretches) => {
+                Stretches::Many(list) => {
+                    let stretches = store.stretches.of(*list);
                     for index in stretch_of(stretches, from as u64)..stretches.len() {
                         let (start, seq) = stretches[index];
                         let until = stretches.get(index + 1).map_or(end, |next| end.min(next.0 as i64));
@@ -177,7 +196,7 @@ mod tests {
             let first = rows.seen() as i64;
             let values: Int64Array = (first..first + count).chain(std::iter::repeat_n(-1, others as usize)).collect();
             let seq = store.append(vec![Arc::new(values)], (count + others) as usize);
-            rows.append(seq, count as usize).unwrap();
+            rows.append(seq, count as usize, store).unwrap();
         };
         let values = |rows: &PartitionRows, store: &RowStore, range: Range<i64>| {
             let mut addresses = Addresses::default();
@@ -194,7 +213,10 @@ mod tests {
         assert_eq!(values(&rows, &store, 4..7), some(4..7));
         rows.release_before(4, &mut store);
         assert_eq!(values(&rows, &store, 3..6), [None, Some(4), Some(5)]);
-        assert_eq!((rows.seq_of(3), rows.seq_of(4).is_some(), rows.seq_of(10)), (None, true, None));
+        assert_eq!(
+            (rows.seq_of(3, &store), rows.seq_of(4, &store).is_some(), rows.seq_of(10, &store)),
+            (None, true, None)
+        );
         rows.release_before(8, &mut store);
         assert!(matches!(rows.stretches, Stretches::One(_)), "one is left");
         assert_eq!(values(&rows, &store, 7..10), [None, Some(8), Some(9)]);

@@ -122,11 +122,13 @@ impl Partitions {
 }
 
 /// Reorders rows so that those of a partition are together, each partition's in the order given; partitions stand in the order of
-/// their first row. Costs what there are rows, not what there are partitions.
-pub(super) fn bring_together(partitions: &[PartitionId], records: &mut [PartitionRows]) -> (Vec<u32>, Vec<Span>) {
+/// their first row. The order is `None` if the rows can stay as they are. Costs what there are rows, not what there are partitions.
+pub(super) fn bring_together(
+    partitions: &[PartitionId],
+    records: &mut [PartitionRows],
+) -> (Option<Vec<u32>>, Vec<Span>) {
     if records.len() == 1 {
-        let span = Span { partition: 0, start: 0, len: partitions.len() };
-        return ((0..partitions.len() as u32).collect(), vec![span]);
+        return (None, vec![Span { partition: 0, start: 0, len: partitions.len() }]);
     }
     let mut spans: Vec<Span> = Vec::new();
     for partition in partitions {
@@ -142,7 +144,7 @@ pub(super) fn bring_together(partitions: &[PartitionId], records: &mut [Partitio
             records[span.partition as usize].in_step = 0;
             (span.start, span.len) = (start, 1);
         }
-        return ((0..partitions.len() as u32).collect(), spans);
+        return (None, spans);
     }
     let mut start = 0;
     for span in &mut spans {
@@ -160,7 +162,7 @@ pub(super) fn bring_together(partitions: &[PartitionId], records: &mut [Partitio
     for span in &spans {
         records[span.partition as usize].in_step = 0;
     }
-    (order, spans)
+    (Some(order), spans)
 }
 
 #[cfg(test)]
@@ -215,10 +217,10 @@ mod tests {
         let mut records: Vec<PartitionRows> = ids.iter().map(|_| PartitionRows::default()).collect();
         for _ in 0..2 {
             let (order, spans) = bring_together(&ids, &mut records);
-            assert_eq!(order, [0, 2, 4, 1, 3]);
+            assert_eq!(order, Some(vec![0, 2, 4, 1, 3]));
             assert_eq!(spans, [Span { partition: 0, start: 0, len: 3 }, Span { partition: 1, start: 3, len: 2 }]);
             let (order, spans) = bring_together(&[1, 0], &mut records);
-            assert_eq!((order, spans[0].partition, spans[1].start), (vec![0, 1], 1, 1));
+            assert_eq!((order, spans[0].partition, spans[1].start), (None, 1, 1));
         }
     }
 }

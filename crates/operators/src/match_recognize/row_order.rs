@@ -38,6 +38,11 @@ impl RowOrder {
         Ok(Self { keys, led_by_time })
     }
 
+    /// Whether rows in the order of time are in order.
+    pub(super) fn is_by_time(&self) -> bool {
+        self.led_by_time && self.keys.is_empty()
+    }
+
     /// Sorts entries that stand in the order of arrival, except that each run's are by time if time leads. `columns` are the kept columns of each run.
     pub(super) fn sort(&self, entries: &mut Vec<Entry>, columns: &[Vec<ArrayRef>]) -> Result<()> {
         if entries.is_empty() {

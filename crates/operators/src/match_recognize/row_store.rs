@@ -9,6 +9,7 @@ use arrow::datatypes::DataType;
 use dipper_types::{Error, Result};
 
 use super::gather::Places;
+use super::stretches::StretchLists;
 
 /// Segments below this size are merged with their neighbours.
 const SMALL_ROWS: usize = 4096;
@@ -25,6 +26,15 @@ pub(super) struct RowStore {
     next_seq: u64,
     stored: usize,
     live: usize,
+    /// Where the rows of partitions lie that are not in one stretch.
+    pub(super) stretches: StretchLists,
+}
+
+/// Single rows in any order: what a gather of any column needs. Holds until the store is next compacted.
+#[derive(Debug, Default)]
+pub(super) struct Cells {
+    /// Segment and row. Rows that do not exist are of the segment behind the last.
+    places: Vec<(usize, usize)>,
 }
 
 #[derive(Debug)]
@@ -52,7 +62,8 @@ pub(super) struct Addresses {
 impl RowStore {
     /// An empty store of columns of the given types.
     pub(super) fn new(types: Vec<DataType>) -> Self {
-        Self { types, segments: Vec::new(), next_seq: 0, stored: 0, live: 0 }
+        let (segments, stretches) = (Vec::new(), StretchLists::default());
+        Self { types, segments, next_seq: 0, stored: 0, live: 0, stretches }
     }
 
     /// Takes in rows; they get the sequence numbers from the one returned on.
@@ -82,7 +93,38 @@ impl RowStore {
     /// Lets go of everything.
     pub(super) fn clear(&mut self) {
         self.segments.clear();
+        self.stretches.clear();
         (self.stored, self.live) = (0, 0);
+    }
+
+    /// A column of the rows that were last appended, until the store is compacted.
+    pub(super) fn latest(&self, slot: usize) -> Result<&ArrayRef> {
+        let column = self.segments.last().and_then(|segment| segment.columns.get(slot));
+        column.ok_or_else(|| Error::internal("no rows have been appended"))
+    }
+
+    /// Adds a row, or one that does not exist, to a list of cells.
+    #[inline]
+    pub(super) fn add(&self, seq: Option<u64>, cells: &mut Cells) -> Result<()> {
+        cells.places.push(match seq {
+            None => (self.segments.len(), 0),
+            Some(seq) => self.locate(seq).ok_or_else(|| Error::internal(format!("row {seq} has been released")))?,
+        });
+        Ok(())
+    }
+
+    /// The values of a column. One that does not exist is as good as a NULL.
+    pub(super) fn pick(&self, slot: usize, cells: &Cells) -> Result<ArrayRef> {
+        let missing = new_null_array(&self.types[slot], 1);
+        let columns = self.segments.iter().map(|segment| segment.columns[slot].as_ref());
+        let sources: Vec<&dyn Array> = columns.chain([missing.as_ref()]).collect();
+        Ok(interleave(&sources, &cells.places)?)
+    }
+
+    /// Whether each row exists.
+    pub(super) fn exist<'a>(&self, cells: &'a Cells) -> impl Iterator<Item = bool> + use<'a> {
+        let segments = self.segments.len();
+        cells.places.iter().map(move |(segment, _)| *segment < segments)
     }
 
     /// How many rows are alive.
@@ -150,6 +192,7 @@ impl RowStore {
         Ok(())
     }
 
+    #[inline]
     fn locate(&self, seq: u64) -> Option<(usize, usize)> {
         let index = match self.segments.last() {
             Some(last) if last.first_seq <= seq => self.segments.len() - 1,
@@ -235,6 +278,18 @@ impl Segment {
                 rest &= rest - 1;
             }
         }
+    }
+}
+
+impl Cells {
+    /// None, with room for so many.
+    pub(super) fn with_capacity(cells: usize) -> Self {
+        Self { places: Vec::with_capacity(cells) }
+    }
+
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
     }
 }
 

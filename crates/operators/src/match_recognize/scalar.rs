@@ -13,4 +13,4 @@ pub(super) mod tests;
 mod value;
 
 pub(super) use program::{Inputs, Program};
-pub(super) use value::{Undecided, Value, read, to_array};
+pub(super) use value::{Copied, CopiedColumn, Copies, Undecided, Value, is_copied, read, read_all, to_array};

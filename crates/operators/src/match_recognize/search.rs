@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use dipper_graph::Specialised;
 use dipper_pattern::{
-    BacktrackMatcher, DfaMatcher, DfaRuns, Match, MatchError, SearchOptions, SkipFault, SymbolId, SymbolSet,
+    BacktrackMatcher, BacktrackRuns, DfaMatcher, DfaRuns, Match, MatchError, SearchOptions, SkipFault, SymbolId,
+    SymbolSet,
 };
 use dipper_types::{Error, Result};
 
-use super::history::{History, HistoryMemory, HistoryRuns, MemoryBudget, PartitionConditions, failure_at};
+use super::history::{History, HistoryRuns, MemoryBudget, PartitionConditions, failure_at};
 use super::letters::{LetterBatch, Letters};
 use super::partition_rows::PartitionRows;
 use super::partitions::PartitionId;
 use super::row_store::RowStore;
+use super::scalar::CopiedColumn;
 
 /// What the depth-first engine may cost.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +39,7 @@ pub(super) struct Search {
     letters: Letters,
     engine: Engine,
     memory: MemoryBudget,
-    /// The variable that each of the program's symbols stands for.
+    /// The variable that each of the program's symbols stands for; empty if each stands for itself.
     originals: Vec<SymbolId>,
     variables: Vec<String>,
 }
@@ -45,7 +47,7 @@ pub(super) struct Search {
 #[derive(Debug)]
 enum Engine {
     Automaton(Box<DfaMatcher>),
-    Backtrack(BacktrackMatcher, History),
+    Backtrack(BacktrackMatcher, Box<History>),
 }
 
 /// The state of the search in each partition.
@@ -75,6 +77,8 @@ pub(super) struct NewRows<'a> {
     pub(super) letters: &'a LetterBatch,
     /// The times of the batch; empty if the pattern has no WITHIN.
     pub(super) times: &'a [i64],
+    /// The values of the batch in the columns that [`Search::copied_slots`] wants; none if they are to be asked for one by one.
+    pub(super) values: &'a [CopiedColumn],
     /// The first of the rows in the batch.
     pub(super) start: usize,
     /// One past the last.
@@ -96,15 +100,25 @@ impl Search {
             Engine::Automaton(Box::new(DfaMatcher::new(program, options)))
         } else {
             options.step_budget = Some(limits.steps);
-            Engine::Backtrack(BacktrackMatcher::new(program, options), history)
+            Engine::Backtrack(BacktrackMatcher::new(program, options), Box::new(history))
         };
-        let (originals, memory) = (clause.originals, MemoryBudget::new(limits.bytes));
+        let are_variables = clause.originals.iter().enumerate().all(|(index, symbol)| symbol.index() == index);
+        let originals = if are_variables { Vec::new() } else { clause.originals };
+        let memory = MemoryBudget::new(limits.bytes);
         Self { letters, engine, memory, originals, variables }
     }
 
     /// The conditions evaluated ahead.
     pub(super) fn letters(&self) -> &Letters {
         &self.letters
+    }
+
+    /// The columns that conditions on the match so far want copies of.
+    pub(super) fn copied_slots(&self) -> &[usize] {
+        match &self.engine {
+            Engine::Automaton(_) => &[],
+            Engine::Backtrack(_, history) => history.copied_slots(),
+        }
     }
 
     /// No partition yet.
@@ -126,6 +140,9 @@ impl Search {
 
     /// Puts the clause's variables in place of the program's symbols.
     pub(super) fn name_variables(&self, found: &mut [Match]) {
+        if self.originals.is_empty() {
+            return;
+        }
         for symbol in found.iter_mut().flat_map(|found| &mut found.symbols) {
             *symbol = self.original(*symbol);
         }
@@ -145,13 +162,11 @@ impl Search {
             }
             (Engine::Backtrack(matcher, history), Runs::Backtrack(runs)) => {
                 let state = &mut runs[place.id as usize];
-                for index in new.start..new.end {
-                    state.memory.push(new.letters.get(index));
-                    let time = new.times.get(index).copied().unwrap_or_default();
-                    let mut conditions = self.conditions(history, &mut state.memory, place);
-                    let pushed = matcher.push(&mut state.runs, time, &mut conditions, out);
-                    pushed.map_err(|error| self.explain(error, itself, place))?;
-                }
+                state.known.push(new.letters, new.values, new.start..new.end);
+                let times = new.times.get(new.start..new.end).unwrap_or_default();
+                let (runs, mut conditions) = self.conditions(history, state, place);
+                let pushed = matcher.push_rows(runs, new.end - new.start, times, &mut conditions, out);
+                pushed.map_err(|error| self.explain(error, itself, place))?;
                 self.settle(state)
             }
             _ => Err(mismatch()),
@@ -167,8 +182,8 @@ impl Search {
             }
             (Engine::Backtrack(matcher, history), Runs::Backtrack(runs)) => {
                 let state = &mut runs[place.id as usize];
-                let mut conditions = self.conditions(history, &mut state.memory, place);
-                let expired = matcher.expire(&mut state.runs, time, &mut conditions, out);
+                let (runs, mut conditions) = self.conditions(history, state, place);
+                let expired = matcher.expire(runs, time, &mut conditions, out);
                 expired.map_err(|error| self.explain(error, itself, place))?;
                 self.settle(state)
             }
@@ -185,8 +200,8 @@ impl Search {
             }
             (Engine::Backtrack(matcher, history), Runs::Backtrack(runs)) => {
                 let state = &mut runs[place.id as usize];
-                let mut conditions = self.conditions(history, &mut state.memory, place);
-                let finished = matcher.finish(&mut state.runs, &mut conditions, out);
+                let (runs, mut conditions) = self.conditions(history, state, place);
+                let finished = matcher.finish(runs, &mut conditions, out);
                 finished.map_err(|error| self.explain(error, itself, place))?;
                 self.settle(state)
             }
@@ -216,13 +231,16 @@ impl Search {
         ))
     }
 
+    /// The search of a partition, and what answers it.
     fn conditions<'a>(
         &'a self,
         history: &'a History,
-        memory: &'a mut HistoryMemory,
+        state: &'a mut HistoryRuns,
         place: Place<'a>,
-    ) -> PartitionConditions<'a> {
-        PartitionConditions { history, letters: &self.letters, rows: place.rows, store: place.store, memory }
+    ) -> (&'a mut BacktrackRuns, PartitionConditions<'a>) {
+        let HistoryRuns { runs, known, aggregates, .. } = state;
+        let Place { rows, store, .. } = place;
+        (runs, PartitionConditions { history, letters: &self.letters, rows, store, known, aggregates })
     }
 
     fn explain<E>(&self, error: MatchError<E>, own: fn(E) -> Error, place: Place<'_>) -> Error {

@@ -109,12 +109,13 @@ impl Search {
         (self.trail.labels.clone(), excluded)
     }
 
-    /// Searches on.
+    /// Searches on. `reached` is how many rows have been asked about: steps count from when a row was first needed.
     pub(super) fn advance<C: Conditions>(
         &mut self,
         program: &Program,
         options: &SearchOptions,
         clock: &Clock<'_>,
+        reached: &mut u64,
         conditions: &mut C,
     ) -> Result<Halt, MatchError<C::Error>> {
         let mut steps = 0_u64;
@@ -126,11 +127,15 @@ impl Search {
             let At { state, fresh, .. } = self.at;
             let next = match program.state(state) {
                 State::Row { symbol, excluded, next } => match self.need(clock) {
-                    Need::Present => self.test(*symbol, *excluded, conditions)?.then_some(At {
-                        state: *next,
-                        fresh: NOT_FRESH,
-                        closed: false,
-                    }),
+                    Need::Present => {
+                        if self.row() >= *reached {
+                            // Had rows come one by one, the search would have waited for this one.
+                            *reached = self.row() + 1;
+                            steps = 1;
+                        }
+                        let at = At { state: *next, fresh: NOT_FRESH, closed: false };
+                        self.test(*symbol, *excluded, conditions)?.then_some(at)
+                    }
                     Need::Late => {
                         if options.timeouts != Timeouts::Hide && self.survivor.is_none() {
                             self.survivor = Some(self.matched());

@@ -111,8 +111,7 @@ impl Case {
         let run = |result: Result<(), MatchError>| result.map_err(|error| failure(error, |never| match never {}));
         let mut first = 0;
         while first < self.rows.len() {
-            let ahead = self.rows[first..].iter().take(cut).position(|row| row.expire.is_some());
-            let end = ahead.map_or(self.rows.len().min(first + cut), |ahead| first + ahead + 1);
+            let end = self.cut(first, cut);
             let rows = Rows { letters: &letters[first..end], poison: &poison[first..end], times: &times[first..end] };
             let mut pushed = run(matcher.push(&mut runs, rows, &mut out));
             if let (Ok(()), Some(time)) = (&pushed, self.rows[end - 1].expire) {
@@ -130,8 +129,14 @@ impl Case {
         Ok(out)
     }
 
-    /// What the depth-first engine finds.
-    pub fn backtrack(&self, mut see: impl FnMut(usize, &Outcome)) -> Outcome {
+    /// The row before which the rows from `first` on are cut: there are at most `cut`, and event time advances only behind the last.
+    fn cut(&self, first: usize, cut: usize) -> usize {
+        let ahead = self.rows[first..].iter().take(cut).position(|row| row.expire.is_some());
+        ahead.map_or(self.rows.len().min(first + cut), |ahead| first + ahead + 1)
+    }
+
+    /// What the depth-first engine finds, given at most `cut` rows at a time.
+    pub fn backtrack(&self, cut: usize, mut see: impl FnMut(usize, &Outcome)) -> Outcome {
         let matcher = BacktrackMatcher::new(self.program(), self.options.clone());
         let mut runs = matcher.start();
         let mut out = Vec::new();
@@ -139,16 +144,21 @@ impl Case {
         let run = |result: Result<(), MatchError<_>>| {
             result.map_err(|error| failure(error, |(symbol, row)| Failure::Condition(symbol, row)))
         };
-        for (index, row) in self.rows.iter().enumerate() {
-            conditions.seen = index as u64 + 1;
-            let mut pushed = run(matcher.push(&mut runs, row.time, &mut conditions, &mut out));
-            if let (Ok(()), Some(time)) = (&pushed, row.expire) {
+        let times: Vec<i64> = self.rows.iter().map(|row| row.time).collect();
+        let mut first = 0;
+        while first < self.rows.len() {
+            let end = self.cut(first, cut);
+            conditions.seen = end as u64;
+            let rows = &times[first..end];
+            let mut pushed = run(matcher.push_rows(&mut runs, rows.len(), rows, &mut conditions, &mut out));
+            if let (Ok(()), Some(time)) = (&pushed, self.rows[end - 1].expire) {
                 pushed = run(matcher.expire(&mut runs, time, &mut conditions, &mut out));
             }
             let outcome = pushed.map(|()| out.clone());
-            see(index, &outcome);
+            see(end - 1, &outcome);
             outcome?;
             conditions.needed = runs.first_needed_row();
+            first = end;
         }
         run(matcher.finish(&mut runs, &mut conditions, &mut out))?;
         assert!(runs.is_idle());

@@ -38,7 +38,7 @@ pub(super) struct PathRows<'a> {
 impl PathRows<'_> {
     /// The arguments of an aggregate on the rows at some offsets from the match's first.
     fn arguments(&self, aggregate: &Aggregate, offsets: &[usize]) -> Result<Arguments> {
-        let StoredRows { rows, store } = self.rows;
+        let StoredRows { rows, store, .. } = self.rows;
         let mut addresses = Addresses::default();
         for offset in offsets {
             let row = self.path.start() as i64 + *offset as i64;

@@ -6,7 +6,8 @@ use dipper_pattern::{Path, SymbolSet};
 use super::super::aggregates::Aggregate;
 use super::super::partition_rows::PartitionRows;
 use super::super::row_store::RowStore;
-use super::super::scalar::{Inputs, Program, Undecided, Value, read};
+use super::super::scalar::{Inputs, Program, Undecided, Value, is_copied, read};
+use super::memory::KnownRows;
 
 /// How to follow an aggregate in a register.
 #[derive(Debug)]
@@ -14,8 +15,8 @@ pub(super) struct RegisterSpec {
     function: Function,
     argument: Program,
     filter: Option<Program>,
-    /// The slots of the columns that the programs read.
-    slots: Vec<usize>,
+    /// The columns that the programs read.
+    columns: Vec<StoredColumn>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,13 +59,47 @@ enum Total {
 pub(super) struct StoredRows<'a> {
     pub(super) rows: &'a PartitionRows,
     pub(super) store: &'a RowStore,
+    pub(super) known: &'a KnownRows,
+}
+
+/// A column that programs read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StoredColumn {
+    pub(super) slot: usize,
+    /// Which of the copied columns it is.
+    copy: Option<usize>,
+}
+
+/// The columns of which searches keep copies: those of numbers that programs read.
+#[derive(Debug, Default)]
+pub(super) struct CopiedColumns(Vec<usize>);
+
+impl CopiedColumns {
+    /// Has a column copied if it can be.
+    pub(super) fn column(&mut self, slot: usize, data_type: &DataType) -> StoredColumn {
+        let copy = is_copied(data_type).then(|| {
+            self.0.iter().position(|known| *known == slot).unwrap_or_else(|| {
+                self.0.push(slot);
+                self.0.len() - 1
+            })
+        });
+        StoredColumn { slot, copy }
+    }
+
+    /// Their slots.
+    pub(super) fn slots(&self) -> &[usize] {
+        &self.0
+    }
 }
 
 impl<'a> StoredRows<'a> {
     /// The value of a column on a row of the partition; NULL where there is no such row.
-    pub(super) fn read(self, slot: usize, row: i64) -> Result<Value<'a>, Undecided> {
-        let Some(seq) = self.rows.seq_of(row) else { return Ok(Value::Null) };
-        let (column, index) = self.store.cell(slot, seq).ok_or(Undecided)?;
+    pub(super) fn read(self, column: StoredColumn, row: i64) -> Result<Value<'a>, Undecided> {
+        if let Some(value) = column.copy.and_then(|copy| self.known.value(copy, row)) {
+            return Ok(value);
+        }
+        let Some(seq) = self.rows.seq_of(row, self.store) else { return Ok(Value::Null) };
+        let (column, index) = self.store.cell(column.slot, seq).ok_or(Undecided)?;
         read(column, index)
     }
 }
@@ -72,19 +107,19 @@ impl<'a> StoredRows<'a> {
 /// One row, as the argument of an aggregate sees it.
 struct ArgumentRow<'a, 'b> {
     rows: StoredRows<'a>,
-    slots: &'b [usize],
+    columns: &'b [StoredColumn],
     row: i64,
 }
 
 impl<'a> Inputs<'a> for ArgumentRow<'a, '_> {
     fn input(&mut self, column: usize) -> Result<Value<'a>, Undecided> {
-        self.rows.read(*self.slots.get(column).ok_or(Undecided)?, self.row)
+        self.rows.read(*self.columns.get(column).ok_or(Undecided)?, self.row)
     }
 }
 
 impl RegisterSpec {
-    /// The register of an aggregate; `None` if its values are left to DataFusion.
-    pub(super) fn new(aggregate: &Aggregate) -> Option<Self> {
+    /// The register of an aggregate; `None` if its values are left to DataFusion. Has copied what it reads.
+    pub(super) fn new(aggregate: &Aggregate, copied: &mut CopiedColumns) -> Option<Self> {
         let (call, schema) = (aggregate.function(), aggregate.schema());
         let result = call.field();
         if call.is_distinct() || !call.order_bys().is_empty() || result.data_type() != aggregate.data_type() {
@@ -116,12 +151,15 @@ impl RegisterSpec {
             Some(filter) => Some(Program::new(filter, schema)?),
             None => None,
         };
-        Some(Self { function, argument: Program::new(argument, schema)?, filter, slots })
+        let argument = Program::new(argument, schema)?;
+        let columns = slots.into_iter().zip(schema.fields());
+        let columns = columns.map(|(slot, field)| copied.column(slot, field.data_type())).collect();
+        Some(Self { function, argument, filter, columns })
     }
 
     /// What the aggregate counts on a row: NULL where the filter leaves the row out.
     fn argument<'a>(&'a self, row: i64, rows: StoredRows<'a>) -> Result<Value<'a>, Undecided> {
-        let mut row = ArgumentRow { rows, slots: &self.slots, row };
+        let mut row = ArgumentRow { rows, columns: &self.columns, row };
         // DataFusion evaluates the argument on all rows as well, and fails where that fails.
         let value = self.argument.evaluate(&mut row)?;
         match &self.filter {

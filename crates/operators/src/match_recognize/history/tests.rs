@@ -15,7 +15,8 @@ use dipper_graph::{AggregateCall, BoundExpr, Semantics, function_registry};
 use dipper_pattern::{BacktrackMatcher, CompileLimits, Program as Pattern, SearchOptions, SymbolSet, parse};
 
 use super::accumulation::{Accumulation, PathRows};
-use super::register::{Register, RegisterSpec, StoredRows};
+use super::memory::KnownRows;
+use super::register::{CopiedColumns, Register, RegisterSpec, StoredRows};
 use super::*;
 use crate::match_recognize::scalar::tests::value;
 use crate::match_recognize::tests::dice::Dice;
@@ -113,7 +114,9 @@ fn registers_follow_a_search_as_accumulators_do() {
             let result = call.call.aggregate(&input).unwrap().function.field().data_type().clone();
             let mut kept = KeptColumns::new(Arc::clone(&input));
             let aggregate = Aggregate::new(&call, &input, &result, &mut kept).unwrap();
-            let Some(spec) = RegisterSpec::new(&aggregate) else { panic!("{text} over {data_type} has no register") };
+            let Some(spec) = RegisterSpec::new(&aggregate, &mut CopiedColumns::default()) else {
+                panic!("{text} over {data_type} has no register")
+            };
             specs += 1;
             for seed in 0..3 {
                 let mut dice = Dice(seed * 1000 + (index * 100 + number) as u64);
@@ -125,11 +128,13 @@ fn registers_follow_a_search_as_accumulators_do() {
                 });
                 let columns: Vec<ArrayRef> = columns.collect();
                 let (mut store, mut rows) = (RowStore::new(types.clone()), PartitionRows::default());
-                rows.append(store.append(columns, ROWS), ROWS).unwrap();
+                let first = store.append(columns, ROWS);
+                rows.append(first, ROWS, &mut store).unwrap();
                 let pattern = Pattern::compile(&parse("(A | B)+ A B").unwrap().pattern, CompileLimits::default());
                 let options = SearchOptions { step_budget: Some(300), ..SearchOptions::default() };
                 let matcher = BacktrackMatcher::new(pattern.unwrap().into(), options);
-                let stored = StoredRows { rows: &rows, store: &store };
+                let known = KnownRows::default();
+                let stored = StoredRows { rows: &rows, store: &store, known: &known };
                 let (register, accumulation) = (Register::default(), Accumulation::default());
                 let mut asking = Asking {
                     aggregate: &aggregate,

@@ -139,6 +139,10 @@ fn compile_shift(binary: &BinaryExpr, data_type: &DataType, schema: &Schema) -> 
         ScalarValue::IntervalMonthDayNano(Some(interval)) if interval.months == 0 => {
             Some(i128::from(interval.days) * 86_400_000_000_000 + i128::from(interval.nanoseconds))
         }
+        ScalarValue::DurationSecond(duration) => duration.map(|seconds| i128::from(seconds) * 1_000_000_000),
+        ScalarValue::DurationMillisecond(duration) => duration.map(|millis| i128::from(millis) * 1_000_000),
+        ScalarValue::DurationMicrosecond(duration) => duration.map(|micros| i128::from(micros) * 1_000),
+        ScalarValue::DurationNanosecond(duration) => duration.map(i128::from),
         _ => None,
     };
     let (timestamp, nanoseconds) = match (interval(binary.right()), interval(binary.left())) {

@@ -99,6 +99,53 @@ pub(in super::super) fn is_readable(data_type: &DataType) -> bool {
     ) || Range::of(data_type).is_some()
 }
 
+/// Whether values of a type can be copied: all but strings.
+pub(in super::super) fn is_copied(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Boolean | DataType::Float32 | DataType::Float64) || Range::of(data_type).is_some()
+}
+
+/// Copies of values, one a row.
+#[derive(Debug, Clone, PartialEq)]
+pub(in super::super) enum Copies<Ints, Floats, Any> {
+    /// Of [`Value::Int`] only.
+    Ints(Ints),
+    /// Of [`Value::Float`] only.
+    Floats(Floats),
+    /// Of all kinds; `None` of one that cannot be read.
+    Any(Any),
+}
+
+/// A value of which there is a copy.
+pub(in super::super) type Copied = Option<Value<'static>>;
+
+/// The values of a column.
+pub(in super::super) type CopiedColumn = Copies<Vec<i64>, Vec<f64>, Vec<Copied>>;
+
+/// Copies the values of a column.
+pub(in super::super) fn read_all(column: &dyn Array) -> CopiedColumn {
+    if column.null_count() == 0 {
+        match column.data_type() {
+            DataType::Float64 => return Copies::Floats(column.as_primitive::<Float64Type>().values().to_vec()),
+            DataType::Int64 => return Copies::Ints(column.as_primitive::<Int64Type>().values().to_vec()),
+            other => with_integer_type!(
+                other,
+                T => {
+                    let values = column.as_primitive::<T>().values().iter();
+                    if let Some(values) = values.map(|value| to_i64(*value)).collect::<Option<_>>() {
+                        return Copies::Ints(values);
+                    }
+                },
+                _ => {}
+            ),
+        }
+    }
+    Copies::Any((0..column.len()).map(|row| read(column, row).ok()?.detached()).collect())
+}
+
+fn to_i64(value: impl TryInto<i64>) -> Option<i64> {
+    value.try_into().ok()
+}
+
 /// The value of a row of a column.
 #[expect(
     clippy::useless_conversion,

@@ -98,8 +98,7 @@ impl Frames {
         all: &Rows,
         letters: &mut FrameLetters<'_>,
     ) -> Result<Option<FrameMatch>> {
-        let mut frame = PartitionRows::default();
-        frame.append(rows.start, (rows.end - rows.start) as usize)?;
+        let frame = PartitionRows::stretch(rows.clone())?;
         let mut runs = self.search.runs();
         runs.grow(1);
         let place = Place { id: 0, rows: &frame, store: &all.store };
@@ -111,7 +110,7 @@ impl Frames {
                 break;
             }
             let (letters, index) = letters.at(rows.start, offset)?;
-            let new = NewRows { letters, times: &[], start: index, end: index + 1 };
+            let new = NewRows { letters, times: &[], values: &[], start: index, end: index + 1 };
             self.search.push(&mut runs, place, new, &mut found)?;
             offset += 1;
         }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use dipper_types::{Error, Result};
 
 use super::super::conditions::DividedConditions;
-use super::super::letters::{LetterBatch, Letters};
+use super::super::letters::{AddressedRows, LetterBatch, Letters};
 use super::super::row_store::{Addresses, RowStore};
 
 /// Rows, or frames, that are evaluated at once.
@@ -140,6 +140,6 @@ impl<'a> FrameLetters<'a> {
             Ok(addresses)
         };
         let shifted = self.letters.shifts().iter().map(addresses).collect::<Result<Vec<_>>>()?;
-        self.letters.evaluate(questions.len(), &shifted, &self.rows.store)
+        self.letters.evaluate(questions.len(), &AddressedRows { shifted, store: &self.rows.store })
     }
 }

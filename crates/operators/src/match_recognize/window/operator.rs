@@ -101,11 +101,17 @@ impl RowPatternWindowOperator {
         records.resize_with(self.keys.count(), PartitionRows::default);
         let (order, spans) = bring_together(released.partitions(), &mut records);
         let mut store = RowStore::new(self.types.clone());
-        for rows in order.chunks(STEP_ROWS) {
-            store.append(released.gather(0, rows, self.types.len())?, rows.len());
+        let slots = self.types.len();
+        for first in (0..released.len()).step_by(STEP_ROWS) {
+            let rows = first..released.len().min(first + STEP_ROWS);
+            let columns = match &order {
+                Some(order) => released.gather(0..0, Some(&order[rows.clone()]), slots)?,
+                None => released.gather(rows.clone(), None, slots)?,
+            };
+            store.append(columns, rows.len());
         }
         let mut bounds: Vec<u64> = spans.iter().map(|span| span.start as u64).collect();
-        bounds.push(order.len() as u64);
+        bounds.push(released.len() as u64);
         Ok(Rows { store, bounds })
     }
 }
