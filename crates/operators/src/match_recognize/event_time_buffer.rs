@@ -274,7 +274,7 @@ fn sorted_times(column: &ArrayRef) -> Result<(ScalarBuffer<i64>, Option<Vec<u32>
         return Ok((times, None));
     }
     let (min, max) = times.iter().fold((i64::MAX, i64::MIN), |(min, max), time| (min.min(*time), max.max(*time)));
-    let (times, rows): (Vec<i64>, Vec<u32>) = if max.abs_diff(min) <= u64::from(u32::MAX) {
+    let (times, rows): (Vec<i64>, Vec<u32>) = if u32::try_from(max.abs_diff(min)).is_ok() {
         // Near one another, a time and its row are one number, which is sorted in half the time.
         let mut keys: Vec<u64> = times.iter().zip(0..).map(|(time, row)| time.abs_diff(min) << 32 | row).collect();
         keys.sort_unstable();

@@ -254,6 +254,7 @@ impl MatchRecognizeOperator {
             self.search.push(runs, place, new, &mut found)?;
             self.report(*id, &mut found, false, ctx)?;
             *open = self.partitions.first_open_row(*id);
+            self.schedule(*id);
         }
         self.emit(ctx)
     }
@@ -279,6 +280,7 @@ impl MatchRecognizeOperator {
             let place = Place { id, rows: &rows[id as usize], store: &self.store };
             self.search.expire(runs, place, until, &mut found)?;
             self.report(id, &mut found, false, ctx)?;
+            self.schedule(id);
         }
         self.emit(ctx)?;
         for id in woken {
@@ -392,16 +394,21 @@ impl MatchRecognizeOperator {
         Ok(())
     }
 
-    /// Lets go of what a partition needs no more, and enters its next deadline. `open` is the first row that it may still refer to.
-    fn settle(&mut self, id: PartitionId, open: u64) {
+    /// Enters the next deadline of a partition that has been searched.
+    fn schedule(&mut self, id: PartitionId) {
         let partitions = &mut self.partitions;
-        let kept = partitions.reported.get(id as usize).map_or(open, |reported| open.min(*reported));
-        partitions.rows[id as usize].release_before(kept.saturating_sub(self.reach.back), &mut self.store);
         // While rows wait to be searched, time cannot pass; they will bring the partition back here.
         if self.within.is_some() && partitions.runs.rows_seen(id) == partitions.rows(id).seen() {
             let deadline = self.search.next_deadline(&partitions.runs, id);
             self.wakeups.schedule(id, deadline, &mut partitions.wakeups[id as usize]);
         }
+    }
+
+    /// Lets go of what a partition needs no more. `open` is the first row that it may still refer to.
+    fn settle(&mut self, id: PartitionId, open: u64) {
+        let partitions = &mut self.partitions;
+        let kept = partitions.reported.get(id as usize).map_or(open, |reported| open.min(*reported));
+        partitions.rows[id as usize].release_before(kept.saturating_sub(self.reach.back), &mut self.store);
         if self.hold.is_some() {
             let needed = self.time_of(id, open).unwrap_or(NO_TIME);
             if let Some(hold) = &mut self.hold {

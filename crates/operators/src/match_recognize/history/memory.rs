@@ -164,10 +164,10 @@ impl KnownColumn {
             (Self::Ints(known), Copies::Ints(values)) => known.extend(&values[rows]),
             (Self::Floats(known), Copies::Floats(values)) => known.extend(&values[rows]),
             (Self::Any(known), Copies::Ints(values)) => {
-                known.extend(values[rows].iter().copied().map(Value::Int).map(Some))
+                known.extend(values[rows].iter().copied().map(Value::Int).map(Some));
             }
             (Self::Any(known), Copies::Floats(values)) => {
-                known.extend(values[rows].iter().copied().map(Value::Float).map(Some))
+                known.extend(values[rows].iter().copied().map(Value::Float).map(Some));
             }
             (Self::Any(known), Copies::Any(values)) => known.extend(&values[rows]),
             (Self::Ints(known), _) => {
