@@ -10,6 +10,7 @@ mod apart;
 mod cache;
 mod joint;
 mod label;
+mod starts;
 #[cfg(test)]
 mod tests;
 
@@ -68,10 +69,14 @@ impl Rows<'_> {
 
     /// All but the first `count`.
     fn behind(&self, count: usize) -> Self {
+        self.between(count, self.letters.len())
+    }
+
+    fn between(&self, start: usize, end: usize) -> Self {
         Self {
-            letters: &self.letters[count..],
-            poison: self.poison.get(count..).unwrap_or_default(),
-            times: self.times.get(count..).unwrap_or_default(),
+            letters: &self.letters[start..end],
+            poison: self.poison.get(start..end).unwrap_or_default(),
+            times: self.times.get(start..end).unwrap_or_default(),
         }
     }
 }
@@ -268,7 +273,7 @@ impl DfaMatcher {
         }
         let mut report = Report { options: self.options(), matches: &mut runs.matches, out };
         match &mut *open {
-            Open::Joint(joint) => joint.finish(&mut scratch.joint, runs.rows_seen, &mut report)?,
+            Open::Joint(joint) => joint.finish(&mut scratch.joint, &mut report)?,
             Open::Apart(apart) => apart.finish(&mut scratch.apart, runs.rows_seen, &mut report)?,
             Open::Threads(threads) => {
                 self.threads.finish(threads, out)?;
@@ -306,7 +311,7 @@ impl DfaMatcher {
         let first = runs.rows_seen;
         let mut report = Report { options: self.options(), matches: &mut runs.matches, out };
         let (taken, halt) = match open {
-            Open::Joint(joint) => joint.push(&mut scratch.joint, rows, first, &mut report)?,
+            Open::Joint(joint) => joint.push(&mut scratch.joint, rows, &mut report)?,
             Open::Apart(apart) => apart.push(&mut scratch.apart, rows, first, &mut report)?,
             Open::Threads(threads) => {
                 let taken = self.push_threads(threads, rows, out)?;

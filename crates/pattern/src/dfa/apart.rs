@@ -14,7 +14,7 @@ use std::collections::{HashMap, VecDeque};
 use smallvec::{SmallVec, smallvec};
 
 use super::cache::{Cache, Completion, FIRST, IDLE, Node, Step};
-use super::label::{Ending, found, tail_of};
+use super::label::{Ending, ending_by, found};
 use super::{Halt, Report, Rows};
 use crate::resume::resume;
 use crate::{Letter, Match, MatchError, SearchOptions, Status, SymbolSet, Timeouts};
@@ -185,10 +185,10 @@ impl Apart {
                 continue;
             }
             self.classes[index].state = step.next();
-            if step.is_eventful() {
+            if step.does(Step::COMPLETES | Step::GOES) {
                 let transition = cache.transition(step.transition);
                 if let Some(accepted) = transition.accepted {
-                    self.complete(index, tail_of(accepted, row).end);
+                    self.complete(index, accepted.end(row));
                 }
                 if transition.continues.is_empty() {
                     self.resolve(index);
@@ -218,7 +218,7 @@ impl Apart {
     /// A match may start at the row: `step` is over it, from where nothing is open.
     fn start_at(&mut self, cache: &mut Cache, row: u64, time: i64, step: Step) {
         let transition = cache.transition(step.transition);
-        let outcome = match transition.accepted.map(|accepted| (accepted.completion, tail_of(accepted, row).end)) {
+        let outcome = match transition.accepted.map(|accepted| (accepted.completion, accepted.end(row))) {
             None => NONE,
             Some((Completion::Empty, _)) => EMPTY,
             Some((_, end)) => end,
@@ -395,7 +395,7 @@ impl Apart {
             (None, end) => {
                 let trace = self.trace(cache, start, end)?;
                 let accepted = trace.last().and_then(|id| cache.transition(*id).accepted);
-                let ending = accepted.map_or(Ending::Nothing, |accepted| tail_of(accepted, end - 1).ending);
+                let ending = accepted.map_or(Ending::Nothing, ending_by);
                 if let Ending::Poisoned(symbol) = ending {
                     return Err(MatchError::Poisoned { symbol, row: end - 1 });
                 }

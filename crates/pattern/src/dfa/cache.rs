@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::starts::Moves;
 use crate::program::NOT_FRESH;
 use crate::threads::{AtEnd, BEHIND_A_ROW, Closure, Entry, Spot, Thread, symbol_of};
 use crate::{Edge, Letter, Program, State, StateId, SymbolId, SymbolSet};
@@ -58,6 +59,13 @@ pub(super) struct Accepted {
     pub(super) completion: Completion,
 }
 
+impl Accepted {
+    /// The row behind the last of a match that completes by row `row`.
+    pub(super) fn end(self, row: u64) -> u64 {
+        if self.completion == Completion::Empty { row } else { row + 1 }
+    }
+}
+
 /// What a letter makes of a state.
 #[derive(Debug)]
 pub(super) struct Transition {
@@ -91,21 +99,28 @@ enum Begins {
 pub(super) struct Step {
     /// The transition; 0 if it is not known yet.
     pub(super) transition: u32,
-    /// Where it leads, and in the highest bit whether there is more to it than that.
+    /// Where it leads, and in the highest bits what happens on the way.
     next: u32,
 }
 
-const EVENTFUL: u32 = 1 << 31;
-
 impl Step {
+    /// The only group of the list before completes and goes on.
+    pub(super) const REPEATS: u32 = 1 << 29;
+    /// A group completes otherwise.
+    pub(super) const COMPLETES: u32 = 1 << 31;
+    /// A group of the list before goes.
+    pub(super) const GOES: u32 = 1 << 30;
+
     /// Where it leads.
+    #[inline]
     pub(super) const fn next(self) -> Node {
-        self.next & !EVENTFUL
+        self.next & !(Self::COMPLETES | Self::GOES | Self::REPEATS)
     }
 
-    /// Whether groups come, go or complete.
-    pub(super) const fn is_eventful(self) -> bool {
-        self.next & EVENTFUL != 0
+    /// Whether any of `events` happens.
+    #[inline]
+    pub(super) const fn does(self, events: u32) -> bool {
+        self.next & events != 0
     }
 }
 
@@ -121,6 +136,8 @@ pub(super) struct Cache {
     states: Vec<Ways>,
     ids: HashMap<Ways, Node>,
     transitions: Vec<Transition>,
+    /// What each transition does to the groups.
+    moves: Vec<Moves>,
     /// For each transition, where its part of `backs` begins.
     backs_of: Vec<u32>,
     /// For each thread that a transition makes, where it came from.
@@ -135,7 +152,7 @@ pub(super) struct Cache {
     come_to: Vec<(u64, u32)>,
     row: u64,
     /// States and transitions looked at.
-    pub(super) steps: Cell<u64>,
+    steps: Cell<u64>,
 }
 
 impl Cache {
@@ -152,6 +169,7 @@ impl Cache {
             states: Vec::new(),
             ids: HashMap::new(),
             transitions: Vec::new(),
+            moves: vec![Moves::new(&[])],
             backs_of: Vec::new(),
             backs: Vec::new(),
             dense: Vec::new(),
@@ -205,10 +223,22 @@ impl Cache {
         &self.transitions[id as usize]
     }
 
+    /// What transition `id` does to the groups.
+    #[inline]
+    pub(super) fn moves(&self, id: u32) -> Moves {
+        self.moves[id as usize]
+    }
+
     /// Where thread `thread` of the list that transition `id` leads to came from.
     #[inline]
     pub(super) fn back(&self, id: u32, thread: u32) -> Back {
         self.backs[(self.backs_of[id as usize] + thread) as usize]
+    }
+
+    /// So many states or transitions have been looked at.
+    #[inline]
+    pub(super) fn count(&self, steps: usize) {
+        self.steps.set(self.steps.get() + steps as u64);
     }
 
     /// How much has been done, in states and transitions looked at.
@@ -222,10 +252,22 @@ impl Cache {
         self.bytes
     }
 
+    /// What the letter makes of the state, if it is known; for patterns of few variables.
+    #[inline]
+    pub(super) fn known(&self, state: Node, letter: Letter) -> Option<Step> {
+        let step = self.dense.get(self.slot(self.dense_bits?, state, letter)).copied()?;
+        (step.transition != 0).then_some(step)
+    }
+
+    #[inline]
+    fn slot(&self, bits: u32, state: Node, letter: Letter) -> usize {
+        ((state as usize) << bits) | (letter.0 & ((1 << bits) - 1)) as usize
+    }
+
     /// What the letter makes of the state; `None` if that is not known and there is no room to remember it.
     #[inline]
     pub(super) fn step(&mut self, state: Node, letter: Letter, poison: SymbolSet) -> Option<Step> {
-        self.steps.set(self.steps.get() + 1);
+        self.count(1);
         if let Some(bits) = self.dense_bits
             && poison.is_empty()
         {
@@ -282,7 +324,7 @@ impl Cache {
     /// Works a transition out, as the thread engine would.
     #[cold]
     fn explore(&mut self, state: Node, letter: Letter, poison: SymbolSet) -> Option<Step> {
-        if self.bytes >= self.bytes_max {
+        if self.bytes >= self.bytes_max || self.states.len() >= Step::REPEATS as usize {
             return None;
         }
         let ways = self.states[state as usize].clone();
@@ -331,14 +373,30 @@ impl Cache {
         let Making { taken, threads, .. } = making;
         let begins = if self.shared { Begins::AtRow } else { Begins::No };
         let list = threads.iter().map(|thread| (thread.state, thread.fresh)).collect();
-        let plain = accepted.is_none() && continues.len() == ways.ends.len() && !continues.contains(&NEW_GROUP);
+        let stay = continues.iter().filter(|group| **group != NEW_GROUP).count();
+        let completes = match accepted {
+            Some(accepted)
+                if self.shared
+                    && accepted.completion == Completion::Row
+                    && accepted.group == 0
+                    && ways.ends.len() == 1
+                    && continues == [0] =>
+            {
+                Step::REPEATS
+            }
+            Some(_) => Step::COMPLETES,
+            None => 0,
+        };
+        let goes = if stay < ways.ends.len() { Step::GOES } else { 0 };
         let next = self.add_state(Ways { threads: list, ends: ends.into(), begins });
         let id = self.transitions.len() as u32;
         self.backs_of.push(self.backs.len() as u32);
         self.backs.extend(threads.iter().map(|thread| taken[thread.node as usize]));
-        self.bytes += size_of::<Transition>() + continues.len() * 4 + threads.len() * size_of::<Back>();
+        self.moves.push(Moves::new(&continues));
+        self.bytes +=
+            size_of::<Transition>() + size_of::<Moves>() + continues.len() * 4 + threads.len() * size_of::<Back>();
         self.transitions.push(Transition { letter, poison, accepted, continues: continues.into() });
-        Some(Step { transition: id, next: if plain { next } else { next | EVENTFUL } })
+        Some(Step { transition: id, next: next | completes | goes })
     }
 
     fn add_state(&mut self, ways: Ways) -> Node {
