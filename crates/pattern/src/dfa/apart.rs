@@ -330,14 +330,15 @@ impl Apart {
         // The sets of starts that end by a thread: with `$`, or out of time.
         let mut by_thread: HashMap<u64, (u32, Status)> = HashMap::new();
         for index in 0..self.classes.len() {
-            let Some((passes, waiting)) = cache.at_end(self.classes[index].state).first().copied() else { continue };
+            let state = self.classes[index].state;
+            let passes = cache.at_end(state).map(|(_, thread)| thread);
             if passes.is_some() {
                 self.complete(index, rows_seen);
             }
             let class = &self.classes[index];
             if let Some(thread) = passes {
                 by_thread.extend(class.sets.first().map(|set| (*set, (thread, Status::Complete))));
-            } else if let Some(thread) = waiting.filter(|_| shows_timeouts) {
+            } else if shows_timeouts && let Some(thread) = cache.waiting(state) {
                 let without = class.sets.first().filter(|set| self.start(**set).is_some_and(|it| it.outcome == NONE));
                 by_thread.extend(without.map(|set| (*set, (thread, Status::Timeout))));
             }

@@ -133,6 +133,7 @@ pub(super) struct Cache {
     entry: Entry,
     /// Every row begins a search within the same list, where equal ways stand for one another; else each start has its own list.
     shared: bool,
+    has_end_anchor: bool,
     states: Vec<Ways>,
     ids: HashMap<Ways, Node>,
     transitions: Vec<Transition>,
@@ -166,6 +167,7 @@ impl Cache {
             program: Arc::clone(program),
             closure,
             shared,
+            has_end_anchor: program.has_end_anchor(),
             states: Vec::new(),
             ids: HashMap::new(),
             transitions: Vec::new(),
@@ -290,29 +292,22 @@ impl Cache {
         Some(step)
     }
 
-    /// The thread by which each group completes where the partition ends, and its preferred thread that still waits for a row.
-    pub(super) fn at_end(&mut self, state: Node) -> Vec<(Option<u32>, Option<u32>)> {
-        let ways = self.states[state as usize].clone();
+    /// The first group that completes where the partition ends, and by which thread. The list stays as it is.
+    pub(super) fn at_end(&mut self, state: Node) -> Option<(usize, u32)> {
+        if !self.has_end_anchor {
+            return None;
+        }
+        let Self { closure, program, states, .. } = self;
+        let ways = &states[state as usize];
         let spot = Spot { first_row: false, end: AtEnd::Pass };
-        self.closure.next_generation();
-        let (mut dropped, mut first) = (Vec::new(), 0);
-        let of_group = |end: &u32| {
-            let threads = std::mem::replace(&mut first, *end)..*end;
-            let mut waiting = None;
-            for index in threads {
-                let (id, fresh) = ways.threads[index as usize];
-                match self.program.state(id) {
-                    State::Anchor { edge: Edge::End, next } => {
-                        if self.closure.take(&self.program, *next, fresh, 0, spot, &mut dropped) {
-                            return (Some(index), waiting);
-                        }
-                    }
-                    _ => waiting = waiting.or(Some(index)),
-                }
-            }
-            (None, waiting)
+        closure.next_generation();
+        let mut dropped = Vec::new();
+        let passes = |(id, fresh): &(StateId, u16)| match program.state(*id) {
+            State::Anchor { edge: Edge::End, next } => closure.take(program, *next, *fresh, 0, spot, &mut dropped),
+            _ => false,
         };
-        ways.ends.iter().map(of_group).collect()
+        let thread = ways.threads.iter().position(passes)? as u32;
+        Some((ways.ends.partition_point(|end| *end <= thread), thread))
     }
 
     /// The preferred thread of a list that waits for a row.

@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use smallvec::SmallVec;
+
 use super::cache::{Cache, FIRST, IDLE, NEW_GROUP, Node, Step};
 use super::label::{Ending, ending_by, found};
 use super::starts::Starts;
@@ -39,7 +41,7 @@ pub(super) struct Joint {
     /// How many rows there have been.
     rows: u64,
     /// Begins with the transition over each of the last rows, at least over those since the first open start; the rest is room.
-    trace: Vec<u32>,
+    trace: SmallVec<[u32; 16]>,
     /// How many transitions it has.
     len: usize,
     /// The times of the same rows; only with WITHIN.
@@ -251,11 +253,20 @@ impl Joint {
     /// What the last transition does where a match may come about or become final.
     fn turn(&mut self, cache: &Cache, report: &mut Report<'_>) -> Result<(), MatchError> {
         let row = self.rows - 1;
-        if let Some(accepted) = self.trace[..self.len].last().and_then(|id| cache.transition(*id).accepted) {
+        let accepted = self.trace[..self.len].last().and_then(|id| cache.transition(*id).accepted);
+        let completed = accepted.map(|accepted| {
             let start = if accepted.group == NEW_GROUP { row } else { self.starts.get(accepted.group as usize) };
-            self.complete(start, accepted.end(row));
-        }
+            (Outcome { start, end: accepted.end(row) }, ending_by(accepted))
+        });
         self.follow(cache, self.len);
+        match completed {
+            // The usual case: nothing stands before it, and it does not go on.
+            Some((outcome, ending)) if self.outcomes.is_empty() && self.is_final(outcome) => {
+                self.put(cache, outcome, ending, report)?;
+            }
+            Some((outcome, _)) => self.complete(outcome),
+            None => {}
+        }
         self.emit(cache, report)?;
         if self.state == IDLE {
             self.restart();
@@ -264,19 +275,25 @@ impl Joint {
     }
 
     /// A start completes, for now: what it came to before is void, and what stands behind it.
-    fn complete(&mut self, start: u64, end: u64) {
+    fn complete(&mut self, outcome: Outcome) {
+        self.void(outcome.start);
+        self.outcomes.push_back(outcome);
+    }
+
+    /// What starts from `start` on have come to counts no more.
+    fn void(&mut self, start: u64) {
         while self.outcomes.back().is_some_and(|outcome| outcome.start >= start) {
             self.outcomes.pop_back();
         }
-        self.outcomes.push_back(Outcome { start, end });
+    }
+
+    fn is_final(&self, outcome: Outcome) -> bool {
+        self.first_start().is_none_or(|open| outcome.start < open)
     }
 
     /// Reports what nothing stands before.
     fn emit(&mut self, cache: &Cache, report: &mut Report<'_>) -> Result<(), MatchError> {
-        let open = self.first_start().unwrap_or(u64::MAX);
-        while let Some(outcome) = self.outcomes.front().copied()
-            && outcome.start < open
-        {
+        while let Some(outcome) = self.outcomes.front().copied().filter(|outcome| self.is_final(*outcome)) {
             self.outcomes.pop_front();
             let last = outcome.end.checked_sub(1).filter(|last| *last >= outcome.start);
             let ending = match last.map(|last| cache.transition(self.trace[self.index_of(last)]).accepted) {
@@ -301,11 +318,9 @@ impl Joint {
 
     /// The partition has ended.
     pub(super) fn finish(&mut self, cache: &mut Cache, report: &mut Report<'_>) -> Result<(), MatchError> {
-        let passes = cache.at_end(self.state).into_iter().map(|(passes, _)| passes).enumerate();
-        let by_thread = passes.filter_map(|(group, thread)| Some((self.starts.get(group), thread?))).next();
+        let by_thread = cache.at_end(self.state).map(|(group, thread)| (self.starts.get(group), thread));
         if let Some((start, _)) = by_thread {
-            self.complete(start, self.rows);
-            self.outcomes.pop_back();
+            self.void(start);
         }
         self.starts.clear();
         self.emit(cache, report)?;

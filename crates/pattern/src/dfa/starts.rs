@@ -1,5 +1,7 @@
 //! The starts of the groups of a list, and what a transition does to them.
 
+use smallvec::SmallVec;
+
 use super::cache::{Cache, NEW_GROUP};
 
 /// What a transition does to the groups of a list, told without looking at each: nearly always those that stay stand together, so that
@@ -34,7 +36,7 @@ impl Moves {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Starts {
     /// As many as a power of two.
-    ring: Vec<u64>,
+    ring: SmallVec<[u64; 4]>,
     /// Counts of what has gone and what has come, of which only differences matter.
     head: usize,
     tail: usize,
