@@ -24,6 +24,9 @@ const NONE: u64 = u64::MAX;
 /// The empty match.
 const EMPTY: u64 = u64::MAX - 1;
 
+/// Among so many classes, one that has come to the same list is found by looking at each; among more, by a table.
+const FEW_CLASSES: usize = 8;
+
 /// What is open in one partition.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Apart {
@@ -42,6 +45,10 @@ pub(super) struct Apart {
     classes: Vec<Class>,
     /// Memory for one row's steps.
     steps: Vec<Step>,
+    /// Memory for the transitions over a match's rows.
+    trace: Vec<u32>,
+    /// Whether classes are too many to look at each.
+    many: bool,
     /// Whether some start may have become final.
     turned: bool,
 }
@@ -142,6 +149,11 @@ impl Apart {
                     break;
                 }
             }
+            let glided = self.glide(cache, rows.behind(index), first + index as u64, report.options);
+            index += glided;
+            if index == count {
+                break;
+            }
             let row = first + index as u64;
             let time = rows.time_at(index);
             if let Some(within) = report.options.within
@@ -163,43 +175,79 @@ impl Apart {
         Ok((count, Halt::Done))
     }
 
+    /// Takes rows as long as there is one class, it goes on, and no match may start.
+    fn glide(&mut self, cache: &Cache, rows: Rows<'_>, row: u64, options: &SearchOptions) -> usize {
+        let entry = cache.entry(false);
+        let ([class], [], false) = (&mut self.classes[..], rows.poison, entry.empty) else {
+            return 0;
+        };
+        let deadline = options.within.zip(self.starts.front().map(|start| start.time));
+        let is_late = |index: usize| {
+            deadline.is_some_and(|(within, start)| within.is_late(rows.time_at(index), within.deadline(start)))
+        };
+        let (mut state, mut taken, mut completed) = (class.state, 0, 0);
+        for letter in rows.letters {
+            let starts = !letter.intersection(entry.symbols).is_empty();
+            let Some(step) = cache.known(state, *letter) else { break };
+            if starts || step.does(Step::COMPLETES | Step::GOES) || is_late(taken) {
+                break;
+            }
+            state = step.next();
+            taken += 1;
+            completed = if step.does(Step::REPEATS) { taken } else { completed };
+        }
+        class.state = state;
+        cache.count(taken);
+        self.letters.extend_from_slice(&rows.letters[..taken]);
+        if completed > 0 {
+            self.complete(0, row + completed as u64);
+        }
+        taken
+    }
+
     /// Lets every class take the row, and starts a match at it. Says whether the automaton had room.
     fn step(&mut self, cache: &mut Cache, row: u64, letter: Letter, poison: SymbolSet, time: i64) -> bool {
         // Nothing may change before it is sure that all can step.
-        let mut steps = std::mem::take(&mut self.steps);
-        steps.clear();
-        steps.extend(self.classes.iter().map_while(|class| cache.step(class.state, letter, poison)));
+        self.steps.clear();
+        for class in &self.classes {
+            let known = if poison.is_empty() { cache.known(class.state, letter) } else { None };
+            let Some(step) = known.or_else(|| cache.step(class.state, letter, poison)) else { return false };
+            self.steps.push(step);
+        }
+        cache.count(self.steps.len());
         let entry = cache.entry(row == 0);
         let begins =
             self.next_start <= row && (entry.empty || !letter.union(poison).intersection(entry.symbols).is_empty());
         let from = if row == 0 { FIRST } else { IDLE };
         let begun = if begins { cache.step(from, letter, poison) } else { None };
-        if steps.len() < self.classes.len() || (begins && begun.is_none()) {
-            self.steps = steps;
+        if begins && begun.is_none() {
             return false;
         }
-        cache.next_row();
+        self.many = self.classes.len() > FEW_CLASSES;
+        if self.many {
+            cache.next_row();
+        }
         let mut kept = 0;
-        for (index, step) in steps.iter().enumerate() {
+        for index in 0..self.steps.len() {
+            let step = self.steps[index];
             if self.classes[index].latest < self.left {
                 continue;
             }
             self.classes[index].state = step.next();
-            if step.does(Step::COMPLETES | Step::GOES) {
-                let transition = cache.transition(step.transition);
-                if let Some(accepted) = transition.accepted {
-                    self.complete(index, accepted.end(row));
-                }
-                if transition.continues.is_empty() {
-                    self.resolve(index);
-                    continue;
-                }
+            if step.does(Step::COMPLETES | Step::REPEATS) {
+                let accepted = cache.transition(step.transition).accepted;
+                self.complete(index, accepted.map_or(NONE, |accepted| accepted.end(row)));
             }
-            self.classes.swap(kept, index);
+            if step.does(Step::GOES) {
+                self.resolve(index);
+                continue;
+            }
+            if kept < index {
+                self.classes.swap(kept, index);
+            }
             kept += usize::from(!self.join(cache, kept));
         }
         self.classes.truncate(kept);
-        self.steps = steps;
         if let Some(step) = begun {
             self.start_at(cache, row, time, step);
         }
@@ -242,6 +290,12 @@ impl Apart {
 
     /// All starts of a class have a match that ends before row `end`, for now.
     fn complete(&mut self, class: usize, end: u64) {
+        if let [set] = self.classes[class].sets[..] {
+            if let Some(start) = self.start_mut(set) {
+                start.outcome = end;
+            }
+            return;
+        }
         let mut sets = std::mem::take(&mut self.classes[class].sets);
         sets.retain(|set| *set >= self.left);
         if let Some(latest) = sets.iter().copied().reduce(|one, other| self.link(one, other)) {
@@ -264,7 +318,13 @@ impl Apart {
 
     /// Lets a class go on with one before it that has come to the same list, if there is one.
     fn join(&mut self, cache: &mut Cache, class: usize) -> bool {
-        let Some(known) = cache.class_at(self.classes[class].state, class) else { return false };
+        let state = self.classes[class].state;
+        let known = if self.many {
+            cache.class_at(state, class)
+        } else {
+            self.classes[..class].iter().position(|other| other.state == state)
+        };
+        let Some(known) = known else { return false };
         let mut from = std::mem::take(&mut self.classes[class].sets);
         let mut into = std::mem::take(&mut self.classes[known].sets);
         if into.len() < from.len() {
@@ -385,8 +445,8 @@ impl Apart {
         let Start { row: start, time, .. } = first;
         let (symbols, excluded) = match (decided.by_thread, decided.outcome) {
             (Some(thread), _) => {
-                let trace = self.trace(cache, start, rows_seen)?;
-                found(cache, &trace, Ending::Thread(thread))
+                self.trace(cache, start, rows_seen)?;
+                found(cache, &self.trace, Ending::Thread(thread))
             }
             (None, NONE) => {
                 self.leave();
@@ -394,13 +454,13 @@ impl Apart {
             }
             (None, EMPTY) => found(cache, &[], Ending::Nothing),
             (None, end) => {
-                let trace = self.trace(cache, start, end)?;
-                let accepted = trace.last().and_then(|id| cache.transition(*id).accepted);
+                self.trace(cache, start, end)?;
+                let accepted = self.trace.last().and_then(|id| cache.transition(*id).accepted);
                 let ending = accepted.map_or(Ending::Nothing, ending_by);
                 if let Ending::Poisoned(symbol) = ending {
                     return Err(MatchError::Poisoned { symbol, row: end - 1 });
                 }
-                found(cache, &trace, ending)
+                found(cache, &self.trace, ending)
             }
         };
         let number = report.number();
@@ -421,17 +481,17 @@ impl Apart {
     }
 
     /// The transitions over the rows of a match.
-    fn trace(&self, cache: &mut Cache, start: u64, end: u64) -> Result<Vec<u32>, MatchError> {
+    fn trace(&mut self, cache: &mut Cache, start: u64, end: u64) -> Result<(), MatchError> {
         let mut state = if start == 0 { FIRST } else { IDLE };
-        let mut trace = Vec::with_capacity((end - start) as usize);
+        self.trace.clear();
         for row in start..end {
             let letter = self.letters[(row - self.base) as usize];
             // It has been here before, so there is no question of room.
             let step = cache.step(state, letter, self.poison_at(row)).ok_or(MatchError::TooLong)?;
-            trace.push(step.transition);
+            self.trace.push(step.transition);
             state = step.next();
         }
-        Ok(trace)
+        Ok(())
     }
 
     fn poison_at(&self, row: u64) -> SymbolSet {

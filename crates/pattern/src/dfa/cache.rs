@@ -369,16 +369,9 @@ impl Cache {
         let begins = if self.shared { Begins::AtRow } else { Begins::No };
         let list = threads.iter().map(|thread| (thread.state, thread.fresh)).collect();
         let stay = continues.iter().filter(|group| **group != NEW_GROUP).count();
+        let repeats = ways.ends.len() == 1 && continues == [0];
         let completes = match accepted {
-            Some(accepted)
-                if self.shared
-                    && accepted.completion == Completion::Row
-                    && accepted.group == 0
-                    && ways.ends.len() == 1
-                    && continues == [0] =>
-            {
-                Step::REPEATS
-            }
+            Some(Accepted { group: 0, completion: Completion::Row, .. }) if repeats => Step::REPEATS,
             Some(_) => Step::COMPLETES,
             None => 0,
         };
