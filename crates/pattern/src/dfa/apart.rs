@@ -47,6 +47,8 @@ pub(super) struct Apart {
     steps: Vec<Step>,
     /// Memory for the transitions over a match's rows.
     trace: Vec<u32>,
+    /// Whether the last row changed nothing but where the only class stands.
+    calm: bool,
     /// Whether classes are too many to look at each.
     many: bool,
     /// Whether some start may have become final.
@@ -149,10 +151,11 @@ impl Apart {
                     break;
                 }
             }
-            let glided = self.glide(cache, rows.behind(index), first + index as u64, report.options);
-            index += glided;
-            if index == count {
-                break;
+            if self.calm {
+                index += self.glide(cache, rows.behind(index), first + index as u64, report.options);
+                if index == count {
+                    break;
+                }
             }
             let row = first + index as u64;
             let time = rows.time_at(index);
@@ -227,6 +230,7 @@ impl Apart {
         if self.many {
             cache.next_row();
         }
+        self.calm = begun.is_none() && matches!(self.steps[..], [step] if !step.does(Step::GOES));
         let mut kept = 0;
         for index in 0..self.steps.len() {
             let step = self.steps[index];
@@ -308,8 +312,10 @@ impl Apart {
 
     /// No way is left to the starts of a class.
     fn resolve(&mut self, class: usize) {
-        for set in std::mem::take(&mut self.classes[class].sets) {
-            if let Some(start) = self.start_mut(set) {
+        let Self { starts, classes, left, .. } = self;
+        for set in classes[class].sets.drain(..) {
+            // Those that have left are decided.
+            if let Some(start) = set.checked_sub(*left).and_then(|index| starts.get_mut(index as usize)) {
                 start.resolved = true;
             }
         }
@@ -364,6 +370,10 @@ impl Apart {
             let Some(first) = self.starts.front().copied() else { return Ok(()) };
             let set = self.set_of(self.left);
             let Some(known) = self.start(set).copied() else { return Ok(()) };
+            if known.resolved && known.outcome == NONE {
+                self.leave();
+                continue;
+            }
             let mut decided = Decided { outcome: known.outcome, by_thread: None, status: Status::Complete };
             if !known.resolved {
                 let deadline = report.options.within.map(|within| within.deadline(first.time));
