@@ -10,6 +10,7 @@ mod apart;
 mod cache;
 mod joint;
 mod label;
+mod lists;
 mod starts;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use apart::Apart;
 use cache::Cache;
 use joint::Joint;
+use lists::Lists;
 
 use crate::{
     Letter, Match, MatchError, Program, SearchOptions, Skip, Status, SymbolSet, ThreadMatcher, ThreadRuns, Timeouts,
@@ -132,6 +134,7 @@ struct Scratch {
     kind: Kind,
     joint: Cache,
     apart: Cache,
+    lists: Lists,
     #[expect(clippy::vec_box, reason = "open searches move between runs and pool as boxes, without a copy")]
     pool: Vec<Box<Open>>,
 }
@@ -188,7 +191,11 @@ impl DfaMatcher {
         };
         let (joint, apart) = (Cache::new(&program, true, bytes_max), Cache::new(&program, false, bytes_max));
         let threads = ThreadMatcher::new(program, options);
-        Self { kind, threads, scratch: RefCell::new(Scratch { kind, joint, apart, pool: Vec::new() }) }
+        Self {
+            kind,
+            threads,
+            scratch: RefCell::new(Scratch { kind, joint, apart, lists: Lists::new(bytes_max), pool: Vec::new() }),
+        }
     }
 
     /// The program.
@@ -274,7 +281,7 @@ impl DfaMatcher {
         let mut report = Report { options: self.options(), matches: &mut runs.matches, out };
         match &mut *open {
             Open::Joint(joint) => joint.finish(&mut scratch.joint, &mut report)?,
-            Open::Apart(apart) => apart.finish(&mut scratch.apart, runs.rows_seen, &mut report)?,
+            Open::Apart(apart) => apart.finish(&mut scratch.apart, &scratch.lists, runs.rows_seen, &mut report)?,
             Open::Threads(threads) => {
                 self.threads.finish(threads, out)?;
                 runs.matches = threads.matches();
@@ -312,7 +319,7 @@ impl DfaMatcher {
         let mut report = Report { options: self.options(), matches: &mut runs.matches, out };
         let (taken, halt) = match open {
             Open::Joint(joint) => joint.push(&mut scratch.joint, rows, &mut report)?,
-            Open::Apart(apart) => apart.push(&mut scratch.apart, rows, first, &mut report)?,
+            Open::Apart(apart) => apart.push(&mut scratch.apart, &mut scratch.lists, rows, first, &mut report)?,
             Open::Threads(threads) => {
                 let taken = self.push_threads(threads, rows, out)?;
                 runs.matches = threads.matches();
@@ -356,7 +363,7 @@ impl DfaMatcher {
         let (mut matches, mut out) = (runs.matches, Vec::new());
         let mut report = Report { options: self.options(), matches: &mut matches, out: &mut out };
         let rows_again = Rows { letters: &letters, poison: &poison, times: &times };
-        let (_, halt) = apart.push(&mut scratch.apart, rows_again, first, &mut report)?;
+        let (_, halt) = apart.push(&mut scratch.apart, &mut scratch.lists, rows_again, first, &mut report)?;
         debug_assert!(out.is_empty());
         if halt == Halt::Done {
             return Ok(Open::Apart(apart));

@@ -15,6 +15,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::cache::{Cache, Completion, FIRST, IDLE, Node, Step};
 use super::label::{Ending, ending_by, found};
+use super::lists::{LIST_MAX, ListStep, Lists, NO_CLASS};
 use super::{Halt, Report, Rows};
 use crate::resume::resume;
 use crate::{Letter, Match, MatchError, SearchOptions, Status, SymbolSet, Timeouts};
@@ -42,6 +43,10 @@ pub(super) struct Apart {
     starts: VecDeque<Start>,
     /// How many starts have left: the number of the first.
     left: u64,
+    /// Where the open starts stand as long as that is for [`Lists`] to say: then there are no `classes`.
+    list: Option<u32>,
+    /// The open starts, in order; those that have left may be among them.
+    open: [u64; LIST_MAX],
     classes: Vec<Class>,
     /// Memory for one row's steps.
     steps: Vec<Step>,
@@ -94,7 +99,7 @@ impl Apart {
 
     /// Searches begin at `row`.
     pub(super) fn begin(&mut self, row: u64) {
-        (self.next_start, self.base) = (row, row);
+        (self.next_start, self.base, self.list) = (row, row, None);
     }
 
     /// Forgets everything, keeps the memory.
@@ -136,6 +141,7 @@ impl Apart {
     pub(super) fn push(
         &mut self,
         cache: &mut Cache,
+        lists: &mut Lists,
         rows: Rows<'_>,
         first: u64,
         report: &mut Report<'_>,
@@ -150,7 +156,19 @@ impl Apart {
                 if index == count {
                     break;
                 }
+                if report.options.within.is_none() {
+                    self.list = Some(NO_CLASS);
+                }
             }
+            if rows.poison.is_empty() && self.step_list(cache, lists, first + index as u64, rows.letters[index]) {
+                if self.turned {
+                    self.settle(cache, first + index as u64 + 1, report, |_| false)?;
+                    self.forget(first + index as u64 + 1);
+                }
+                index += 1;
+                continue;
+            }
+            self.spread(lists);
             if self.calm {
                 index += self.glide(cache, rows.behind(index), first + index as u64, report.options);
                 if index == count {
@@ -176,6 +194,52 @@ impl Apart {
             index += 1;
         }
         Ok((count, Halt::Done))
+    }
+
+    /// Lets all starts take the row at once, and starts a match at it. Says whether that is for lists to do.
+    #[inline]
+    fn step_list(&mut self, cache: &mut Cache, lists: &mut Lists, row: u64, letter: Letter) -> bool {
+        let Some(list) = self.list else { return false };
+        let Some(step) = lists.step(cache, list, letter) else { return false };
+        debug_assert!(self.next_start <= row, "what is final ends before the row");
+        self.list = Some(step.next);
+        let mut kept = 0;
+        for index in 0..usize::from(step.len) {
+            let number = self.open[index];
+            let (goes, completes) = (step.goes >> index & 1 == 1, step.completes >> index & 1 == 1);
+            if let Some(start) = self.starts.get_mut(number.wrapping_sub(self.left) as usize) {
+                start.resolved = goes;
+                start.outcome = if completes { row + 1 } else { start.outcome };
+            }
+            self.open[kept] = number;
+            kept += usize::from(!goes);
+        }
+        self.turned = step.goes != 0 || step.does(ListStep::STARTS_FINAL);
+        if step.does(ListStep::STARTS) {
+            let number = self.left + self.starts.len() as u64;
+            let outcome = if step.does(ListStep::STARTS_COMPLETE) { row + 1 } else { NONE };
+            let resolved = step.does(ListStep::STARTS_FINAL);
+            self.starts.push_back(Start { row, time: 0, towards: 0, resolved, outcome });
+            if !resolved {
+                self.open[kept] = number;
+            }
+        } else if self.starts.is_empty() {
+            self.base = row + 1;
+            return true;
+        }
+        self.letters.push(letter);
+        true
+    }
+
+    /// From here on class by class.
+    fn spread(&mut self, lists: &Lists) {
+        let Some(list) = self.list.take() else { return };
+        for (state, number) in lists.states(list).iter().zip(self.open) {
+            if number >= self.left {
+                self.classes.push(Class { state: *state, latest: number, sets: smallvec![number] });
+            }
+        }
+        self.calm = false;
     }
 
     /// Takes rows as long as there is one class, it goes on, and no match may start.
@@ -393,9 +457,11 @@ impl Apart {
     pub(super) fn finish(
         &mut self,
         cache: &mut Cache,
+        lists: &Lists,
         rows_seen: u64,
         report: &mut Report<'_>,
     ) -> Result<(), MatchError> {
+        self.spread(lists);
         let shows_timeouts = report.options.within.is_some() && report.options.timeouts != Timeouts::Hide;
         // The sets of starts that end by a thread: with `$`, or out of time.
         let mut by_thread: HashMap<u64, (u32, Status)> = HashMap::new();
@@ -515,6 +581,7 @@ impl Apart {
         self.left += 1;
         if self.starts.is_empty() {
             self.classes.clear();
+            self.list = self.list.map(|_| NO_CLASS);
         }
     }
 

@@ -254,6 +254,12 @@ impl Cache {
         self.bytes
     }
 
+    /// How many bits of a letter tell all; for patterns of few variables.
+    #[inline]
+    pub(super) fn dense_bits(&self) -> Option<u32> {
+        self.dense_bits
+    }
+
     /// What the letter makes of the state, if it is known; for patterns of few variables.
     #[inline]
     pub(super) fn known(&self, state: Node, letter: Letter) -> Option<Step> {
