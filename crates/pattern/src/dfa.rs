@@ -169,6 +169,7 @@ impl Report<'_> {
         *self.matches
     }
 
+    #[inline]
     fn put(&mut self, found: Match) {
         if self.options.timeouts != Timeouts::Only || found.status == Status::Timeout {
             self.out.push(found);

@@ -9,13 +9,15 @@
 //! Every row may start a match, the rows of a tentative match too: which of the starts count is decided when the first is final, by the skip.
 //! Labels are not kept: once a match is final, its letters are run through the automaton once more, from its start, and then read backward.
 
+mod listed;
+
 use std::collections::{HashMap, VecDeque};
 
 use smallvec::{SmallVec, smallvec};
 
 use super::cache::{Cache, Completion, FIRST, IDLE, Node, Step};
 use super::label::{Ending, ending_by, found};
-use super::lists::{LIST_MAX, ListStep, Lists, NO_CLASS};
+use super::lists::{LIST_MAX, Lists, NO_CLASS};
 use super::{Halt, Report, Rows};
 use crate::resume::resume;
 use crate::{Letter, Match, MatchError, SearchOptions, Status, SymbolSet, Timeouts};
@@ -194,52 +196,6 @@ impl Apart {
             index += 1;
         }
         Ok((count, Halt::Done))
-    }
-
-    /// Lets all starts take the row at once, and starts a match at it. Says whether that is for lists to do.
-    #[inline]
-    fn step_list(&mut self, cache: &mut Cache, lists: &mut Lists, row: u64, letter: Letter) -> bool {
-        let Some(list) = self.list else { return false };
-        let Some(step) = lists.step(cache, list, letter) else { return false };
-        debug_assert!(self.next_start <= row, "what is final ends before the row");
-        self.list = Some(step.next);
-        let mut kept = 0;
-        for index in 0..usize::from(step.len) {
-            let number = self.open[index];
-            let (goes, completes) = (step.goes >> index & 1 == 1, step.completes >> index & 1 == 1);
-            if let Some(start) = self.starts.get_mut(number.wrapping_sub(self.left) as usize) {
-                start.resolved = goes;
-                start.outcome = if completes { row + 1 } else { start.outcome };
-            }
-            self.open[kept] = number;
-            kept += usize::from(!goes);
-        }
-        self.turned = step.goes != 0 || step.does(ListStep::STARTS_FINAL);
-        if step.does(ListStep::STARTS) {
-            let number = self.left + self.starts.len() as u64;
-            let outcome = if step.does(ListStep::STARTS_COMPLETE) { row + 1 } else { NONE };
-            let resolved = step.does(ListStep::STARTS_FINAL);
-            self.starts.push_back(Start { row, time: 0, towards: 0, resolved, outcome });
-            if !resolved {
-                self.open[kept] = number;
-            }
-        } else if self.starts.is_empty() {
-            self.base = row + 1;
-            return true;
-        }
-        self.letters.push(letter);
-        true
-    }
-
-    /// From here on class by class.
-    fn spread(&mut self, lists: &Lists) {
-        let Some(list) = self.list.take() else { return };
-        for (state, number) in lists.states(list).iter().zip(self.open) {
-            if number >= self.left {
-                self.classes.push(Class { state: *state, latest: number, sets: smallvec![number] });
-            }
-        }
-        self.calm = false;
     }
 
     /// Takes rows as long as there is one class, it goes on, and no match may start.
@@ -562,11 +518,13 @@ impl Apart {
         self.trace.clear();
         for row in start..end {
             let letter = self.letters[(row - self.base) as usize];
+            let known = if self.poison.is_empty() { cache.known(state, letter) } else { None };
             // It has been here before, so there is no question of room.
-            let step = cache.step(state, letter, self.poison_at(row)).ok_or(MatchError::TooLong)?;
+            let step = known.or_else(|| cache.step(state, letter, self.poison_at(row))).ok_or(MatchError::TooLong)?;
             self.trace.push(step.transition);
             state = step.next();
         }
+        cache.count(self.trace.len());
         Ok(())
     }
 

@@ -263,13 +263,8 @@ impl Cache {
     /// What the letter makes of the state, if it is known; for patterns of few variables.
     #[inline]
     pub(super) fn known(&self, state: Node, letter: Letter) -> Option<Step> {
-        let step = self.dense.get(self.slot(self.dense_bits?, state, letter)).copied()?;
+        let step = self.dense.get(slot(self.dense_bits?, state, letter)).copied()?;
         (step.transition != 0).then_some(step)
-    }
-
-    #[inline]
-    fn slot(&self, bits: u32, state: Node, letter: Letter) -> usize {
-        ((state as usize) << bits) | (letter.0 & ((1 << bits) - 1)) as usize
     }
 
     /// What the letter makes of the state; `None` if that is not known and there is no room to remember it.
@@ -279,7 +274,7 @@ impl Cache {
         if let Some(bits) = self.dense_bits
             && poison.is_empty()
         {
-            let slot = ((state as usize) << bits) | (letter.0 & ((1 << bits) - 1)) as usize;
+            let slot = slot(bits, state, letter);
             let step = self.dense[slot];
             if step.transition != 0 {
                 return Some(step);
@@ -407,6 +402,12 @@ impl Cache {
         self.states.push(ways);
         id
     }
+}
+
+/// Where a table for letters of `bits` bits says what `letter` makes of `state`.
+#[inline]
+pub(super) fn slot(bits: u32, state: u32, letter: Letter) -> usize {
+    ((state as usize) << bits) | (letter.0 & ((1 << bits) - 1)) as usize
 }
 
 /// A list in the making.

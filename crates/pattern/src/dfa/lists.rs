@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::cache::{Cache, Completion, IDLE, Node, Step};
+use super::cache::{Cache, Completion, IDLE, Node, Step, slot};
 use crate::{Letter, SymbolSet};
 
 /// So many starts may be open.
@@ -75,7 +75,7 @@ impl Lists {
     #[inline]
     pub(super) fn step(&mut self, cache: &mut Cache, list: u32, letter: Letter) -> Option<ListStep> {
         let bits = cache.dense_bits()?;
-        let slot = ((list as usize) << bits) | (letter.0 & ((1 << bits) - 1)) as usize;
+        let slot = slot(bits, list, letter);
         let step = match self.steps.get(slot) {
             Some(step) if step.does(ListStep::KNOWN) => *step,
             _ => {
