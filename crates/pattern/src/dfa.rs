@@ -11,6 +11,7 @@ mod cache;
 mod joint;
 mod label;
 mod lists;
+mod mix;
 mod starts;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::mix::BuildMix;
 use super::starts::Moves;
 use crate::program::NOT_FRESH;
 use crate::threads::{AtEnd, BEHIND_A_ROW, Closure, Entry, Spot, Thread, symbol_of};
@@ -146,7 +147,10 @@ pub(super) struct Cache {
     /// By state and letter, for patterns with few variables.
     dense: Vec<Step>,
     dense_bits: Option<u32>,
-    sparse: HashMap<(Node, Letter, SymbolSet), Step>,
+    /// By state and what it tests of letter and poison, for other patterns.
+    sparse: HashMap<(Node, Letter, SymbolSet), Step, BuildMix>,
+    /// The variables that each state tests a row for: what else a row satisfies makes no difference.
+    tested: Vec<SymbolSet>,
     bytes: usize,
     bytes_max: usize,
     /// For each state, in which row and by which class it was last come to: a note of [`super::apart`].
@@ -176,7 +180,8 @@ impl Cache {
             backs: Vec::new(),
             dense: Vec::new(),
             dense_bits: (highest <= DENSE_SYMBOLS_MAX).then_some(highest as u32),
-            sparse: HashMap::new(),
+            sparse: HashMap::default(),
+            tested: Vec::new(),
             bytes: 0,
             bytes_max,
             come_to: Vec::new(),
@@ -260,11 +265,20 @@ impl Cache {
         self.dense_bits
     }
 
-    /// What the letter makes of the state, if it is known; for patterns of few variables.
+    /// What the letter makes of the state, if it is known.
     #[inline]
     pub(super) fn known(&self, state: Node, letter: Letter) -> Option<Step> {
-        let step = self.dense.get(slot(self.dense_bits?, state, letter)).copied()?;
+        let Some(bits) = self.dense_bits else {
+            return self.sparse.get(&self.key(state, letter, SymbolSet::EMPTY)).copied();
+        };
+        let step = self.dense.get(slot(bits, state, letter)).copied()?;
         (step.transition != 0).then_some(step)
+    }
+
+    #[inline]
+    fn key(&self, state: Node, letter: Letter, poison: SymbolSet) -> (Node, Letter, SymbolSet) {
+        let tested = self.tested[state as usize];
+        (state, letter.intersection(tested), poison.intersection(tested))
     }
 
     /// What the letter makes of the state; `None` if that is not known and there is no room to remember it.
@@ -283,12 +297,12 @@ impl Cache {
             self.dense[slot] = step;
             return Some(step);
         }
-        let letter = letter.intersection(self.program.symbols());
-        if let Some(step) = self.sparse.get(&(state, letter, poison)) {
+        let key = self.key(state, letter, poison);
+        if let Some(step) = self.sparse.get(&key) {
             return Some(*step);
         }
         let step = self.explore(state, letter, poison)?;
-        self.sparse.insert((state, letter, poison), step);
+        self.sparse.insert(key, step);
         self.bytes += size_of::<((Node, Letter, SymbolSet), Step)>();
         Some(step)
     }
@@ -398,6 +412,13 @@ impl Cache {
             self.dense.resize(self.dense.len() + (1 << bits), Step::default());
             self.bytes += size_of::<Step>() << bits;
         }
+        let rows = ways.threads.iter().filter_map(|(state, _)| symbol_of(&self.program, *state)).collect();
+        let begins = match ways.begins {
+            Begins::No => SymbolSet::EMPTY,
+            Begins::AtFirstRow => self.first_entry.symbols,
+            Begins::AtRow => self.entry.symbols,
+        };
+        self.tested.push(begins.union(rows));
         self.ids.insert(ways.clone(), id);
         self.states.push(ways);
         id
