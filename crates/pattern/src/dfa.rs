@@ -10,6 +10,9 @@ mod apart;
 mod cache;
 mod joint;
 mod label;
+mod lists;
+mod mix;
+mod starts;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +22,7 @@ use std::sync::Arc;
 use apart::Apart;
 use cache::Cache;
 use joint::Joint;
+use lists::Lists;
 
 use crate::{
     Letter, Match, MatchError, Program, SearchOptions, Skip, Status, SymbolSet, ThreadMatcher, ThreadRuns, Timeouts,
@@ -68,10 +72,14 @@ impl Rows<'_> {
 
     /// All but the first `count`.
     fn behind(&self, count: usize) -> Self {
+        self.between(count, self.letters.len())
+    }
+
+    fn between(&self, start: usize, end: usize) -> Self {
         Self {
-            letters: &self.letters[count..],
-            poison: self.poison.get(count..).unwrap_or_default(),
-            times: self.times.get(count..).unwrap_or_default(),
+            letters: &self.letters[start..end],
+            poison: self.poison.get(start..end).unwrap_or_default(),
+            times: self.times.get(start..end).unwrap_or_default(),
         }
     }
 }
@@ -127,6 +135,7 @@ struct Scratch {
     kind: Kind,
     joint: Cache,
     apart: Cache,
+    lists: Lists,
     #[expect(clippy::vec_box, reason = "open searches move between runs and pool as boxes, without a copy")]
     pool: Vec<Box<Open>>,
 }
@@ -161,6 +170,7 @@ impl Report<'_> {
         *self.matches
     }
 
+    #[inline]
     fn put(&mut self, found: Match) {
         if self.options.timeouts != Timeouts::Only || found.status == Status::Timeout {
             self.out.push(found);
@@ -183,7 +193,11 @@ impl DfaMatcher {
         };
         let (joint, apart) = (Cache::new(&program, true, bytes_max), Cache::new(&program, false, bytes_max));
         let threads = ThreadMatcher::new(program, options);
-        Self { kind, threads, scratch: RefCell::new(Scratch { kind, joint, apart, pool: Vec::new() }) }
+        Self {
+            kind,
+            threads,
+            scratch: RefCell::new(Scratch { kind, joint, apart, lists: Lists::new(bytes_max), pool: Vec::new() }),
+        }
     }
 
     /// The program.
@@ -268,8 +282,8 @@ impl DfaMatcher {
         }
         let mut report = Report { options: self.options(), matches: &mut runs.matches, out };
         match &mut *open {
-            Open::Joint(joint) => joint.finish(&mut scratch.joint, runs.rows_seen, &mut report)?,
-            Open::Apart(apart) => apart.finish(&mut scratch.apart, runs.rows_seen, &mut report)?,
+            Open::Joint(joint) => joint.finish(&mut scratch.joint, &mut report)?,
+            Open::Apart(apart) => apart.finish(&mut scratch.apart, &scratch.lists, runs.rows_seen, &mut report)?,
             Open::Threads(threads) => {
                 self.threads.finish(threads, out)?;
                 runs.matches = threads.matches();
@@ -306,8 +320,8 @@ impl DfaMatcher {
         let first = runs.rows_seen;
         let mut report = Report { options: self.options(), matches: &mut runs.matches, out };
         let (taken, halt) = match open {
-            Open::Joint(joint) => joint.push(&mut scratch.joint, rows, first, &mut report)?,
-            Open::Apart(apart) => apart.push(&mut scratch.apart, rows, first, &mut report)?,
+            Open::Joint(joint) => joint.push(&mut scratch.joint, rows, &mut report)?,
+            Open::Apart(apart) => apart.push(&mut scratch.apart, &mut scratch.lists, rows, first, &mut report)?,
             Open::Threads(threads) => {
                 let taken = self.push_threads(threads, rows, out)?;
                 runs.matches = threads.matches();
@@ -351,7 +365,7 @@ impl DfaMatcher {
         let (mut matches, mut out) = (runs.matches, Vec::new());
         let mut report = Report { options: self.options(), matches: &mut matches, out: &mut out };
         let rows_again = Rows { letters: &letters, poison: &poison, times: &times };
-        let (_, halt) = apart.push(&mut scratch.apart, rows_again, first, &mut report)?;
+        let (_, halt) = apart.push(&mut scratch.apart, &mut scratch.lists, rows_again, first, &mut report)?;
         debug_assert!(out.is_empty());
         if halt == Halt::Done {
             return Ok(Open::Apart(apart));

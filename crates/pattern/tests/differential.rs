@@ -6,7 +6,7 @@ mod taken_apart;
 
 use dipper_pattern::reference::Ending;
 use dipper_pattern::{Edge, OnSkipError, Pattern, SearchOptions, Skip, SymbolId, SymbolSet, Timeouts, Within};
-use engines::{Case, Failure, Row};
+use engines::{Case, Failure, Outcome, Row};
 use proptest::prelude::*;
 
 fn pattern(symbols: u8, depth: u32, anchors: bool) -> impl Strategy<Value = Pattern> {
@@ -91,6 +91,10 @@ fn agree(case: &Case) {
         let dfa = unbudgeted.dfa(4, bytes, |_, _| ());
         assert_eq!(dfa, expected, "automaton of {bytes} bytes, several rows at a time");
     }
+    // So far apart that the automaton cannot have a slot for each letter.
+    let apart = |symbol: SymbolId| SymbolId(symbol.0 * 20);
+    let dfa = renumbered(&unbudgeted, &apart).dfa(4, usize::MAX, |_, _| ());
+    assert_eq!(dfa, outcome_renumbered(expected.clone(), &apart), "automaton of many variables");
     let backtrack =
         unbudgeted.backtrack(1, |row, found| assert_eq!(*found, known(row), "backtracking, after row {row}"));
     assert_eq!(backtrack, expected, "backtracking");
@@ -124,10 +128,31 @@ proptest! {
         let names = ["A", "B", "C"].map(str::to_owned);
         let text = simplified.pattern.display(&names);
         let mut read = dipper_pattern::parse(&text).unwrap();
-        read.pattern = renamed(read.pattern.clone(), &read.names());
+        let names = read.names();
+        let by_name = |symbol: SymbolId| SymbolId(names[symbol.index()].as_bytes()[0] - b'A');
+        read.pattern = pattern_renumbered(&read.pattern, &by_name);
         prop_assert_eq!(&read.pattern, &simplified.pattern, "{}", text);
         if expected != Err(Failure::StepBudget) && found != Err(Failure::StepBudget) {
             prop_assert_eq!(found, expected);
+        }
+    }
+
+    /// What rows too many for the reference bring about: rows that are let go, long runs, tables that fill.
+    #[test]
+    fn long_partitions_are_searched_as_by_threads(
+        pattern in pattern(3, 3, true),
+        letters in prop::collection::vec((0_u64..8, 1_usize..40), 1..30),
+        options in options(3),
+        cut in 1_usize..100,
+    ) {
+        let letters = letters.into_iter().flat_map(|(letter, count)| std::iter::repeat_n(letter, count)).enumerate();
+        let row = |(time, letter): (usize, u64)| {
+            Row { letter: SymbolSet(letter), poison: SymbolSet::EMPTY, time: time as i64 / 2, expire: None }
+        };
+        let case = Case { pattern, rows: letters.map(row).collect(), options };
+        let threads = case.threads(|_, _| ());
+        for bytes in [usize::MAX, 5000] {
+            prop_assert_eq!(&case.dfa(cut, bytes, |_, _| ()), &threads);
         }
     }
 
@@ -168,18 +193,48 @@ fn common_prefix(case: &Case, more: usize, common: &mut Option<Vec<dipper_patter
         })
 }
 
-/// The pattern with variables numbered by name: A is 0.
-fn renamed(pattern: Pattern, names: &[String]) -> Pattern {
-    let all = |parts: Vec<Pattern>| parts.into_iter().map(|part| renamed(part, names)).collect();
+/// The pattern with other numbers for its variables.
+fn pattern_renumbered(pattern: &Pattern, number: &impl Fn(SymbolId) -> SymbolId) -> Pattern {
+    let one = |part: &Pattern| Box::new(pattern_renumbered(part, number));
+    let all = |parts: &[Pattern]| parts.iter().map(|part| pattern_renumbered(part, number)).collect();
     match pattern {
-        Pattern::Empty | Pattern::Anchor(_) => pattern,
-        Pattern::Symbol(symbol) => Pattern::Symbol(SymbolId(names[symbol.index()].as_bytes()[0] - b'A')),
+        Pattern::Empty | Pattern::Anchor(_) => pattern.clone(),
+        Pattern::Symbol(symbol) => Pattern::Symbol(number(*symbol)),
         Pattern::Concat(parts) => Pattern::Concat(all(parts)),
         Pattern::Alternate(parts) => Pattern::Alternate(all(parts)),
         Pattern::Permute(parts) => Pattern::Permute(all(parts)),
-        Pattern::Exclude(inner) => Pattern::Exclude(Box::new(renamed(*inner, names))),
+        Pattern::Exclude(inner) => Pattern::Exclude(one(inner)),
         Pattern::Repeat { pattern, min, max, greedy } => {
-            Pattern::Repeat { pattern: Box::new(renamed(*pattern, names)), min, max, greedy }
+            Pattern::Repeat { pattern: one(pattern), min: *min, max: *max, greedy: *greedy }
         }
+    }
+}
+
+/// The case with other numbers for its variables.
+fn renumbered(case: &Case, number: &impl Fn(SymbolId) -> SymbolId) -> Case {
+    let set = |set: SymbolSet| set.iter().map(number).collect::<SymbolSet>();
+    let row = |row: &Row| Row { letter: set(row.letter), poison: set(row.poison), ..*row };
+    let skip = match case.options.skip {
+        Skip::ToFirst(to) => Skip::ToFirst(set(to)),
+        Skip::ToLast(to) => Skip::ToLast(set(to)),
+        skip => skip,
+    };
+    Case {
+        pattern: pattern_renumbered(&case.pattern, number),
+        rows: case.rows.iter().map(row).collect(),
+        options: SearchOptions { skip, ..case.options.clone() },
+    }
+}
+
+fn outcome_renumbered(outcome: Outcome, number: &impl Fn(SymbolId) -> SymbolId) -> Outcome {
+    match outcome {
+        Ok(mut matches) => {
+            for symbol in matches.iter_mut().flat_map(|found| &mut found.symbols) {
+                *symbol = number(*symbol);
+            }
+            Ok(matches)
+        }
+        Err(Failure::Condition(symbol, row)) => Err(Failure::Condition(number(symbol), row)),
+        other => other,
     }
 }

@@ -9,12 +9,15 @@
 //! Every row may start a match, the rows of a tentative match too: which of the starts count is decided when the first is final, by the skip.
 //! Labels are not kept: once a match is final, its letters are run through the automaton once more, from its start, and then read backward.
 
+mod listed;
+
 use std::collections::{HashMap, VecDeque};
 
 use smallvec::{SmallVec, smallvec};
 
 use super::cache::{Cache, Completion, FIRST, IDLE, Node, Step};
-use super::label::{Ending, found, tail_of};
+use super::label::{Ending, ending_by, found};
+use super::lists::{LIST_MAX, Lists, NO_CLASS};
 use super::{Halt, Report, Rows};
 use crate::resume::resume;
 use crate::{Letter, Match, MatchError, SearchOptions, Status, SymbolSet, Timeouts};
@@ -23,6 +26,9 @@ use crate::{Letter, Match, MatchError, SearchOptions, Status, SymbolSet, Timeout
 const NONE: u64 = u64::MAX;
 /// The empty match.
 const EMPTY: u64 = u64::MAX - 1;
+
+/// Among so many classes, one that has come to the same list is found by looking at each; among more, by a table.
+const FEW_CLASSES: usize = 8;
 
 /// What is open in one partition.
 #[derive(Clone, Debug, Default)]
@@ -39,9 +45,19 @@ pub(super) struct Apart {
     starts: VecDeque<Start>,
     /// How many starts have left: the number of the first.
     left: u64,
+    /// Where the open starts stand as long as that is for [`Lists`] to say: then there are no `classes`.
+    list: Option<u32>,
+    /// The open starts, in order; those that have left may be among them.
+    open: [u64; LIST_MAX],
     classes: Vec<Class>,
     /// Memory for one row's steps.
     steps: Vec<Step>,
+    /// Memory for the transitions over a match's rows.
+    trace: Vec<u32>,
+    /// Whether the last row changed nothing but where the only class stands.
+    calm: bool,
+    /// Whether classes are too many to look at each.
+    many: bool,
     /// Whether some start may have become final.
     turned: bool,
 }
@@ -85,7 +101,7 @@ impl Apart {
 
     /// Searches begin at `row`.
     pub(super) fn begin(&mut self, row: u64) {
-        (self.next_start, self.base) = (row, row);
+        (self.next_start, self.base, self.list) = (row, row, None);
     }
 
     /// Forgets everything, keeps the memory.
@@ -127,6 +143,7 @@ impl Apart {
     pub(super) fn push(
         &mut self,
         cache: &mut Cache,
+        lists: &mut Lists,
         rows: Rows<'_>,
         first: u64,
         report: &mut Report<'_>,
@@ -138,6 +155,24 @@ impl Apart {
             if self.starts.is_empty() && first + index as u64 > 0 && !starts_empty {
                 index = rows.next_of(starters, index);
                 self.base = first + index as u64;
+                if index == count {
+                    break;
+                }
+                if report.options.within.is_none() {
+                    self.list = Some(NO_CLASS);
+                }
+            }
+            if rows.poison.is_empty() && self.step_list(cache, lists, first + index as u64, rows.letters[index]) {
+                if self.turned {
+                    self.settle(cache, first + index as u64 + 1, report, |_| false)?;
+                    self.forget(first + index as u64 + 1);
+                }
+                index += 1;
+                continue;
+            }
+            self.spread(lists);
+            if self.calm {
+                index += self.glide(cache, rows.behind(index), first + index as u64, report.options);
                 if index == count {
                     break;
                 }
@@ -163,43 +198,80 @@ impl Apart {
         Ok((count, Halt::Done))
     }
 
+    /// Takes rows as long as there is one class, it goes on, and no match may start.
+    fn glide(&mut self, cache: &Cache, rows: Rows<'_>, row: u64, options: &SearchOptions) -> usize {
+        let entry = cache.entry(false);
+        let ([class], [], false) = (&mut self.classes[..], rows.poison, entry.empty) else {
+            return 0;
+        };
+        let deadline = options.within.zip(self.starts.front().map(|start| start.time));
+        let is_late = |index: usize| {
+            deadline.is_some_and(|(within, start)| within.is_late(rows.time_at(index), within.deadline(start)))
+        };
+        let (mut state, mut taken, mut completed) = (class.state, 0, 0);
+        for letter in rows.letters {
+            let starts = !letter.intersection(entry.symbols).is_empty();
+            let Some(step) = cache.known(state, *letter) else { break };
+            if starts || step.does(Step::COMPLETES | Step::GOES) || is_late(taken) {
+                break;
+            }
+            state = step.next();
+            taken += 1;
+            completed = if step.does(Step::REPEATS) { taken } else { completed };
+        }
+        class.state = state;
+        cache.count(taken);
+        self.letters.extend_from_slice(&rows.letters[..taken]);
+        if completed > 0 {
+            self.complete(0, row + completed as u64);
+        }
+        taken
+    }
+
     /// Lets every class take the row, and starts a match at it. Says whether the automaton had room.
     fn step(&mut self, cache: &mut Cache, row: u64, letter: Letter, poison: SymbolSet, time: i64) -> bool {
         // Nothing may change before it is sure that all can step.
-        let mut steps = std::mem::take(&mut self.steps);
-        steps.clear();
-        steps.extend(self.classes.iter().map_while(|class| cache.step(class.state, letter, poison)));
+        self.steps.clear();
+        for class in &self.classes {
+            let known = if poison.is_empty() { cache.known(class.state, letter) } else { None };
+            let Some(step) = known.or_else(|| cache.step(class.state, letter, poison)) else { return false };
+            self.steps.push(step);
+        }
+        cache.count(self.steps.len());
         let entry = cache.entry(row == 0);
         let begins =
             self.next_start <= row && (entry.empty || !letter.union(poison).intersection(entry.symbols).is_empty());
         let from = if row == 0 { FIRST } else { IDLE };
         let begun = if begins { cache.step(from, letter, poison) } else { None };
-        if steps.len() < self.classes.len() || (begins && begun.is_none()) {
-            self.steps = steps;
+        if begins && begun.is_none() {
             return false;
         }
-        cache.next_row();
+        self.many = self.classes.len() > FEW_CLASSES;
+        if self.many {
+            cache.next_row();
+        }
+        self.calm = begun.is_none() && matches!(self.steps[..], [step] if !step.does(Step::GOES));
         let mut kept = 0;
-        for (index, step) in steps.iter().enumerate() {
+        for index in 0..self.steps.len() {
+            let step = self.steps[index];
             if self.classes[index].latest < self.left {
                 continue;
             }
             self.classes[index].state = step.next();
-            if step.is_eventful() {
-                let transition = cache.transition(step.transition);
-                if let Some(accepted) = transition.accepted {
-                    self.complete(index, tail_of(accepted, row).end);
-                }
-                if transition.continues.is_empty() {
-                    self.resolve(index);
-                    continue;
-                }
+            if step.does(Step::COMPLETES | Step::REPEATS) {
+                let accepted = cache.transition(step.transition).accepted;
+                self.complete(index, accepted.map_or(NONE, |accepted| accepted.end(row)));
             }
-            self.classes.swap(kept, index);
+            if step.does(Step::GOES) {
+                self.resolve(index);
+                continue;
+            }
+            if kept < index {
+                self.classes.swap(kept, index);
+            }
             kept += usize::from(!self.join(cache, kept));
         }
         self.classes.truncate(kept);
-        self.steps = steps;
         if let Some(step) = begun {
             self.start_at(cache, row, time, step);
         }
@@ -218,7 +290,7 @@ impl Apart {
     /// A match may start at the row: `step` is over it, from where nothing is open.
     fn start_at(&mut self, cache: &mut Cache, row: u64, time: i64, step: Step) {
         let transition = cache.transition(step.transition);
-        let outcome = match transition.accepted.map(|accepted| (accepted.completion, tail_of(accepted, row).end)) {
+        let outcome = match transition.accepted.map(|accepted| (accepted.completion, accepted.end(row))) {
             None => NONE,
             Some((Completion::Empty, _)) => EMPTY,
             Some((_, end)) => end,
@@ -242,6 +314,12 @@ impl Apart {
 
     /// All starts of a class have a match that ends before row `end`, for now.
     fn complete(&mut self, class: usize, end: u64) {
+        if let [set] = self.classes[class].sets[..] {
+            if let Some(start) = self.start_mut(set) {
+                start.outcome = end;
+            }
+            return;
+        }
         let mut sets = std::mem::take(&mut self.classes[class].sets);
         sets.retain(|set| *set >= self.left);
         if let Some(latest) = sets.iter().copied().reduce(|one, other| self.link(one, other)) {
@@ -254,8 +332,10 @@ impl Apart {
 
     /// No way is left to the starts of a class.
     fn resolve(&mut self, class: usize) {
-        for set in std::mem::take(&mut self.classes[class].sets) {
-            if let Some(start) = self.start_mut(set) {
+        let Self { starts, classes, left, .. } = self;
+        for set in classes[class].sets.drain(..) {
+            // Those that have left are decided.
+            if let Some(start) = set.checked_sub(*left).and_then(|index| starts.get_mut(index as usize)) {
                 start.resolved = true;
             }
         }
@@ -264,7 +344,13 @@ impl Apart {
 
     /// Lets a class go on with one before it that has come to the same list, if there is one.
     fn join(&mut self, cache: &mut Cache, class: usize) -> bool {
-        let Some(known) = cache.class_at(self.classes[class].state, class) else { return false };
+        let state = self.classes[class].state;
+        let known = if self.many {
+            cache.class_at(state, class)
+        } else {
+            self.classes[..class].iter().position(|other| other.state == state)
+        };
+        let Some(known) = known else { return false };
         let mut from = std::mem::take(&mut self.classes[class].sets);
         let mut into = std::mem::take(&mut self.classes[known].sets);
         if into.len() < from.len() {
@@ -304,6 +390,10 @@ impl Apart {
             let Some(first) = self.starts.front().copied() else { return Ok(()) };
             let set = self.set_of(self.left);
             let Some(known) = self.start(set).copied() else { return Ok(()) };
+            if known.resolved && known.outcome == NONE {
+                self.leave();
+                continue;
+            }
             let mut decided = Decided { outcome: known.outcome, by_thread: None, status: Status::Complete };
             if !known.resolved {
                 let deadline = report.options.within.map(|within| within.deadline(first.time));
@@ -323,21 +413,24 @@ impl Apart {
     pub(super) fn finish(
         &mut self,
         cache: &mut Cache,
+        lists: &Lists,
         rows_seen: u64,
         report: &mut Report<'_>,
     ) -> Result<(), MatchError> {
+        self.spread(lists);
         let shows_timeouts = report.options.within.is_some() && report.options.timeouts != Timeouts::Hide;
         // The sets of starts that end by a thread: with `$`, or out of time.
         let mut by_thread: HashMap<u64, (u32, Status)> = HashMap::new();
         for index in 0..self.classes.len() {
-            let Some((passes, waiting)) = cache.at_end(self.classes[index].state).first().copied() else { continue };
+            let state = self.classes[index].state;
+            let passes = cache.at_end(state).map(|(_, thread)| thread);
             if passes.is_some() {
                 self.complete(index, rows_seen);
             }
             let class = &self.classes[index];
             if let Some(thread) = passes {
                 by_thread.extend(class.sets.first().map(|set| (*set, (thread, Status::Complete))));
-            } else if let Some(thread) = waiting.filter(|_| shows_timeouts) {
+            } else if shows_timeouts && let Some(thread) = cache.waiting(state) {
                 let without = class.sets.first().filter(|set| self.start(**set).is_some_and(|it| it.outcome == NONE));
                 by_thread.extend(without.map(|set| (*set, (thread, Status::Timeout))));
             }
@@ -384,8 +477,8 @@ impl Apart {
         let Start { row: start, time, .. } = first;
         let (symbols, excluded) = match (decided.by_thread, decided.outcome) {
             (Some(thread), _) => {
-                let trace = self.trace(cache, start, rows_seen)?;
-                found(cache, &trace, Ending::Thread(thread))
+                self.trace(cache, start, rows_seen)?;
+                found(cache, &self.trace, Ending::Thread(thread))
             }
             (None, NONE) => {
                 self.leave();
@@ -393,13 +486,13 @@ impl Apart {
             }
             (None, EMPTY) => found(cache, &[], Ending::Nothing),
             (None, end) => {
-                let trace = self.trace(cache, start, end)?;
-                let accepted = trace.last().and_then(|id| cache.transition(*id).accepted);
-                let ending = accepted.map_or(Ending::Nothing, |accepted| tail_of(accepted, end - 1).ending);
+                self.trace(cache, start, end)?;
+                let accepted = self.trace.last().and_then(|id| cache.transition(*id).accepted);
+                let ending = accepted.map_or(Ending::Nothing, ending_by);
                 if let Ending::Poisoned(symbol) = ending {
                     return Err(MatchError::Poisoned { symbol, row: end - 1 });
                 }
-                found(cache, &trace, ending)
+                found(cache, &self.trace, ending)
             }
         };
         let number = report.number();
@@ -420,17 +513,19 @@ impl Apart {
     }
 
     /// The transitions over the rows of a match.
-    fn trace(&self, cache: &mut Cache, start: u64, end: u64) -> Result<Vec<u32>, MatchError> {
+    fn trace(&mut self, cache: &mut Cache, start: u64, end: u64) -> Result<(), MatchError> {
         let mut state = if start == 0 { FIRST } else { IDLE };
-        let mut trace = Vec::with_capacity((end - start) as usize);
+        self.trace.clear();
         for row in start..end {
             let letter = self.letters[(row - self.base) as usize];
+            let known = if self.poison.is_empty() { cache.known(state, letter) } else { None };
             // It has been here before, so there is no question of room.
-            let step = cache.step(state, letter, self.poison_at(row)).ok_or(MatchError::TooLong)?;
-            trace.push(step.transition);
+            let step = known.or_else(|| cache.step(state, letter, self.poison_at(row))).ok_or(MatchError::TooLong)?;
+            self.trace.push(step.transition);
             state = step.next();
         }
-        Ok(trace)
+        cache.count(self.trace.len());
+        Ok(())
     }
 
     fn poison_at(&self, row: u64) -> SymbolSet {
@@ -444,6 +539,7 @@ impl Apart {
         self.left += 1;
         if self.starts.is_empty() {
             self.classes.clear();
+            self.list = self.list.map(|_| NO_CLASS);
         }
     }
 

@@ -8,6 +8,8 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::mix::BuildMix;
+use super::starts::Moves;
 use crate::program::NOT_FRESH;
 use crate::threads::{AtEnd, BEHIND_A_ROW, Closure, Entry, Spot, Thread, symbol_of};
 use crate::{Edge, Letter, Program, State, StateId, SymbolId, SymbolSet};
@@ -58,6 +60,13 @@ pub(super) struct Accepted {
     pub(super) completion: Completion,
 }
 
+impl Accepted {
+    /// The row behind the last of a match that completes by row `row`.
+    pub(super) fn end(self, row: u64) -> u64 {
+        if self.completion == Completion::Empty { row } else { row + 1 }
+    }
+}
+
 /// What a letter makes of a state.
 #[derive(Debug)]
 pub(super) struct Transition {
@@ -91,21 +100,28 @@ enum Begins {
 pub(super) struct Step {
     /// The transition; 0 if it is not known yet.
     pub(super) transition: u32,
-    /// Where it leads, and in the highest bit whether there is more to it than that.
+    /// Where it leads, and in the highest bits what happens on the way.
     next: u32,
 }
 
-const EVENTFUL: u32 = 1 << 31;
-
 impl Step {
+    /// The only group of the list before completes and goes on.
+    pub(super) const REPEATS: u32 = 1 << 29;
+    /// A group completes otherwise.
+    pub(super) const COMPLETES: u32 = 1 << 31;
+    /// A group of the list before goes.
+    pub(super) const GOES: u32 = 1 << 30;
+
     /// Where it leads.
+    #[inline]
     pub(super) const fn next(self) -> Node {
-        self.next & !EVENTFUL
+        self.next & !(Self::COMPLETES | Self::GOES | Self::REPEATS)
     }
 
-    /// Whether groups come, go or complete.
-    pub(super) const fn is_eventful(self) -> bool {
-        self.next & EVENTFUL != 0
+    /// Whether any of `events` happens.
+    #[inline]
+    pub(super) const fn does(self, events: u32) -> bool {
+        self.next & events != 0
     }
 }
 
@@ -118,9 +134,12 @@ pub(super) struct Cache {
     entry: Entry,
     /// Every row begins a search within the same list, where equal ways stand for one another; else each start has its own list.
     shared: bool,
+    has_end_anchor: bool,
     states: Vec<Ways>,
     ids: HashMap<Ways, Node>,
     transitions: Vec<Transition>,
+    /// What each transition does to the groups.
+    moves: Vec<Moves>,
     /// For each transition, where its part of `backs` begins.
     backs_of: Vec<u32>,
     /// For each thread that a transition makes, where it came from.
@@ -128,14 +147,17 @@ pub(super) struct Cache {
     /// By state and letter, for patterns with few variables.
     dense: Vec<Step>,
     dense_bits: Option<u32>,
-    sparse: HashMap<(Node, Letter, SymbolSet), Step>,
+    /// By state and what it tests of letter and poison, for other patterns.
+    sparse: HashMap<(Node, Letter, SymbolSet), Step, BuildMix>,
+    /// The variables that each state tests a row for: what else a row satisfies makes no difference.
+    tested: Vec<SymbolSet>,
     bytes: usize,
     bytes_max: usize,
     /// For each state, in which row and by which class it was last come to: a note of [`super::apart`].
     come_to: Vec<(u64, u32)>,
     row: u64,
     /// States and transitions looked at.
-    pub(super) steps: Cell<u64>,
+    steps: Cell<u64>,
 }
 
 impl Cache {
@@ -149,14 +171,17 @@ impl Cache {
             program: Arc::clone(program),
             closure,
             shared,
+            has_end_anchor: program.has_end_anchor(),
             states: Vec::new(),
             ids: HashMap::new(),
             transitions: Vec::new(),
+            moves: vec![Moves::new(&[])],
             backs_of: Vec::new(),
             backs: Vec::new(),
             dense: Vec::new(),
             dense_bits: (highest <= DENSE_SYMBOLS_MAX).then_some(highest as u32),
-            sparse: HashMap::new(),
+            sparse: HashMap::default(),
+            tested: Vec::new(),
             bytes: 0,
             bytes_max,
             come_to: Vec::new(),
@@ -205,10 +230,22 @@ impl Cache {
         &self.transitions[id as usize]
     }
 
+    /// What transition `id` does to the groups.
+    #[inline]
+    pub(super) fn moves(&self, id: u32) -> Moves {
+        self.moves[id as usize]
+    }
+
     /// Where thread `thread` of the list that transition `id` leads to came from.
     #[inline]
     pub(super) fn back(&self, id: u32, thread: u32) -> Back {
         self.backs[(self.backs_of[id as usize] + thread) as usize]
+    }
+
+    /// So many states or transitions have been looked at.
+    #[inline]
+    pub(super) fn count(&self, steps: usize) {
+        self.steps.set(self.steps.get() + steps as u64);
     }
 
     /// How much has been done, in states and transitions looked at.
@@ -222,14 +259,36 @@ impl Cache {
         self.bytes
     }
 
+    /// How many bits of a letter tell all; for patterns of few variables.
+    #[inline]
+    pub(super) fn dense_bits(&self) -> Option<u32> {
+        self.dense_bits
+    }
+
+    /// What the letter makes of the state, if it is known.
+    #[inline]
+    pub(super) fn known(&self, state: Node, letter: Letter) -> Option<Step> {
+        let Some(bits) = self.dense_bits else {
+            return self.sparse.get(&self.key(state, letter, SymbolSet::EMPTY)).copied();
+        };
+        let step = self.dense.get(slot(bits, state, letter)).copied()?;
+        (step.transition != 0).then_some(step)
+    }
+
+    #[inline]
+    fn key(&self, state: Node, letter: Letter, poison: SymbolSet) -> (Node, Letter, SymbolSet) {
+        let tested = self.tested[state as usize];
+        (state, letter.intersection(tested), poison.intersection(tested))
+    }
+
     /// What the letter makes of the state; `None` if that is not known and there is no room to remember it.
     #[inline]
     pub(super) fn step(&mut self, state: Node, letter: Letter, poison: SymbolSet) -> Option<Step> {
-        self.steps.set(self.steps.get() + 1);
+        self.count(1);
         if let Some(bits) = self.dense_bits
             && poison.is_empty()
         {
-            let slot = ((state as usize) << bits) | (letter.0 & ((1 << bits) - 1)) as usize;
+            let slot = slot(bits, state, letter);
             let step = self.dense[slot];
             if step.transition != 0 {
                 return Some(step);
@@ -238,39 +297,32 @@ impl Cache {
             self.dense[slot] = step;
             return Some(step);
         }
-        let letter = letter.intersection(self.program.symbols());
-        if let Some(step) = self.sparse.get(&(state, letter, poison)) {
+        let key = self.key(state, letter, poison);
+        if let Some(step) = self.sparse.get(&key) {
             return Some(*step);
         }
         let step = self.explore(state, letter, poison)?;
-        self.sparse.insert((state, letter, poison), step);
+        self.sparse.insert(key, step);
         self.bytes += size_of::<((Node, Letter, SymbolSet), Step)>();
         Some(step)
     }
 
-    /// The thread by which each group completes where the partition ends, and its preferred thread that still waits for a row.
-    pub(super) fn at_end(&mut self, state: Node) -> Vec<(Option<u32>, Option<u32>)> {
-        let ways = self.states[state as usize].clone();
+    /// The first group that completes where the partition ends, and by which thread. The list stays as it is.
+    pub(super) fn at_end(&mut self, state: Node) -> Option<(usize, u32)> {
+        if !self.has_end_anchor {
+            return None;
+        }
+        let Self { closure, program, states, .. } = self;
+        let ways = &states[state as usize];
         let spot = Spot { first_row: false, end: AtEnd::Pass };
-        self.closure.next_generation();
-        let (mut dropped, mut first) = (Vec::new(), 0);
-        let of_group = |end: &u32| {
-            let threads = std::mem::replace(&mut first, *end)..*end;
-            let mut waiting = None;
-            for index in threads {
-                let (id, fresh) = ways.threads[index as usize];
-                match self.program.state(id) {
-                    State::Anchor { edge: Edge::End, next } => {
-                        if self.closure.take(&self.program, *next, fresh, 0, spot, &mut dropped) {
-                            return (Some(index), waiting);
-                        }
-                    }
-                    _ => waiting = waiting.or(Some(index)),
-                }
-            }
-            (None, waiting)
+        closure.next_generation();
+        let mut dropped = Vec::new();
+        let passes = |(id, fresh): &(StateId, u16)| match program.state(*id) {
+            State::Anchor { edge: Edge::End, next } => closure.take(program, *next, *fresh, 0, spot, &mut dropped),
+            _ => false,
         };
-        ways.ends.iter().map(of_group).collect()
+        let thread = ways.threads.iter().position(passes)? as u32;
+        Some((ways.ends.partition_point(|end| *end <= thread), thread))
     }
 
     /// The preferred thread of a list that waits for a row.
@@ -282,7 +334,7 @@ impl Cache {
     /// Works a transition out, as the thread engine would.
     #[cold]
     fn explore(&mut self, state: Node, letter: Letter, poison: SymbolSet) -> Option<Step> {
-        if self.bytes >= self.bytes_max {
+        if self.bytes >= self.bytes_max || self.states.len() >= Step::REPEATS as usize {
             return None;
         }
         let ways = self.states[state as usize].clone();
@@ -331,14 +383,23 @@ impl Cache {
         let Making { taken, threads, .. } = making;
         let begins = if self.shared { Begins::AtRow } else { Begins::No };
         let list = threads.iter().map(|thread| (thread.state, thread.fresh)).collect();
-        let plain = accepted.is_none() && continues.len() == ways.ends.len() && !continues.contains(&NEW_GROUP);
+        let stay = continues.iter().filter(|group| **group != NEW_GROUP).count();
+        let repeats = ways.ends.len() == 1 && continues == [0];
+        let completes = match accepted {
+            Some(Accepted { group: 0, completion: Completion::Row, .. }) if repeats => Step::REPEATS,
+            Some(_) => Step::COMPLETES,
+            None => 0,
+        };
+        let goes = if stay < ways.ends.len() { Step::GOES } else { 0 };
         let next = self.add_state(Ways { threads: list, ends: ends.into(), begins });
         let id = self.transitions.len() as u32;
         self.backs_of.push(self.backs.len() as u32);
         self.backs.extend(threads.iter().map(|thread| taken[thread.node as usize]));
-        self.bytes += size_of::<Transition>() + continues.len() * 4 + threads.len() * size_of::<Back>();
+        self.moves.push(Moves::new(&continues));
+        self.bytes +=
+            size_of::<Transition>() + size_of::<Moves>() + continues.len() * 4 + threads.len() * size_of::<Back>();
         self.transitions.push(Transition { letter, poison, accepted, continues: continues.into() });
-        Some(Step { transition: id, next: if plain { next } else { next | EVENTFUL } })
+        Some(Step { transition: id, next: next | completes | goes })
     }
 
     fn add_state(&mut self, ways: Ways) -> Node {
@@ -351,10 +412,23 @@ impl Cache {
             self.dense.resize(self.dense.len() + (1 << bits), Step::default());
             self.bytes += size_of::<Step>() << bits;
         }
+        let rows = ways.threads.iter().filter_map(|(state, _)| symbol_of(&self.program, *state)).collect();
+        let begins = match ways.begins {
+            Begins::No => SymbolSet::EMPTY,
+            Begins::AtFirstRow => self.first_entry.symbols,
+            Begins::AtRow => self.entry.symbols,
+        };
+        self.tested.push(begins.union(rows));
         self.ids.insert(ways.clone(), id);
         self.states.push(ways);
         id
     }
+}
+
+/// Where a table for letters of `bits` bits says what `letter` makes of `state`.
+#[inline]
+pub(super) fn slot(bits: u32, state: u32, letter: Letter) -> usize {
+    ((state as usize) << bits) | (letter.0 & ((1 << bits) - 1)) as usize
 }
 
 /// A list in the making.

@@ -7,60 +7,78 @@
 
 use std::collections::VecDeque;
 
-use super::cache::{Cache, FIRST, IDLE, NEW_GROUP, Node};
-use super::label::{Ending, Tail, found, tail_of};
+use smallvec::SmallVec;
+
+use super::cache::{Cache, FIRST, IDLE, NEW_GROUP, Node, Step};
+use super::label::{Ending, ending_by, found};
+use super::starts::Starts;
 use super::{Halt, Report, Rows};
 use crate::{Letter, Match, MatchError, SearchOptions, Status, SymbolSet};
+
+/// After so many rows without an open start the next row that may start is looked for without the automaton.
+const IDLE_ROWS_MAX: u32 = 4;
+
+/// How many rows are taken between two looks at what need not be looked at for every row.
+const GLIDE_ROWS_MAX: usize = 1024;
+
+/// Why a glide ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stop {
+    /// All rows have been taken.
+    Done,
+    /// A match may have come about or become final by the last row taken.
+    Event,
+    /// Nothing has been open for a while.
+    Idle,
+    /// It is not known what the next row does.
+    Unknown,
+}
 
 /// What is open in one partition: some start may still lead to a match.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Joint {
     state: Node,
-    /// The row of the first transition in `trace`.
-    base: u64,
-    /// The transition over each row since the first open start.
-    trace: Vec<u32>,
+    /// How many rows there have been.
+    rows: u64,
+    /// Begins with the transition over each of the last rows, at least over those since the first open start; the rest is room.
+    trace: SmallVec<[u32; 16]>,
+    /// How many transitions it has.
+    len: usize,
     /// The times of the same rows; only with WITHIN.
     times: Vec<i64>,
-    /// The groups of the list, in order of start, which is the order of preference.
-    groups: Vec<Group>,
-    /// Matches that are final once the groups that start before them are gone, in order of start.
-    settled: VecDeque<Settled>,
+    /// How many of the transitions `starts` has followed; without any, nothing was open before them.
+    followed: usize,
+    /// Where the groups of the list start, which is the order of preference.
+    starts: Starts,
+    /// What starts have come to so far, in order of start. It is final when no start before it, nor itself, is open.
+    outcomes: VecDeque<Outcome>,
 }
 
-/// The ways that start at one row.
+/// A match, unless its start or one before it comes to another.
 #[derive(Clone, Copy, Debug)]
-struct Group {
+struct Outcome {
     start: u64,
-    /// What it comes to if its ways fail.
-    outcome: Option<Tail>,
-}
-
-/// A match that waits for those before it.
-#[derive(Clone, Copy, Debug)]
-struct Settled {
-    start: u64,
-    tail: Tail,
+    /// The row behind its last. By which way it ends stands in the transition over that one.
+    end: u64,
 }
 
 impl Joint {
     /// The first row that a match may still refer to.
     pub(super) fn first_start(&self) -> Option<u64> {
-        self.groups.first().map(|group| group.start)
+        self.starts.first()
     }
 
     /// Where searches stand when nothing is open.
     pub(super) fn begin(&mut self, row: u64) {
         self.state = if row == 0 { FIRST } else { IDLE };
-        self.base = row;
+        self.rows = row;
     }
 
     /// Forgets everything, keeps the memory.
     pub(super) fn clear(&mut self) {
-        self.trace.clear();
-        self.times.clear();
-        self.groups.clear();
-        self.settled.clear();
+        self.restart();
+        self.starts.clear();
+        self.outcomes.clear();
     }
 
     /// How much memory would be kept for reuse.
@@ -70,185 +88,264 @@ impl Joint {
 
     /// The letters since the first open start, each with its time if there is WITHIN.
     pub(super) fn letters(&self, cache: &Cache) -> Vec<(Letter, SymbolSet, i64)> {
-        let skip = self.first_start().map_or(0, |start| (start - self.base) as usize);
+        let skip = self.first_start().map_or(0, |start| self.index_of(start));
         let times = self.times.iter().copied().chain(std::iter::repeat(0));
         let letter = |(id, time): (&u32, i64)| {
             let transition = cache.transition(*id);
             (transition.letter, transition.poison, time)
         };
-        self.trace.iter().zip(times).skip(skip).map(letter).collect()
+        self.trace[..self.len].iter().zip(times).skip(skip).map(letter).collect()
     }
 
     /// When the first open start is out of time.
+    #[inline]
     pub(super) fn first_deadline(&self, options: &SearchOptions) -> Option<i64> {
+        let within = options.within?;
         let start = self.first_start()?;
-        Some(options.within?.deadline(self.times.get((start - self.base) as usize).copied()?))
+        Some(within.deadline(self.times.get(self.index_of(start)).copied()?))
     }
 
-    /// Takes rows, the first of which is row `first` of the partition. Returns how many it took, and why no more.
+    /// Takes rows. Returns how many it took, and why no more.
     pub(super) fn push(
         &mut self,
         cache: &mut Cache,
         rows: Rows<'_>,
-        first: u64,
         report: &mut Report<'_>,
     ) -> Result<(usize, Halt), MatchError> {
         let mut index = 0;
-        let count = rows.letters.len();
-        let within = report.options.within;
-        let mut deadline = self.first_deadline(report.options);
-        let entry = cache.entry(false);
-        let (starters, starts_empty) = (entry.symbols, entry.empty);
-        while index < count {
-            if self.state == IDLE && !starts_empty {
-                index = rows.next_of(starters, index);
-                self.trace.clear();
-                self.times.clear();
-                self.base = first + index as u64;
-                if index == count {
-                    break;
+        while index < rows.letters.len() {
+            let (taken, stop) = self.glide(cache, self.ahead(rows, index, report.options));
+            index += taken;
+            match stop {
+                Stop::Done => {}
+                Stop::Event => self.turn(cache, report)?,
+                Stop::Idle => {
+                    let entry = cache.entry(false);
+                    let idle = if entry.empty { 0 } else { rows.next_of(entry.symbols, index) - index };
+                    self.rows += idle as u64;
+                    index += idle;
+                }
+                Stop::Unknown => {
+                    let halt = self.take(cache, rows.behind(index), report)?;
+                    if halt != Halt::Done {
+                        return Ok((index, halt));
+                    }
+                    index += 1;
                 }
             }
-            if let (Some(within), Some(deadline)) = (within, deadline)
-                && within.is_late(rows.time_at(index), deadline)
-            {
-                return Ok((index, Halt::Late));
-            }
-            let Some(step) = cache.step(self.state, rows.letters[index], rows.poison_at(index)) else {
-                return Ok((index, Halt::NoRoom));
-            };
-            self.trace.push(step.transition);
-            self.state = step.next();
-            if within.is_some() {
-                self.times.push(rows.time_at(index));
-            }
-            if step.is_eventful() {
-                self.turn(cache, step.transition, first + index as u64, report)?;
-                deadline = self.first_deadline(report.options);
-            }
-            index += 1;
         }
-        Ok((count, Halt::Done))
+        Ok((index, Halt::Done))
     }
 
-    /// What a transition does to the groups.
-    fn turn(&mut self, cache: &mut Cache, id: u32, row: u64, report: &mut Report<'_>) -> Result<(), MatchError> {
-        let transition = cache.transition(id);
-        let mut begun = None;
-        if let Some(accepted) = transition.accepted {
-            let tail = tail_of(accepted, row);
-            if accepted.group == NEW_GROUP {
-                begun = Some(tail);
-            } else {
-                self.complete(accepted.group as usize, tail);
-                if transition.continues.len() == self.groups.len() {
-                    return Ok(());
-                }
+    /// The rows from `index` on to which time does not matter, and not too many of them.
+    fn ahead<'a>(&self, rows: Rows<'a>, index: usize, options: &SearchOptions) -> Rows<'a> {
+        let mut end = rows.letters.len().min(index + GLIDE_ROWS_MAX);
+        if let Some(within) = options.within {
+            let deadline = self.first_deadline(options).unwrap_or_else(|| within.deadline(rows.time_at(index)));
+            if within.is_late(rows.time_at(end - 1), deadline) {
+                end = index + rows.times[index..end].partition_point(|time| !within.is_late(*time, deadline));
             }
         }
-        let (mut continues, mut kept) = (transition.continues.iter().copied().peekable(), 0);
-        for index in 0..self.groups.len() {
-            let group = self.groups[index];
-            if continues.next_if_eq(&(index as u32)).is_some() {
-                self.groups[kept] = group;
-                kept += 1;
-            } else if let Some(tail) = group.outcome {
-                let settled = Settled { start: group.start, tail };
-                if kept == 0 && self.settled.is_empty() {
-                    // Nothing stands before it.
-                    self.put(cache, settled, report)?;
-                } else {
-                    self.settle(settled);
-                }
+        let times = if options.within.is_some() { rows.times } else { &[] };
+        Rows { times, ..rows }.between(index, end)
+    }
+
+    /// Takes rows as long as the automaton knows them and no match comes about or becomes final. The loop that everything is made for.
+    fn glide(&mut self, cache: &Cache, rows: Rows<'_>) -> (usize, Stop) {
+        if rows.letters.is_empty() || !rows.poison.is_empty() {
+            return (0, Stop::Unknown);
+        }
+        let mut events = if self.outcomes.is_empty() { Step::COMPLETES } else { Step::COMPLETES | Step::GOES };
+        let mut completed = 0;
+        let (mut state, mut len, mut followed) = (self.state, self.len, self.followed);
+        let (mut taken, mut idle_rows, mut stop) = (0, 0, Stop::Done);
+        self.reserve(rows.letters.len());
+        let trace = &mut self.trace[..];
+        for letter in rows.letters {
+            let Some(step) = cache.known(state, *letter) else {
+                stop = Stop::Unknown;
+                break;
+            };
+            trace[len] = step.transition;
+            len += 1;
+            taken += 1;
+            state = step.next();
+            if step.does(Step::REPEATS) {
+                completed = len;
+                events |= Step::GOES;
+            }
+            if step.does(events) {
+                stop = Stop::Event;
+                break;
+            }
+            let is_idle = state == IDLE;
+            (len, followed) = if is_idle { (0, 0) } else { (len, followed) };
+            idle_rows = if is_idle { idle_rows + 1 } else { 0 };
+            if idle_rows > IDLE_ROWS_MAX {
+                stop = Stop::Idle;
+                break;
             }
         }
-        self.groups.truncate(kept);
-        if continues.next() == Some(NEW_GROUP) {
-            self.groups.push(Group { start: row, outcome: begun });
-        } else if let Some(tail) = begun {
-            self.settled.push_back(Settled { start: row, tail });
+        (self.state, self.len, self.followed) = (state, len, followed);
+        self.rows += taken as u64;
+        cache.count(taken);
+        if !rows.times.is_empty() {
+            self.times.extend_from_slice(&rows.times[..taken]);
+            self.times.drain(..self.times.len() - len);
+        }
+        self.follow(cache, len - usize::from(stop == Stop::Event));
+        if completed > 0
+            && let Some(start) = self.first_start()
+        {
+            self.outcomes.clear();
+            self.outcomes.push_back(Outcome { start, end: self.rows - (len - completed) as u64 });
+        }
+        if stop != Stop::Event {
+            self.forget();
+        }
+        (taken, stop)
+    }
+
+    /// Takes the first of `rows`, whatever it does, unless it is late or there is no room.
+    fn take(&mut self, cache: &mut Cache, rows: Rows<'_>, report: &mut Report<'_>) -> Result<Halt, MatchError> {
+        let time = rows.time_at(0);
+        if let (Some(within), Some(deadline)) = (report.options.within, self.first_deadline(report.options))
+            && within.is_late(time, deadline)
+        {
+            return Ok(Halt::Late);
+        }
+        let Some(step) = cache.step(self.state, rows.letters[0], rows.poison_at(0)) else { return Ok(Halt::NoRoom) };
+        self.reserve(1);
+        self.trace[self.len] = step.transition;
+        self.len += 1;
+        if report.options.within.is_some() {
+            self.times.push(time);
+        }
+        self.state = step.next();
+        self.rows += 1;
+        self.turn(cache, report)?;
+        Ok(Halt::Done)
+    }
+
+    /// Nothing is open: the trace begins anew.
+    fn restart(&mut self) {
+        self.times.clear();
+        (self.len, self.followed) = (0, 0);
+    }
+
+    /// Brings `starts` up to the first `len` transitions.
+    #[inline]
+    fn follow(&mut self, cache: &Cache, len: usize) {
+        if self.followed == 0 {
+            self.starts.clear();
+        }
+        let behind = (self.len - self.followed) as u64;
+        self.starts.follow(cache, &self.trace[self.followed..len], self.rows - behind);
+        self.followed = len;
+    }
+
+    fn reserve(&mut self, count: usize) {
+        if self.trace.len() < self.len + count {
+            self.trace.resize((self.len + count).max(self.trace.len() * 2), 0);
+        }
+    }
+
+    /// What the last transition does where a match may come about or become final.
+    fn turn(&mut self, cache: &Cache, report: &mut Report<'_>) -> Result<(), MatchError> {
+        let row = self.rows - 1;
+        let accepted = self.trace[..self.len].last().and_then(|id| cache.transition(*id).accepted);
+        let completed = accepted.map(|accepted| {
+            let start = if accepted.group == NEW_GROUP { row } else { self.starts.get(accepted.group as usize) };
+            (Outcome { start, end: accepted.end(row) }, ending_by(accepted))
+        });
+        self.follow(cache, self.len);
+        match completed {
+            // The usual case: nothing stands before it, and it does not go on.
+            Some((outcome, ending)) if self.outcomes.is_empty() && self.is_final(outcome) => {
+                self.put(cache, outcome, ending, report)?;
+            }
+            Some((outcome, _)) => self.complete(outcome),
+            None => {}
         }
         self.emit(cache, report)?;
-        self.forget(row);
+        if self.state == IDLE {
+            self.restart();
+        }
         Ok(())
     }
 
-    /// A group completes, for now: what stands behind it is void.
-    fn complete(&mut self, index: usize, tail: Tail) {
-        self.groups.truncate(index + 1);
-        if let Some(group) = self.groups.last_mut() {
-            group.outcome = Some(tail);
-            while self.settled.back().is_some_and(|settled| settled.start > group.start) {
-                self.settled.pop_back();
-            }
+    /// A start completes, for now: what it came to before is void, and what stands behind it.
+    fn complete(&mut self, outcome: Outcome) {
+        self.void(outcome.start);
+        self.outcomes.push_back(outcome);
+    }
+
+    /// What starts from `start` on have come to counts no more.
+    fn void(&mut self, start: u64) {
+        while self.outcomes.back().is_some_and(|outcome| outcome.start >= start) {
+            self.outcomes.pop_back();
         }
     }
 
-    /// A group is gone and leaves a match.
-    fn settle(&mut self, settled: Settled) {
-        let behind = self.settled.iter().rev().take_while(|other| other.start > settled.start).count();
-        self.settled.insert(self.settled.len() - behind, settled);
+    fn is_final(&self, outcome: Outcome) -> bool {
+        self.first_start().is_none_or(|open| outcome.start < open)
     }
 
     /// Reports what nothing stands before.
     fn emit(&mut self, cache: &Cache, report: &mut Report<'_>) -> Result<(), MatchError> {
-        let open = self.first_start().unwrap_or(u64::MAX);
-        while let Some(settled) = self.settled.front().copied()
-            && settled.start < open
-        {
-            self.settled.pop_front();
-            self.put(cache, settled, report)?;
+        while let Some(outcome) = self.outcomes.front().copied().filter(|outcome| self.is_final(*outcome)) {
+            self.outcomes.pop_front();
+            let last = outcome.end.checked_sub(1).filter(|last| *last >= outcome.start);
+            let ending = match last.map(|last| cache.transition(self.trace[self.index_of(last)]).accepted) {
+                Some(Some(accepted)) => ending_by(accepted),
+                _ => Ending::Nothing,
+            };
+            self.put(cache, outcome, ending, report)?;
         }
         Ok(())
     }
 
-    /// Drops the transitions before the first open start.
-    fn forget(&mut self, row: u64) {
-        let needed = self.first_start().unwrap_or(row + 1);
-        let surplus = (needed - self.base) as usize;
-        if surplus >= self.trace.len() {
-            self.trace.clear();
-            self.times.clear();
-            self.base = needed;
-        } else if surplus > 64 && surplus > self.trace.len() / 2 {
-            self.trace.drain(..surplus);
+    /// Drops the transitions before the first open start, if they are many.
+    fn forget(&mut self) {
+        let surplus = self.first_start().map_or(0, |start| self.index_of(start));
+        if surplus > 64 && surplus > self.len / 2 {
+            self.trace.copy_within(surplus..self.len, 0);
+            self.len -= surplus;
             self.times.drain(..surplus.min(self.times.len()));
-            self.base = needed;
+            self.followed -= surplus;
         }
     }
 
     /// The partition has ended.
-    pub(super) fn finish(
-        &mut self,
-        cache: &mut Cache,
-        rows_seen: u64,
-        report: &mut Report<'_>,
-    ) -> Result<(), MatchError> {
-        for (index, (passes, _)) in cache.at_end(self.state).into_iter().enumerate() {
-            if let Some(thread) = passes {
-                self.complete(index, Tail { end: rows_seen, ending: Ending::Thread(thread) });
-                break;
-            }
+    pub(super) fn finish(&mut self, cache: &mut Cache, report: &mut Report<'_>) -> Result<(), MatchError> {
+        let by_thread = cache.at_end(self.state).map(|(group, thread)| (self.starts.get(group), thread));
+        if let Some((start, _)) = by_thread {
+            self.void(start);
         }
-        for group in std::mem::take(&mut self.groups) {
-            if let Some(tail) = group.outcome {
-                self.settle(Settled { start: group.start, tail });
-            }
-        }
+        self.starts.clear();
         self.emit(cache, report)?;
+        if let Some((start, thread)) = by_thread {
+            self.put(cache, Outcome { start, end: self.rows }, Ending::Thread(thread), report)?;
+        }
         self.clear();
         Ok(())
     }
 
-    fn put(&self, cache: &Cache, settled: Settled, report: &mut Report<'_>) -> Result<(), MatchError> {
-        let Settled { start, tail } = settled;
-        if let Ending::Poisoned(symbol) = tail.ending {
-            return Err(MatchError::Poisoned { symbol, row: tail.end - 1 });
+    fn put(&self, cache: &Cache, outcome: Outcome, ending: Ending, report: &mut Report<'_>) -> Result<(), MatchError> {
+        let Outcome { start, end } = outcome;
+        if let Ending::Poisoned(symbol) = ending {
+            return Err(MatchError::Poisoned { symbol, row: end - 1 });
         }
-        let trace = &self.trace[(start - self.base) as usize..(tail.end - self.base) as usize];
-        let (symbols, excluded) = found(cache, trace, tail.ending);
+        let trace = &self.trace[self.index_of(start)..self.index_of(end)];
+        let (symbols, excluded) = found(cache, trace, ending);
         let (number, status) = (report.number(), Status::Complete);
         report.put(Match { number, start, symbols, excluded, status, deadline: None, skip_failed: false });
         Ok(())
+    }
+
+    /// Where in `trace` a row's transition stands.
+    #[inline]
+    fn index_of(&self, row: u64) -> usize {
+        self.len - (self.rows - row) as usize
     }
 }

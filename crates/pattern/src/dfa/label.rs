@@ -4,14 +4,6 @@ use super::cache::{Accepted, Back, Cache, Completion, EXCLUDED};
 use crate::matched::Excluded;
 use crate::{Labels, SymbolId};
 
-/// Where a match ends, and by which way.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Tail {
-    /// The row behind its last.
-    pub(super) end: u64,
-    pub(super) ending: Ending,
-}
-
 /// The way by which a match ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Ending {
@@ -40,7 +32,7 @@ pub(super) fn found(cache: &Cache, trace: &[u32], ending: Ending) -> (Labels, Ex
         any_excluded |= back.label & EXCLUDED;
         at = row.checked_sub(1).and_then(|before| trace.get(before)).map(|id| cache.back(*id, back.from));
     }
-    cache.steps.set(cache.steps.get() + trace.len() as u64);
+    cache.count(trace.len());
     let mut excluded = Excluded::default();
     if any_excluded != 0 {
         for (index, label) in labels.iter_mut().enumerate() {
@@ -53,11 +45,11 @@ pub(super) fn found(cache: &Cache, trace: &[u32], ending: Ending) -> (Labels, Ex
     (labels, excluded)
 }
 
-/// How a group ends that completes by row `row`.
-pub(super) fn tail_of(accepted: Accepted, row: u64) -> Tail {
+/// The way by which a match ends that completes by a row.
+pub(super) fn ending_by(accepted: Accepted) -> Ending {
     match accepted.completion {
-        Completion::Row => Tail { end: row + 1, ending: Ending::Row(accepted.back) },
-        Completion::Empty => Tail { end: row, ending: Ending::Nothing },
-        Completion::Poisoned(symbol) => Tail { end: row + 1, ending: Ending::Poisoned(symbol) },
+        Completion::Row => Ending::Row(accepted.back),
+        Completion::Empty => Ending::Nothing,
+        Completion::Poisoned(symbol) => Ending::Poisoned(symbol),
     }
 }

@@ -98,10 +98,11 @@ impl Closure {
                     None
                 }
                 State::Split { alternatives } => {
-                    if self.meet(state, fresh) {
-                        self.stack.extend(alternatives.iter().rev().map(|alternative| (*alternative, fresh)));
-                    }
-                    None
+                    let first = alternatives.split_first().filter(|_| self.meet(state, fresh));
+                    first.map(|(first, others)| {
+                        self.stack.extend(others.iter().rev().map(|alternative| (*alternative, fresh)));
+                        (*first, fresh)
+                    })
                 }
                 State::Anchor { edge: Edge::Start, next } => spot.first_row.then_some((*next, fresh)),
                 State::Anchor { edge: Edge::End, next } => match spot.end {

@@ -95,12 +95,19 @@ impl History {
         moved.clear();
         moved.resize(self.nodes.len(), ROOT);
         for_each_root(&mut |root| {
-            let mut at = *root;
-            while let Some(mark) = moved.get_mut(at as usize).filter(|mark| **mark == ROOT) {
+            if let Some(mark) = moved.get_mut(*root as usize) {
                 *mark = 0;
-                at = self.nodes[at as usize].parent;
             }
         });
+        // Parents are older, so one pass from the last to the first meets each node after all that may need it, and goes through memory
+        // in order, where walking the chains would jump.
+        for old in (0..self.nodes.len()).rev() {
+            if moved[old] != ROOT
+                && let Some(mark) = moved.get_mut(self.nodes[old].parent as usize)
+            {
+                *mark = 0;
+            }
+        }
         let mut kept = 0;
         for old in 0..self.nodes.len() {
             if moved[old] != ROOT {
