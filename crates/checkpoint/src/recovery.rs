@@ -1,0 +1,208 @@
+//! What happens before an attempt's tasks start: the last manifest's commit is finished, and the job taken over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dipper_types::Epoch;
+
+use crate::manifest_write::{ManifestWrite, WriteStep};
+use crate::{
+    AttemptId, Committables, Failure, Manifest, ManifestKind, ManifestNumber, Snapshot, SnapshotFile, StoreReply,
+    TaskId,
+};
+
+/// What an attempt starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Restore {
+    /// The last manifest of the log; nothing, if there is none.
+    Latest,
+    /// Nothing, whatever the log holds: the job starts over.
+    Nothing,
+    /// A savepoint, or an older manifest. What sinks have committed since is not taken back.
+    From(Box<Manifest>),
+}
+
+/// The log as it was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Log {
+    /// The greatest number that was listed, [`ManifestNumber::NONE`] if nothing was.
+    pub head: ManifestNumber,
+    /// Whether the manifest at the head exists and cannot be decoded.
+    pub is_head_corrupt: bool,
+    /// Those that were listed, were still there when they were read, and could be decoded.
+    pub manifests: BTreeMap<ManifestNumber, Manifest>,
+}
+
+/// What has happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecoveryEvent {
+    /// The answer to [`RecoveryAction::ReadLog`].
+    Log(Log),
+    /// The log cannot be listed or read.
+    LogUnreadable,
+    /// All sinks have committed.
+    Committed,
+    /// A sink cannot commit.
+    CommitFailed,
+    /// The answer to the last [`RecoveryAction::Put`] or [`RecoveryAction::Inspect`].
+    Store(StoreReply),
+}
+
+/// What the shell is to do, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecoveryAction {
+    /// List the log, then read it.
+    ReadLog,
+    /// As [`Action::Commit`](crate::Action::Commit).
+    Commit {
+        /// The epoch of the manifest.
+        epoch: Epoch,
+        /// What it names.
+        committables: Committables,
+    },
+    /// As [`Action::Put`](crate::Action::Put).
+    Put(Box<Manifest>),
+    /// As [`Action::Inspect`](crate::Action::Inspect).
+    Inspect(ManifestNumber),
+    /// Remove what attempts *before* this one have staged in sinks, and their snapshot files except these and those of
+    /// savepoints. It need not have ended when the attempt starts.
+    Sweep {
+        /// The attempt that has taken over.
+        before: ManifestNumber,
+        /// What manifests of the log name.
+        keep: BTreeSet<SnapshotFile>,
+    },
+    /// Start the tasks from this, under a [`Coordinator`](crate::Coordinator).
+    Start(Box<Start>),
+    /// The job had already finished.
+    Finished,
+    /// The attempt has failed before it began.
+    Fail(Failure),
+}
+
+/// What an attempt begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// What is restored, under the attempt's own name.
+    pub opening: Manifest,
+    /// The manifests before it.
+    pub log: Vec<Manifest>,
+}
+
+/// Takes a job over. It may be dropped and begun anew at any time.
+///
+/// ```
+/// use dipper_checkpoint::*;
+///
+/// let (mut recovery, actions) = Recovery::begin(Restore::Latest, 0xd1);
+/// assert_eq!(actions, [RecoveryAction::ReadLog]);
+/// let actions = recovery.on_event(RecoveryEvent::Log(Log::default()));
+/// assert!(matches!(&actions[..], [RecoveryAction::Put(opening)] if opening.number == ManifestNumber(1)));
+/// recovery.on_event(RecoveryEvent::Store(StoreReply::Put));
+/// let durable = StoreReply::Inspected { found: Found::Own, head: ManifestNumber(1) };
+/// let actions = recovery.on_event(RecoveryEvent::Store(durable));
+/// assert!(matches!(&actions[..], [RecoveryAction::Sweep { .. }, RecoveryAction::Start(_)]));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Recovery {
+    restore: Restore,
+    nonce: u64,
+    log: Log,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone)]
+enum Phase {
+    Reading,
+    Committing,
+    Opening(ManifestWrite),
+    Over,
+}
+
+impl Recovery {
+    /// Begins. The nonce is random and no other attempt's.
+    pub fn begin(restore: Restore, nonce: u64) -> (Self, Vec<RecoveryAction>) {
+        (Self { restore, nonce, log: Log::default(), phase: Phase::Reading }, vec![RecoveryAction::ReadLog])
+    }
+
+    /// Takes note of what has happened and says what is to be done.
+    pub fn on_event(&mut self, event: RecoveryEvent) -> Vec<RecoveryAction> {
+        match (&mut self.phase, event) {
+            (Phase::Reading, RecoveryEvent::Log(log)) => self.on_log(log),
+            (Phase::Reading, RecoveryEvent::LogUnreadable) => self.end([RecoveryAction::Fail(Failure::StoreRefuses)]),
+            (Phase::Committing, RecoveryEvent::Committed) => self.open(),
+            (Phase::Committing, RecoveryEvent::CommitFailed) => self.end([RecoveryAction::Fail(Failure::CommitFailed)]),
+            (Phase::Opening(write), RecoveryEvent::Store(reply)) => match write.on_reply(reply) {
+                WriteStep::Put => vec![RecoveryAction::Put(write.manifest.clone())],
+                WriteStep::Inspect => vec![RecoveryAction::Inspect(write.manifest.number)],
+                WriteStep::Durable => self.start(),
+                // Somebody was faster, and what they have written is what is to be continued.
+                WriteStep::Fenced => self.read_again(),
+                WriteStep::Refused => self.end([RecoveryAction::Fail(Failure::StoreRefuses)]),
+            },
+            _ => Vec::new(),
+        }
+    }
+
+    fn read_again(&mut self) -> Vec<RecoveryAction> {
+        self.phase = Phase::Reading;
+        vec![RecoveryAction::ReadLog]
+    }
+
+    fn on_log(&mut self, log: Log) -> Vec<RecoveryAction> {
+        if log.is_head_corrupt {
+            return self.end([RecoveryAction::Fail(Failure::CorruptManifest)]);
+        }
+        self.log = log;
+        let Some(last) = self.log.manifests.get(&self.log.head) else {
+            // Without the head the log has moved on while it was read, and the greatest of what was read may be a
+            // zombie's at a number that had been deleted.
+            return if self.log.head == ManifestNumber::NONE { self.open() } else { self.read_again() };
+        };
+        if last.committables.is_empty() {
+            return self.open();
+        }
+        let (epoch, committables) = (last.epoch, last.committables.clone());
+        self.phase = Phase::Committing;
+        vec![RecoveryAction::Commit { epoch, committables }]
+    }
+
+    fn open(&mut self) -> Vec<RecoveryAction> {
+        let last = self.log.manifests.get(&self.log.head);
+        let restored = match &self.restore {
+            Restore::Latest => last,
+            Restore::Nothing => None,
+            Restore::From(manifest) => Some(manifest.as_ref()),
+        };
+        if restored.is_some_and(Manifest::is_final) {
+            return self.end([RecoveryAction::Finished]);
+        }
+        let number = self.log.head.next();
+        let opening = Manifest {
+            number,
+            attempt: AttemptId { opening: number, nonce: self.nonce },
+            epoch: last.map_or(Epoch(0), |last| last.epoch),
+            kind: ManifestKind::Opening,
+            tasks: restored.map_or_else(BTreeMap::<TaskId, Snapshot>::new, |restored| restored.tasks.clone()),
+            committables: Committables::new(),
+        };
+        self.phase = Phase::Opening(ManifestWrite::new(opening.clone()));
+        vec![RecoveryAction::Put(Box::new(opening))]
+    }
+
+    fn start(&mut self) -> Vec<RecoveryAction> {
+        let Phase::Opening(write) = std::mem::replace(&mut self.phase, Phase::Over) else { return Vec::new() };
+        let opening = *write.manifest;
+        let log: Vec<Manifest> = std::mem::take(&mut self.log.manifests).into_values().collect();
+        let keep = log.iter().chain([&opening]).flat_map(Manifest::files).cloned().collect();
+        let before = opening.number;
+        vec![RecoveryAction::Sweep { before, keep }, RecoveryAction::Start(Box::new(Start { opening, log }))]
+    }
+
+    fn end<const N: usize>(&mut self, actions: [RecoveryAction; N]) -> Vec<RecoveryAction> {
+        self.phase = Phase::Over;
+        actions.into()
+    }
+}
+
+#[cfg(test)]
+mod tests;
