@@ -24,11 +24,13 @@ pub enum Restore {
 /// The log as it was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Log {
-    /// The greatest number that was listed, [`ManifestNumber::NONE`] if nothing was.
+    /// The greatest number in a listing that was begun *after* the manifests were read, [`ManifestNumber::NONE`] if
+    /// there is none. A listing from before does not do: meanwhile the number may have been deleted, and a zombie may
+    /// have created it again.
     pub head: ManifestNumber,
     /// Whether the manifest at the head exists and cannot be decoded.
     pub is_head_corrupt: bool,
-    /// Those that were listed, were still there when they were read, and could be decoded.
+    /// Those that were there when they were read, and could be decoded.
     pub manifests: BTreeMap<ManifestNumber, Manifest>,
 }
 
@@ -50,7 +52,7 @@ pub enum RecoveryEvent {
 /// What the shell is to do, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecoveryAction {
-    /// List the log, then read it.
+    /// List the log, read it, and list it again for its head.
     ReadLog,
     /// As [`Action::Commit`](crate::Action::Commit).
     Commit {
@@ -154,8 +156,7 @@ impl Recovery {
         }
         self.log = log;
         let Some(last) = self.log.manifests.get(&self.log.head) else {
-            // Without the head the log has moved on while it was read, and the greatest of what was read may be a
-            // zombie's at a number that had been deleted.
+            // The log has moved on while it was read, and the greatest of what was read may be a zombie's.
             return if self.log.head == ManifestNumber::NONE { self.open() } else { self.read_again() };
         };
         if last.committables.is_empty() {
