@@ -18,7 +18,7 @@ use crate::{
 pub struct CheckpointOptions {
     /// `interval`, from trigger to trigger; without it there are savepoints and the final checkpoint only.
     pub interval_ms: Option<u64>,
-    /// `timeout`, for collecting, and again for writing the manifest.
+    /// `timeout`, for collecting, again for writing the manifest, and again for committing.
     pub timeout_ms: u64,
     /// `min-pause`, from the end of a checkpoint to the next trigger.
     pub min_pause_ms: u64,
@@ -193,7 +193,7 @@ enum Phase {
     Idle,
     Collecting(Collecting),
     Writing { write: ManifestWrite, stops: bool, deadline_ms: u64 },
-    Committing { manifest: Box<Manifest>, stops: bool },
+    Committing { manifest: Box<Manifest>, stops: bool, deadline_ms: u64 },
     Over,
 }
 
@@ -245,10 +245,10 @@ impl Coordinator {
     pub fn deadline_ms(&self) -> Option<u64> {
         match &self.phase {
             Phase::Idle => self.next_trigger_ms,
-            Phase::Collecting(Collecting { deadline_ms, .. }) | Phase::Writing { deadline_ms, .. } => {
-                Some(*deadline_ms)
-            }
-            Phase::Committing { .. } | Phase::Over => None,
+            Phase::Collecting(Collecting { deadline_ms, .. })
+            | Phase::Writing { deadline_ms, .. }
+            | Phase::Committing { deadline_ms, .. } => Some(*deadline_ms),
+            Phase::Over => None,
         }
     }
 
@@ -269,7 +269,7 @@ impl Coordinator {
             Event::Store(reply) => self.on_store(reply, now_ms, &mut actions),
             Event::Committed => self.on_committed(now_ms, &mut actions),
             Event::Deleted(garbage) => self.retention.on_deleted(&garbage),
-            Event::CommitFailed => self.end(Err(Failure::CommitFailed), &mut actions),
+            Event::CommitFailed => self.on_commit_failed(&mut actions),
         }
         self.begin_if_due(now_ms, &mut actions);
         self.write_if_complete(now_ms, &mut actions);
@@ -284,7 +284,8 @@ impl Coordinator {
             Phase::Collecting(_) => self.abort(AbortReason::Timeout, now_ms, actions),
             // The manifest may already be durable, or become so: aborting could contradict it.
             Phase::Writing { .. } => self.end(Err(Failure::ManifestInDoubt), actions),
-            Phase::Idle | Phase::Committing { .. } | Phase::Over => {}
+            Phase::Committing { .. } => self.end(Err(Failure::CommitFailed), actions),
+            Phase::Idle | Phase::Over => {}
         }
     }
 
@@ -358,7 +359,6 @@ impl Coordinator {
                 }
             }
             Phase::Writing { write, .. } if write.manifest.epoch == epoch => {}
-            Phase::Committing { manifest, .. } if manifest.epoch == epoch => {}
             // Given up meanwhile. Lower epochs are not looked at: it may be the double of an acknowledgement that counted.
             _ if epoch > self.covered => self.discard(epoch, delivery.snapshot.files, actions),
             _ => {}
@@ -398,7 +398,9 @@ impl Coordinator {
         };
         actions.push(Action::Aborted(epoch, reason));
         self.discard(epoch, files, actions);
-        if !is_savepoint {
+        // Without a barrier under way, the checkpoint has only been waiting for tasks to finish.
+        let counts = !is_savepoint && (reason != AbortReason::Timeout || self.has_barrier(epoch));
+        if counts {
             self.failures += 1;
             if self.failures > self.options.tolerable_failures {
                 self.end(Err(Failure::TooManyFailedCheckpoints(reason)), actions);
@@ -406,6 +408,12 @@ impl Coordinator {
             }
         }
         self.pause(now_ms);
+    }
+
+    /// Whether a source may have sent the barrier of this epoch.
+    fn has_barrier(&self, epoch: Epoch) -> bool {
+        let ended_before = |source| self.finished.get(source).is_some_and(|finished| finished.passed < epoch);
+        !self.tasks.sources.iter().all(ended_before)
     }
 
     /// Puts the next trigger off until the minimum pause is over.
@@ -467,13 +475,16 @@ impl Coordinator {
                 self.head = manifest.number;
                 self.covered = manifest.epoch;
                 actions.push(Action::Commit { epoch: manifest.epoch, committables: manifest.committables.clone() });
-                self.phase = Phase::Committing { manifest, stops };
+                let deadline_ms = now_ms + self.options.timeout_ms;
+                self.phase = Phase::Committing { manifest, stops, deadline_ms };
             }
         }
     }
 
     fn on_committed(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
-        let Phase::Committing { manifest, stops } = std::mem::replace(&mut self.phase, Phase::Idle) else { return };
+        let Phase::Committing { manifest, stops, .. } = &self.phase else { return };
+        let (manifest, stops) = (manifest.clone(), *stops);
+        self.phase = Phase::Idle;
         self.failures = 0;
         actions.push(Action::Completed(manifest.epoch));
         let garbage = self.retention.on_completed(&manifest);
@@ -486,6 +497,12 @@ impl Coordinator {
             self.end(Ok(Outcome::Stopped), actions);
         } else {
             self.pause(now_ms);
+        }
+    }
+
+    fn on_commit_failed(&mut self, actions: &mut Vec<Action>) {
+        if matches!(self.phase, Phase::Committing { .. }) {
+            self.end(Err(Failure::CommitFailed), actions);
         }
     }
 

@@ -35,7 +35,7 @@ pub use id::{AttemptId, ManifestNumber, SnapshotFile, TaskId};
 pub use invariants::{Channel, History, Invariant, Mark, Observation, Violation};
 pub use manifest::{Committables, Manifest, ManifestKind, Snapshot, Staged};
 pub use manifest_write::{Found, StoreReply};
-pub use recovery::{Log, Recovery, RecoveryAction, RecoveryEvent, Restore, Start};
+pub use recovery::{Recovery, RecoveryAction, RecoveryEvent, Restore, Start};
 pub use restart::RestartStrategy;
 pub use retention::{Garbage, Retention};
 pub use task::{TaskCheckpoints, TaskMessage};

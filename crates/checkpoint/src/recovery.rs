@@ -21,24 +21,18 @@ pub enum Restore {
     From(Box<Manifest>),
 }
 
-/// The log as it was read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Log {
-    /// The greatest number in a listing that was begun *after* the manifests were read, [`ManifestNumber::NONE`] if
-    /// there is none. A listing from before does not do: meanwhile the number may have been deleted, and a zombie may
-    /// have created it again.
-    pub head: ManifestNumber,
-    /// Whether the manifest at the head exists and cannot be decoded.
-    pub is_head_corrupt: bool,
-    /// Those that were there when they were read, and could be decoded.
-    pub manifests: BTreeMap<ManifestNumber, Manifest>,
-}
-
 /// What has happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecoveryEvent {
-    /// The answer to [`RecoveryAction::ReadLog`].
-    Log(Log),
+    /// The numbers in the log: the answer to [`RecoveryAction::List`].
+    Listed(BTreeSet<ManifestNumber>),
+    /// The answer to [`RecoveryAction::Read`]. What is gone by now is in neither.
+    Read {
+        /// Those that could be decoded.
+        manifests: Vec<Manifest>,
+        /// Those that could not.
+        corrupt: BTreeSet<ManifestNumber>,
+    },
     /// The log cannot be listed or read.
     LogUnreadable,
     /// All sinks have committed.
@@ -52,8 +46,10 @@ pub enum RecoveryEvent {
 /// What the shell is to do, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecoveryAction {
-    /// List the log, read it, and list it again for its head.
-    ReadLog,
+    /// List the log.
+    List,
+    /// Read these manifests.
+    Read(BTreeSet<ManifestNumber>),
     /// As [`Action::Commit`](crate::Action::Commit).
     Commit {
         /// The epoch of the manifest.
@@ -90,14 +86,15 @@ pub struct Start {
     pub log: Vec<Manifest>,
 }
 
-/// Takes a job over. It may be dropped and begun anew at any time.
+/// Takes a job over. It has no deadlines: it may be dropped and begun anew at any time, and an attempt that is run again
+/// after a failure begins with [`Restore::Latest`], whatever the first one was started from.
 ///
 /// ```
 /// use dipper_checkpoint::*;
 ///
 /// let (mut recovery, actions) = Recovery::begin(Restore::Latest, 0xd1);
-/// assert_eq!(actions, [RecoveryAction::ReadLog]);
-/// let actions = recovery.on_event(RecoveryEvent::Log(Log::default()));
+/// assert_eq!(actions, [RecoveryAction::List]);
+/// let actions = recovery.on_event(RecoveryEvent::Listed([].into()));
 /// assert!(matches!(&actions[..], [RecoveryAction::Put(opening)] if opening.number == ManifestNumber(1)));
 /// recovery.on_event(RecoveryEvent::Store(StoreReply::Put));
 /// let durable = StoreReply::Inspected { found: Found::Own, head: ManifestNumber(1) };
@@ -108,13 +105,19 @@ pub struct Start {
 pub struct Recovery {
     restore: Restore,
     nonce: u64,
-    log: Log,
+    /// What has been read.
+    log: BTreeMap<ManifestNumber, Manifest>,
+    corrupt: BTreeSet<ManifestNumber>,
+    head: ManifestNumber,
     phase: Phase,
 }
 
 #[derive(Debug, Clone)]
 enum Phase {
+    Listing,
     Reading,
+    /// The log is listed again: only now it is known what its head was when it was read.
+    Confirming,
     Committing,
     Opening(ManifestWrite),
     Over,
@@ -123,42 +126,66 @@ enum Phase {
 impl Recovery {
     /// Begins. The nonce is random and no other attempt's.
     pub fn begin(restore: Restore, nonce: u64) -> (Self, Vec<RecoveryAction>) {
-        (Self { restore, nonce, log: Log::default(), phase: Phase::Reading }, vec![RecoveryAction::ReadLog])
+        let (log, corrupt) = (BTreeMap::new(), BTreeSet::new());
+        let recovery = Self { restore, nonce, log, corrupt, head: ManifestNumber::NONE, phase: Phase::Listing };
+        (recovery, vec![RecoveryAction::List])
     }
 
     /// Takes note of what has happened and says what is to be done.
     pub fn on_event(&mut self, event: RecoveryEvent) -> Vec<RecoveryAction> {
         match (&mut self.phase, event) {
-            (Phase::Reading, RecoveryEvent::Log(log)) => self.on_log(log),
-            (Phase::Reading, RecoveryEvent::LogUnreadable) => self.end([RecoveryAction::Fail(Failure::StoreRefuses)]),
+            (Phase::Listing, RecoveryEvent::Listed(numbers)) => self.read(numbers),
+            (Phase::Reading, RecoveryEvent::Read { manifests, corrupt }) => {
+                self.log = manifests.into_iter().map(|manifest| (manifest.number, manifest)).collect();
+                self.corrupt = corrupt;
+                self.phase = Phase::Confirming;
+                vec![RecoveryAction::List]
+            }
+            (Phase::Confirming, RecoveryEvent::Listed(numbers)) => self.confirm(numbers),
+            (Phase::Listing | Phase::Reading | Phase::Confirming, RecoveryEvent::LogUnreadable) => {
+                self.end([RecoveryAction::Fail(Failure::StoreRefuses)])
+            }
             (Phase::Committing, RecoveryEvent::Committed) => self.open(),
             (Phase::Committing, RecoveryEvent::CommitFailed) => self.end([RecoveryAction::Fail(Failure::CommitFailed)]),
             (Phase::Opening(write), RecoveryEvent::Store(reply)) => match write.on_reply(reply) {
                 WriteStep::Put => vec![RecoveryAction::Put(write.manifest.clone())],
                 WriteStep::Inspect => vec![RecoveryAction::Inspect(write.manifest.number)],
                 WriteStep::Durable => self.start(),
-                // Somebody was faster, and what they have written is what is to be continued.
-                WriteStep::Fenced => self.read_again(),
+                WriteStep::Fenced => self.on_fenced(),
                 WriteStep::Refused => self.end([RecoveryAction::Fail(Failure::StoreRefuses)]),
             },
             _ => Vec::new(),
         }
     }
 
-    fn read_again(&mut self) -> Vec<RecoveryAction> {
-        self.phase = Phase::Reading;
-        vec![RecoveryAction::ReadLog]
+    /// Somebody was faster, and what they have written is what is to be continued. Whoever wanted to start from something
+    /// else did not know of them.
+    fn on_fenced(&mut self) -> Vec<RecoveryAction> {
+        match self.restore {
+            Restore::Latest => {
+                self.phase = Phase::Listing;
+                vec![RecoveryAction::List]
+            }
+            Restore::Nothing | Restore::From(_) => self.end([RecoveryAction::Fail(Failure::Fenced)]),
+        }
     }
 
-    fn on_log(&mut self, log: Log) -> Vec<RecoveryAction> {
-        if log.is_head_corrupt {
+    fn read(&mut self, numbers: BTreeSet<ManifestNumber>) -> Vec<RecoveryAction> {
+        if numbers.is_empty() {
+            return self.open();
+        }
+        self.phase = Phase::Reading;
+        vec![RecoveryAction::Read(numbers)]
+    }
+
+    /// What was read at the head's number is the head only if no greater number exists now: between the first listing and
+    /// the reading the log may have moved on, the number may have been deleted, and a zombie may have created its own.
+    fn confirm(&mut self, numbers: BTreeSet<ManifestNumber>) -> Vec<RecoveryAction> {
+        self.head = numbers.last().copied().unwrap_or_default();
+        if self.corrupt.contains(&self.head) {
             return self.end([RecoveryAction::Fail(Failure::CorruptManifest)]);
         }
-        self.log = log;
-        let Some(last) = self.log.manifests.get(&self.log.head) else {
-            // The log has moved on while it was read, and the greatest of what was read may be a zombie's.
-            return if self.log.head == ManifestNumber::NONE { self.open() } else { self.read_again() };
-        };
+        let Some(last) = self.log.get(&self.head) else { return self.read(numbers) };
         if last.committables.is_empty() {
             return self.open();
         }
@@ -168,7 +195,7 @@ impl Recovery {
     }
 
     fn open(&mut self) -> Vec<RecoveryAction> {
-        let last = self.log.manifests.get(&self.log.head);
+        let last = self.log.get(&self.head);
         let restored = match &self.restore {
             Restore::Latest => last,
             Restore::Nothing => None,
@@ -177,7 +204,7 @@ impl Recovery {
         if restored.is_some_and(Manifest::is_final) {
             return self.end([RecoveryAction::Finished]);
         }
-        let number = self.log.head.next();
+        let number = self.head.next();
         let opening = Manifest {
             number,
             attempt: AttemptId { opening: number, nonce: self.nonce },
@@ -193,7 +220,7 @@ impl Recovery {
     fn start(&mut self) -> Vec<RecoveryAction> {
         let Phase::Opening(write) = std::mem::replace(&mut self.phase, Phase::Over) else { return Vec::new() };
         let opening = *write.manifest;
-        let log: Vec<Manifest> = std::mem::take(&mut self.log.manifests).into_values().collect();
+        let log: Vec<Manifest> = std::mem::take(&mut self.log).into_values().collect();
         let keep = log.iter().chain([&opening]).flat_map(Manifest::files).cloned().collect();
         let before = opening.number;
         vec![RecoveryAction::Sweep { before, keep }, RecoveryAction::Start(Box::new(Start { opening, log }))]

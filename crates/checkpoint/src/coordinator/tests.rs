@@ -287,3 +287,35 @@ fn a_task_of_another_attempt_is_not_listened_to() {
     let event = Event::Task { attempt: zombie, task: SINK, message: acknowledged(11, &[11]) };
     assert_eq!(fixture.on(event), []);
 }
+
+#[test]
+fn waiting_for_tasks_to_finish_is_no_failure() {
+    let mut fixture = Fixture::new(CheckpointOptions { interval_ms: Some(100), ..CheckpointOptions::default() });
+    fixture.hear(SOURCE, finished(10, &[]));
+    fixture.deadline();
+    assert!(matches!(fixture.deadline()[..], [Action::Aborted(Epoch(11), AbortReason::Timeout), ..]));
+    assert!(put(&fixture.hear(SINK, finished(10, &[11]))).is_final());
+}
+
+#[test]
+fn a_commit_that_does_not_come_to_an_end_fails_the_attempt() {
+    let mut fixture = Fixture::periodic();
+    assert_eq!(fixture.on(Event::CommitFailed), []);
+    fixture.deadline();
+    assert_eq!(fixture.on(Event::Committed), []);
+    fixture.acknowledge(11);
+    fixture.on(Event::Store(StoreReply::Put));
+    fixture.on(Event::Store(StoreReply::Inspected { found: Found::Own, head: ManifestNumber(6) }));
+    assert_eq!(fixture.deadline(), [Action::End(Err(Failure::CommitFailed))]);
+}
+
+#[test]
+fn the_files_of_a_finished_task_outlive_a_refused_manifest() {
+    let mut fixture = Fixture::periodic();
+    let snapshot = Snapshot { files: BTreeSet::from([file(11)]), finished: true, ..Snapshot::default() };
+    fixture.hear(SOURCE, TaskMessage::Finished { passed: Epoch(10), snapshot, staged: Vec::new() });
+    fixture.deadline();
+    fixture.hear(SINK, acknowledged(11, &[]));
+    let actions = fixture.on(Event::Store(StoreReply::Refused));
+    assert_eq!(actions, [Action::Aborted(Epoch(11), AbortReason::ManifestRefused)]);
+}

@@ -17,10 +17,17 @@ fn manifest(number: u64, epoch: u64, staged: &[u8]) -> Manifest {
     }
 }
 
-fn log(manifests: &[Manifest]) -> RecoveryEvent {
-    let manifests: BTreeMap<_, _> = manifests.iter().map(|manifest| (manifest.number, manifest.clone())).collect();
-    let head = manifests.keys().next_back().copied().unwrap_or_default();
-    RecoveryEvent::Log(Log { head, is_head_corrupt: false, manifests })
+/// The recovery hears what the log holds, and nothing moves meanwhile.
+fn read(recovery: &mut Recovery, manifests: &[Manifest]) -> Vec<RecoveryAction> {
+    let numbers: BTreeSet<_> = manifests.iter().map(|manifest| manifest.number).collect();
+    assert_eq!(recovery.on_event(RecoveryEvent::Listed(numbers.clone())), [RecoveryAction::Read(numbers.clone())]);
+    let read = RecoveryEvent::Read { manifests: manifests.to_vec(), corrupt: BTreeSet::new() };
+    assert_eq!(recovery.on_event(read), [RecoveryAction::List]);
+    recovery.on_event(RecoveryEvent::Listed(numbers))
+}
+
+fn numbers(numbers: &[u64]) -> BTreeSet<ManifestNumber> {
+    numbers.iter().map(|&number| ManifestNumber(number)).collect()
 }
 
 #[track_caller]
@@ -32,7 +39,7 @@ fn opening(actions: &[RecoveryAction]) -> &Manifest {
 #[test]
 fn the_last_manifest_is_committed_again_before_the_job_is_taken_over() {
     let (mut recovery, _) = Recovery::begin(Restore::Latest, 9);
-    let actions = recovery.on_event(log(&[manifest(3, 7, b"a"), manifest(4, 9, b"b")]));
+    let actions = read(&mut recovery, &[manifest(3, 7, b"a"), manifest(4, 9, b"b")]);
     let committables = BTreeMap::from([(TASK, vec![b"b".to_vec()])]);
     assert_eq!(actions, [RecoveryAction::Commit { epoch: Epoch(9), committables }]);
     let actions = recovery.on_event(RecoveryEvent::Committed);
@@ -46,35 +53,47 @@ fn the_last_manifest_is_committed_again_before_the_job_is_taken_over() {
 #[test]
 fn whoever_is_fenced_while_opening_reads_the_log_again() {
     let (mut recovery, _) = Recovery::begin(Restore::Latest, 9);
-    recovery.on_event(log(&[manifest(3, 7, b"")]));
+    read(&mut recovery, &[manifest(3, 7, b"")]);
     recovery.on_event(RecoveryEvent::Store(StoreReply::Put));
     let seen = StoreReply::Inspected { found: Found::Other, head: ManifestNumber(4) };
-    assert_eq!(recovery.on_event(RecoveryEvent::Store(seen)), [RecoveryAction::ReadLog]);
-    let actions = recovery.on_event(log(&[manifest(3, 7, b""), manifest(4, 8, b"")]));
+    assert_eq!(recovery.on_event(RecoveryEvent::Store(seen)), [RecoveryAction::List]);
+    let actions = read(&mut recovery, &[manifest(3, 7, b""), manifest(4, 8, b"")]);
     assert_eq!(opening(&actions).number, ManifestNumber(5));
 }
 
 #[test]
-fn without_its_head_the_log_is_read_again() {
+fn starting_from_something_else_is_refused_when_somebody_was_faster() {
+    let (mut recovery, _) = Recovery::begin(Restore::Nothing, 9);
+    read(&mut recovery, &[manifest(3, 7, b"")]);
+    recovery.on_event(RecoveryEvent::Store(StoreReply::Put));
+    let seen = StoreReply::Inspected { found: Found::Other, head: ManifestNumber(4) };
+    assert_eq!(recovery.on_event(RecoveryEvent::Store(seen)), [RecoveryAction::Fail(Failure::Fenced)]);
+}
+
+#[test]
+fn a_head_that_was_created_again_by_a_zombie_is_not_taken_for_the_head() {
     let (mut recovery, _) = Recovery::begin(Restore::Latest, 9);
-    // Number 2 is a zombie's: it had been deleted before it was created.
-    let manifests = BTreeMap::from([(ManifestNumber(2), manifest(2, 5, b"zombie"))]);
-    let log = Log { head: ManifestNumber(60), is_head_corrupt: false, manifests };
-    assert_eq!(recovery.on_event(RecoveryEvent::Log(log)), [RecoveryAction::ReadLog]);
+    recovery.on_event(RecoveryEvent::Listed(numbers(&[3, 4])));
+    // Meanwhile 5 is written, 4 is deleted, and a zombie creates its 4.
+    let manifests = vec![manifest(3, 6, b""), manifest(4, 7, b"zombie")];
+    recovery.on_event(RecoveryEvent::Read { manifests, corrupt: BTreeSet::new() });
+    let actions = recovery.on_event(RecoveryEvent::Listed(numbers(&[4, 5])));
+    assert_eq!(actions, [RecoveryAction::Read(numbers(&[4, 5]))]);
 }
 
 #[test]
 fn a_corrupt_head_is_not_passed_over_in_silence() {
     let (mut recovery, _) = Recovery::begin(Restore::Latest, 9);
-    let manifests = BTreeMap::from([(ManifestNumber(2), manifest(2, 5, b""))]);
-    let log = Log { head: ManifestNumber(3), is_head_corrupt: true, manifests };
-    assert_eq!(recovery.on_event(RecoveryEvent::Log(log)), [RecoveryAction::Fail(Failure::CorruptManifest)]);
+    recovery.on_event(RecoveryEvent::Listed(numbers(&[2, 3])));
+    recovery.on_event(RecoveryEvent::Read { manifests: vec![manifest(2, 5, b"")], corrupt: numbers(&[3]) });
+    let actions = recovery.on_event(RecoveryEvent::Listed(numbers(&[2, 3])));
+    assert_eq!(actions, [RecoveryAction::Fail(Failure::CorruptManifest)]);
 }
 
 #[test]
 fn a_job_that_starts_over_keeps_counting() {
     let (mut recovery, _) = Recovery::begin(Restore::Nothing, 9);
-    let actions = recovery.on_event(log(&[manifest(3, 7, b"")]));
+    let actions = read(&mut recovery, &[manifest(3, 7, b"")]);
     let opening = opening(&actions);
     assert_eq!((opening.number, opening.epoch), (ManifestNumber(4), Epoch(7)));
     assert!(opening.tasks.is_empty());
@@ -83,7 +102,7 @@ fn a_job_that_starts_over_keeps_counting() {
 #[test]
 fn a_savepoint_is_restored_under_the_epoch_of_the_log() {
     let (mut recovery, _) = Recovery::begin(Restore::From(Box::new(manifest(40, 99, b"old"))), 9);
-    let actions = recovery.on_event(log(&[manifest(3, 7, b"")]));
+    let actions = read(&mut recovery, &[manifest(3, 7, b"")]);
     let opening = opening(&actions);
     assert_eq!((opening.epoch, &opening.tasks[&TASK].inline), (Epoch(7), &vec![40]));
 }
@@ -93,7 +112,7 @@ fn a_job_that_has_finished_is_committed_again_and_not_run() {
     let (mut recovery, _) = Recovery::begin(Restore::Latest, 9);
     let mut last = manifest(3, 7, b"a");
     last.tasks.insert(TASK, Snapshot { finished: true, ..Snapshot::default() });
-    assert!(matches!(recovery.on_event(log(&[last]))[..], [RecoveryAction::Commit { .. }]));
+    assert!(matches!(read(&mut recovery, &[last])[..], [RecoveryAction::Commit { .. }]));
     assert_eq!(recovery.on_event(RecoveryEvent::Committed), [RecoveryAction::Finished]);
 }
 
@@ -103,7 +122,7 @@ fn only_earlier_attempts_are_swept_and_what_manifests_name_is_kept() {
     let file = SnapshotFile { path: "f".to_owned(), attempt: ManifestNumber(1), epoch: Epoch(7), savepoint: false };
     let mut last = manifest(3, 7, b"");
     last.tasks.insert(TASK, Snapshot { files: BTreeSet::from([file.clone()]), ..Snapshot::default() });
-    recovery.on_event(log(&[last]));
+    read(&mut recovery, &[last]);
     recovery.on_event(RecoveryEvent::Store(StoreReply::Put));
     let durable = StoreReply::Inspected { found: Found::Own, head: ManifestNumber(4) };
     let actions = recovery.on_event(RecoveryEvent::Store(durable));

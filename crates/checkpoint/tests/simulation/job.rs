@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use dipper_checkpoint::{
-    AttemptId, BarrierAligner, Channel, Mark, Observation, Snapshot, SnapshotFile, SourceMode, TaskCheckpoints, TaskId,
-    TaskMessage, Tasks, Violation,
+    AttemptId, BarrierAligner, Channel, Manifest, Mark, Observation, Snapshot, SnapshotFile, SourceMode,
+    TaskCheckpoints, TaskId, TaskMessage, Tasks, Violation,
 };
 use dipper_types::{Epoch, KeyGroup};
 
@@ -13,7 +13,7 @@ use crate::chance::Chance;
 use crate::process::Message;
 use crate::store::{Call, Store};
 use crate::workload::{
-    KEYED, KEYS, KeyState, Row, SOURCE, State, Workload, apply, decode_offsets, encode_offsets, flush, name,
+    Cut, KEYED, KEYS, KeyState, Row, SOURCE, State, Workload, apply, decode_offsets, encode_offsets, name, totals,
 };
 
 /// A sender waits while its channel holds this many elements.
@@ -70,7 +70,7 @@ struct Task {
 
 enum Work {
     Source { offsets: BTreeMap<usize, usize>, is_waiting: bool },
-    Keyed(State),
+    Keyed { state: State, is_flushed: bool },
     Sink(Vec<Row>),
 }
 
@@ -92,23 +92,23 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Tasks at these parallelisms, restored from an opening.
-    pub(crate) fn new(
-        attempt: AttemptId,
-        restored: (Epoch, &BTreeMap<TaskId, Snapshot>),
+    /// Tasks at these parallelisms, restored from an opening; `None` if a file of it is gone.
+    pub(crate) fn restore(
+        opening: &Manifest,
         parallelism: [usize; 3],
         (workload, store, bug): (&Workload, &Store, Option<Bug>),
-    ) -> Self {
-        let (epoch, snapshots) = restored;
+    ) -> Option<Self> {
+        let (attempt, epoch) = (opening.attempt, opening.epoch);
         let mut offsets: BTreeMap<usize, usize> = (0..workload.splits()).map(|split| (split, 0)).collect();
         let mut base = BTreeMap::new();
-        for snapshot in snapshots.values() {
+        for snapshot in opening.tasks.values() {
             offsets.extend(decode_offsets(&snapshot.inline));
             for file in &snapshot.files {
-                let (key, state) = store.files[file].clone();
+                let (key, state) = store.files.get(file)?.clone();
                 base.insert(key, (file.clone(), state));
             }
         }
+        let is_flushed = Cut::of(opening).is_flushed;
         let mut job = Self { attempt, tasks: Vec::new(), pipes: Vec::new(), bug };
         for (task, &parallelism) in parallelism.iter().enumerate() {
             for subtask in 0..parallelism {
@@ -118,14 +118,17 @@ impl Job {
                 offsets.retain(|split, _| split % parallelism == subtask);
                 let work = match task {
                     SOURCE => Work::Source { offsets, is_waiting: false },
-                    KEYED => Work::Keyed(base.iter().map(|(&key, (_, state))| (key, state.clone())).collect()),
+                    KEYED => {
+                        let state = base.iter().map(|(&key, (_, state))| (key, state.clone())).collect();
+                        Work::Keyed { state, is_flushed }
+                    }
                     _ => Work::Sink(Vec::new()),
                 };
                 job.tasks.push(Task { base, ..Task::new(TaskId { task, subtask }, epoch, work) });
             }
         }
         job.connect();
-        job
+        Some(job)
     }
 
     fn connect(&mut self) {
@@ -210,7 +213,7 @@ impl Job {
             Element::Row(row) => {
                 pipe.taken += 1;
                 let out = match &mut task.work {
-                    Work::Keyed(state) => Some(apply(state, row)),
+                    Work::Keyed { state, .. } => Some(apply(state, row)),
                     Work::Sink(rows) => {
                         rows.push(row);
                         None
@@ -305,7 +308,10 @@ impl Job {
     /// The task's inputs have ended: it flushes, and its last snapshot is on its way.
     fn end(&mut self, index: usize, store: &mut Store, effects: &mut Effects) -> Result<(), Violation> {
         let flushed = match &mut self.tasks[index].work {
-            Work::Keyed(state) => flush(state),
+            Work::Keyed { state, is_flushed: is_flushed @ false } => {
+                *is_flushed = true;
+                totals(state)
+            }
             _ => Vec::new(),
         };
         self.send(index, flushed);
@@ -425,7 +431,7 @@ impl Task {
         let mut files = BTreeMap::new();
         match &mut self.work {
             Work::Source { offsets, .. } => upload.snapshot.inline = encode_offsets(offsets),
-            Work::Keyed(state) => {
+            Work::Keyed { state, .. } => {
                 for (&key, state) in state.iter() {
                     let is_unchanged =
                         |(file, base): &&(SnapshotFile, KeyState)| base == state && !savepoint && !file.savepoint;

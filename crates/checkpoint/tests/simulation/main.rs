@@ -32,8 +32,6 @@ enum Bug {
     SweepsBeforeOpening,
     /// A late sweep removes what later attempts have staged.
     SweepsOthers,
-    /// The log is not listed again after it was read.
-    ListsOnce,
     /// What was staged for a checkpoint that was given up is not committed with the next.
     ForgetsAborted,
     /// The report of a finished task counts for barriers that it has passed.
@@ -99,8 +97,7 @@ fn every_other_bug_is_caught() {
         (Bug::IgnoresHead, 100),
         (Bug::SameNonce, 100),
         (Bug::SweepsBeforeOpening, 100),
-        (Bug::SweepsOthers, 5_000),
-        (Bug::ListsOnce, 5_000),
+        (Bug::SweepsOthers, 3_000),
         (Bug::ForgetsAborted, 200),
         (Bug::ReportOvertakes, 10),
     ] {

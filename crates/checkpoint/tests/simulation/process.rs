@@ -111,7 +111,6 @@ impl Process {
     /// A call has been answered.
     pub(crate) fn on_reply(&mut self, reply: Reply, around: &mut Surroundings<'_>) -> Result<(), Violation> {
         let reply = match reply {
-            Reply::Then(Call::ListAgain(log)) if around.bug == Some(Bug::ListsOnce) => Reply::Log(Some(log)),
             Reply::Then(call) => {
                 around.calls.push(call);
                 return Ok(());
@@ -122,8 +121,7 @@ impl Process {
         match &mut self.stage {
             Stage::Recovering(recovery) => {
                 let event = match reply {
-                    Reply::Log(None) => RecoveryEvent::LogUnreadable,
-                    Reply::Log(Some(log)) => RecoveryEvent::Log(log),
+                    Reply::Log(event) => event,
                     Reply::Committed => RecoveryEvent::Committed,
                     Reply::CommitFailed => RecoveryEvent::CommitFailed,
                     Reply::Store(reply) => RecoveryEvent::Store(reply),
@@ -171,7 +169,8 @@ impl Process {
     fn recover(&mut self, actions: Vec<RecoveryAction>, around: &mut Surroundings<'_>) {
         for action in actions {
             match action {
-                RecoveryAction::ReadLog => around.calls.push(Call::List),
+                RecoveryAction::List => around.calls.push(Call::List),
+                RecoveryAction::Read(numbers) => around.calls.push(Call::Read(numbers)),
                 RecoveryAction::Commit { epoch, committables } => {
                     around.calls.push(Call::Commit { epoch, committables });
                 }
@@ -194,9 +193,12 @@ impl Process {
     }
 
     fn run(&mut self, start: Start, around: &Surroundings<'_>) {
-        let opening = &start.opening;
         let host = (around.workload, &*around.store, around.bug);
-        let job = Job::new(opening.attempt, (opening.epoch, &opening.tasks), self.setup.parallelism, host);
+        let Some(job) = Job::restore(&start.opening, self.setup.parallelism, host) else {
+            // A newer attempt has deleted what this one was to restore. If it was the newest itself, the job never ends.
+            self.stage = Stage::Ended(Err(Failure::Fenced));
+            return;
+        };
         let coordinator = Box::new(Coordinator::new(self.setup.options, job.tasks(), start, around.now_ms));
         self.stage = Stage::Running { coordinator, job };
     }

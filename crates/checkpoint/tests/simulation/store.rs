@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dipper_checkpoint::{
-    Committables, Found, Garbage, History, Log, Manifest, ManifestKind, ManifestNumber, Observation, SnapshotFile,
-    StoreReply, TaskId, Violation,
+    Committables, Found, Garbage, History, Manifest, ManifestKind, ManifestNumber, Observation, RecoveryEvent,
+    SnapshotFile, StoreReply, TaskId, Violation,
 };
 use dipper_types::Epoch;
 
@@ -15,10 +15,7 @@ use crate::workload::{KeyState, Row};
 #[derive(Debug, Clone)]
 pub(crate) enum Call {
     List,
-    /// What was listed.
-    Read(Vec<ManifestNumber>),
-    /// What has been read; its head is that of the first listing.
-    ListAgain(Log),
+    Read(BTreeSet<ManifestNumber>),
     Put(Box<Manifest>),
     Inspect(Box<Manifest>),
     Upload {
@@ -51,7 +48,7 @@ pub(crate) enum Call {
 /// What the caller hears.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    Log(Option<Log>),
+    Log(RecoveryEvent),
     Store(StoreReply),
     Stored {
         task: TaskId,
@@ -77,8 +74,9 @@ pub(crate) struct Store {
     pub(crate) files: BTreeMap<SnapshotFile, (u8, KeyState)>,
     /// By name: the attempt, and the rows.
     staged: BTreeMap<String, (ManifestNumber, Vec<Row>)>,
-    /// By the name under which they were staged.
-    visible: BTreeMap<String, Vec<Row>>,
+    /// By the epoch that committed them and the name under which they were staged: the sink is idempotent by epoch, and
+    /// would commit the same rows again under another.
+    visible: BTreeMap<(Epoch, String), Vec<Row>>,
     pub(crate) committed: Option<Epoch>,
 }
 
@@ -86,14 +84,11 @@ impl Store {
     /// The call takes effect.
     pub(crate) fn execute(&mut self, call: &Call) -> Result<Reply, Violation> {
         Ok(match call {
-            Call::List => Reply::Then(Call::Read(self.log.keys().copied().collect())),
-            Call::Read(listed) => {
-                let head = listed.last().copied().unwrap_or(ManifestNumber::NONE);
-                let read = listed.iter().filter_map(|number| Some((*number, self.log.get(number)?.clone())));
-                let log = Log { head, is_head_corrupt: false, manifests: read.collect() };
-                Reply::Then(Call::ListAgain(log))
+            Call::List => Reply::Log(RecoveryEvent::Listed(self.log.keys().copied().collect())),
+            Call::Read(numbers) => {
+                let manifests = numbers.iter().filter_map(|number| self.log.get(number).cloned()).collect();
+                Reply::Log(RecoveryEvent::Read { manifests, corrupt: BTreeSet::new() })
             }
-            Call::ListAgain(log) => Reply::Log(Some(Log { head: self.head(), ..log.clone() })),
             Call::Put(manifest) => self.put(manifest)?,
             Call::Inspect(manifest) => {
                 let found = match self.log.get(&manifest.number) {
@@ -121,7 +116,7 @@ impl Store {
     /// What the caller hears when nothing is known, or when the call has been `refused` for certain.
     pub(crate) fn failure(call: &Call, refused: bool) -> Reply {
         match call {
-            Call::List | Call::Read(_) | Call::ListAgain(_) => Reply::Log(None),
+            Call::List | Call::Read(_) => Reply::Log(RecoveryEvent::LogUnreadable),
             Call::Put(_) if refused => Reply::Store(StoreReply::Refused),
             Call::Put(_) => Reply::Store(StoreReply::Put),
             Call::Inspect(_) => Reply::Store(StoreReply::Unreadable),
@@ -150,8 +145,8 @@ impl Store {
         let names = committables.values().flatten().map(|name| String::from_utf8_lossy(name).into_owned());
         let names: Vec<String> = names.collect();
         for name in names.iter().take(parts) {
-            if let Some((_, rows)) = self.staged.remove(name) {
-                self.visible.insert(name.clone(), rows);
+            if let Some((_, rows)) = self.staged.get(name) {
+                self.visible.insert((epoch, name.clone()), rows.clone());
             }
         }
         if parts < names.len() {

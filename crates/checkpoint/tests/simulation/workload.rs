@@ -64,9 +64,9 @@ pub(crate) fn apply(state: &mut State, row: Row) -> Row {
     Row::Count { split, index, key, count: *count }
 }
 
-/// Empties the state; returns what is emitted at the end.
-pub(crate) fn flush(state: &mut State) -> Vec<Row> {
-    std::mem::take(state).into_iter().map(|(key, state)| Row::Total { key, sum: state.sum }).collect()
+/// What is emitted at the end. The state stays: who has flushed must know it, and not do it again.
+pub(crate) fn totals(state: &State) -> Vec<Row> {
+    state.iter().map(|(&key, state)| Row::Total { key, sum: state.sum }).collect()
 }
 
 /// How far a manifest has come.
@@ -79,14 +79,14 @@ pub(crate) struct Cut {
 }
 
 impl Cut {
-    /// Of a manifest that is not an empty opening.
+    /// Of a manifest; an opening from nothing has no offsets.
     pub(crate) fn of(manifest: &Manifest) -> Self {
         let mut offsets = BTreeMap::new();
         for (_, snapshot) in manifest.tasks.iter().filter(|(id, _)| id.task == SOURCE) {
             offsets.extend(decode_offsets(&snapshot.inline));
         }
         let mut keyed = manifest.tasks.iter().filter(|(id, _)| id.task == KEYED);
-        let is_flushed = keyed.all(|(_, snapshot)| snapshot.finished);
+        let is_flushed = !manifest.tasks.is_empty() && keyed.all(|(_, snapshot)| snapshot.finished);
         Self { offsets: offsets.into_values().collect(), is_flushed }
     }
 }
@@ -124,7 +124,7 @@ impl Workload {
             written.extend(rows.map(|row| apply(&mut state, row)));
         }
         if cut.is_flushed {
-            written.extend(flush(&mut state));
+            written.extend(totals(&state));
         }
         written.sort_unstable();
         (state, written)

@@ -18,8 +18,8 @@ const STEPS_MAX: u64 = 50_000;
 const AFTER_STEPS: u64 = 200;
 /// How many attempts may run at the same time.
 const PROCESSES_MAX: usize = 4;
-/// How long a call may be under way, or a process stand still.
-const PAUSE_STEPS_MAX: u64 = 400;
+/// How long at most a call may be under way, or a process stand still: short or long against a checkpoint.
+const PAUSES_STEPS: [u64; 3] = [50, 400, 1_500];
 
 /// A call under way.
 struct Pending {
@@ -42,8 +42,12 @@ pub(crate) struct World {
     /// Until when each of them stands still, in steps.
     paused: Vec<u64>,
     calls: Vec<Pending>,
+    /// Messages that do not arrive before a step, and the process that they go to.
+    late: Vec<(u64, usize, Message)>,
     /// How many calls and messages in a thousand come to harm, different in each world.
     harm: u64,
+    /// How many calls and messages in a thousand are slow.
+    slowness: u64,
     /// How often something happens to an attempt, in a thousand steps.
     turmoil: u64,
     /// Of the effective checkpoints, by epoch.
@@ -79,6 +83,7 @@ impl World {
         let mut chance = Chance::new(seed);
         let workload = Workload::random(&mut chance);
         let harm = chance.one_of(&[0, 20, 100, 250]);
+        let slowness = chance.one_of(&[0, 50, 300]);
         let turmoil = chance.one_of(&[1, 3, 10]);
         Self {
             chance,
@@ -90,7 +95,9 @@ impl World {
             processes: Vec::new(),
             paused: Vec::new(),
             calls: Vec::new(),
+            late: Vec::new(),
             harm,
+            slowness,
             turmoil,
             cuts: BTreeMap::new(),
             checked: ManifestNumber::NONE,
@@ -190,32 +197,49 @@ impl World {
         Setup { options, parallelism, nonce }
     }
 
-    /// One message of a process arrives, or does not, or does twice, or arrives at another attempt's coordinator.
+    /// One message of a process arrives, or does not, or late, or twice, or at another attempt's coordinator.
     fn deliver(&mut self, index: usize) -> Result<(), String> {
+        if let Some(due) = self.late.iter().position(|(not_before, ..)| *not_before <= self.steps || !self.is_adverse())
+        {
+            let (_, receiver, message) = self.late.swap_remove(due);
+            return self.with(receiver, |process, around| process.deliver(message, around));
+        }
         let Some(process) = &mut self.processes[index] else { return Ok(()) };
         if process.messages.is_empty() {
             return Ok(());
         }
         let message = process.messages.swap_remove(self.chance.below(process.messages.len()));
-        if self.harms() {
+        let is_slow = self.is_slow();
+        if is_slow || self.harms() {
+            let late = (self.steps + self.pause(), index, message.clone());
             match (self.chance.between(0..3), &message) {
+                _ if is_slow => {
+                    self.late.push(late);
+                    return Ok(());
+                }
                 (0, _) => return Ok(()),
                 (1, Message::ToCoordinator(..)) => {
                     let other = self.chance.below(self.processes.len());
                     return self.with(other, |process, around| process.deliver(message, around));
                 }
-                _ => self.with(index, |process, _| {
-                    process.messages.push(message.clone());
-                    Ok(())
-                })?,
+                _ => self.late.push(late),
             }
         }
         self.with(index, |process, around| process.deliver(message, around))
     }
 
+    fn is_slow(&mut self) -> bool {
+        self.is_adverse() && self.chance.happens(self.slowness)
+    }
+
+    fn pause(&mut self) -> u64 {
+        let longest = self.chance.one_of(&PAUSES_STEPS);
+        self.chance.between(0..longest)
+    }
+
     fn enqueue(&mut self, caller: Option<usize>, calls: Vec<Call>) {
         for call in calls {
-            let delay = if self.harms() { self.chance.between(0..PAUSE_STEPS_MAX) } else { 0 };
+            let delay = if self.is_slow() { self.pause() } else { 0 };
             self.calls.push(Pending { caller, call, not_before: self.steps + delay });
         }
     }
@@ -269,7 +293,7 @@ impl World {
                 self.with(index, |process, around| process.request(Request::Drain, around))?;
             }
             // It stands still and is given up by the others; then it goes on.
-            _ => self.paused[index] = self.steps + self.chance.between(0..PAUSE_STEPS_MAX),
+            _ => self.paused[index] = self.steps + self.pause(),
         }
         Ok(())
     }
