@@ -99,7 +99,7 @@ pub enum Action {
     },
     /// Create the manifest with `PutMode::Create`, and answer with [`Event::Store`].
     Put(Box<Manifest>),
-    /// Look what stands at this number, and for the greatest number of the log; answer with [`Event::Store`].
+    /// Look what stands at this number, and *after that* for the greatest number of the log; answer with [`Event::Store`].
     Inspect(ManifestNumber),
     /// Have the sinks commit these, idempotently by epoch; answer with [`Event::Committed`] or [`Event::CommitFailed`].
     Commit {

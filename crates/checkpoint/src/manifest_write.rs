@@ -13,7 +13,7 @@ pub enum StoreReply {
     Inspected {
         /// What stands at the number.
         found: Found,
-        /// The greatest number in the log, [`ManifestNumber::NONE`] if it is empty.
+        /// The greatest number in the log, listed after that was read; [`ManifestNumber::NONE`] if the log is empty.
         head: ManifestNumber,
     },
     /// The log could not be inspected.

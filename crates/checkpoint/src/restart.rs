@@ -30,7 +30,8 @@ pub enum RestartStrategy {
         backoff_multiplier: f64,
         /// `reset-backoff-threshold`: how long, after the delay, the job must run without a failure to begin anew.
         reset_backoff_threshold_ms: u64,
-        /// `jitter-factor`: how much of the delay is added or taken away at random, from 0 to 1.
+        /// `jitter-factor`: how much of the delay is added or taken away at random, from 0 to 1. It stays between the
+        /// initial delay and the greatest.
         jitter_factor: f64,
         /// `attempts-before-reset-backoff`: how many restarts in a row, if they are bounded.
         attempts_before_reset_backoff: Option<u32>,
@@ -54,9 +55,10 @@ impl RestartStrategy {
         match *self {
             Self::None => None,
             Self::FixedDelay { attempts, delay_ms } => (failures_ms.len() <= attempts as usize).then_some(delay_ms),
-            Self::ExponentialDelay { jitter_factor, .. } => {
+            Self::ExponentialDelay { initial_backoff_ms, max_backoff_ms, jitter_factor, .. } => {
                 let backoff = self.backoff_ms(failures_ms)?;
-                Some((backoff + backoff * jitter_factor * noise.clamp(-1.0, 1.0)).max(0.0) as u64)
+                let delay_ms = (backoff + backoff * jitter_factor * noise.clamp(-1.0, 1.0)) as u64;
+                Some(delay_ms.max(initial_backoff_ms).min(max_backoff_ms))
             }
             Self::FailureRate { max_failures_per_interval, failure_rate_interval_ms, delay_ms } => {
                 let recent = failures_ms.iter().filter(|&&failure| last - failure <= failure_rate_interval_ms).count();
@@ -128,9 +130,11 @@ mod tests {
     }
 
     #[test]
-    fn jitter_moves_the_delay_both_ways() {
-        assert_eq!(exponential(None).delay_ms(&[0], 1.0), Some(1_100));
-        assert_eq!(exponential(None).delay_ms(&[0], -1.0), Some(900));
+    fn jitter_moves_the_delay_both_ways_between_the_initial_and_the_greatest() {
+        let delay = |failures: &[u64], noise| exponential(None).delay_ms(failures, noise);
+        assert_eq!((delay(&[0, 1], 1.0), delay(&[0, 1], -1.0)), (Some(2_200), Some(1_800)));
+        assert_eq!(delay(&[0], -1.0), Some(1_000));
+        assert_eq!(delay(&[0, 1, 2, 3, 4], 1.0), Some(5_000));
     }
 
     #[test]
@@ -155,7 +159,7 @@ mod tests {
         fn an_exponential_delay_stays_within_its_bounds(gaps in prop::collection::vec(0..100_000u64, 1..30), noise in -1.0..1.0) {
             let failures: Vec<u64> = gaps.iter().scan(0, |now, gap| { *now += gap; Some(*now) }).collect();
             let delay = exponential(None).delay_ms(&failures, noise).unwrap();
-            prop_assert!((900..=5_500).contains(&delay));
+            prop_assert!((1_000..=5_000).contains(&delay));
         }
     }
 }

@@ -62,6 +62,11 @@ impl TaskCheckpoints {
         Self { passed: restored, staged: Vec::new(), finished: None }
     }
 
+    /// The last barrier passed, or what was restored. A source does not heed a trigger that is not above it.
+    pub fn passed(&self) -> Epoch {
+        self.passed
+    }
+
     /// A barrier has been aligned, the state captured, and a sink's rows before it are being staged under these names.
     pub fn on_barrier(&mut self, epoch: Epoch, committables: Vec<Vec<u8>>) {
         self.passed = epoch;

@@ -64,7 +64,6 @@ struct Task {
     taken: BTreeMap<Epoch, BTreeMap<u8, (SnapshotFile, KeyState)>>,
     /// Those of the last completed one: what has not changed since is referred to.
     base: BTreeMap<u8, (SnapshotFile, KeyState)>,
-    passed: Epoch,
     ended: bool,
 }
 
@@ -252,7 +251,7 @@ impl Job {
         let Some(index) = self.tasks.iter().position(|task| task.id == id) else { return Ok(effects) };
         let task = &mut self.tasks[index];
         let answer = match notice {
-            Notice::Trigger { epoch, is_savepoint, mode } if !task.ended && epoch > task.passed => {
+            Notice::Trigger { epoch, is_savepoint, mode } if !task.ended && epoch > task.checkpoints.passed() => {
                 if let Work::Source { is_waiting, .. } = &mut task.work {
                     *is_waiting = mode == SourceMode::Wait;
                 }
@@ -274,7 +273,7 @@ impl Job {
             Notice::Aborted(epoch) => {
                 task.aligner.on_abort(epoch);
                 if let Work::Source { is_waiting, .. } = &mut task.work
-                    && epoch >= task.passed
+                    && epoch >= task.checkpoints.passed()
                 {
                     *is_waiting = false;
                 }
@@ -296,7 +295,6 @@ impl Job {
     ) -> Result<(), Violation> {
         let attempt = self.attempt;
         let task = &mut self.tasks[index];
-        task.passed = epoch;
         let (upload, staged) = task.snapshot(attempt, epoch, is_savepoint, effects);
         task.checkpoints.on_barrier(epoch, staged);
         task.uploads.push_back(upload);
@@ -319,7 +317,7 @@ impl Job {
         let task = &mut self.tasks[index];
         task.ended = true;
         task.base.clear();
-        let (mut upload, staged) = task.snapshot(attempt, Epoch(task.passed.0 + 1), false, effects);
+        let (mut upload, staged) = task.snapshot(attempt, Epoch(task.checkpoints.passed().0 + 1), false, effects);
         upload.at_end = Some(staged);
         task.uploads.push_back(upload);
         self.mark(index, Element::End, Mark::End, store)?;
@@ -413,7 +411,6 @@ impl Task {
             uploads: VecDeque::new(),
             taken: BTreeMap::new(),
             base: BTreeMap::new(),
-            passed: epoch,
             ended: false,
         }
     }

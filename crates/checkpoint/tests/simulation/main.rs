@@ -13,7 +13,7 @@ use std::ops::Range;
 use world::{Summary, World};
 
 /// Unless `SIMULATION_SEEDS` says otherwise.
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 5_000;
 
 /// A mistake that an implementation could make. The simulation must find every one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,8 @@ pub(crate) enum Call {
     Read(BTreeSet<ManifestNumber>),
     Put(Box<Manifest>),
     Inspect(Box<Manifest>),
+    /// The second half of an inspection.
+    Head(Found),
     Upload {
         task: TaskId,
         epoch: Epoch,
@@ -70,7 +72,7 @@ pub(crate) enum Reply {
 #[derive(Default)]
 pub(crate) struct Store {
     pub(crate) history: History,
-    pub(crate) log: BTreeMap<ManifestNumber, Manifest>,
+    log: BTreeMap<ManifestNumber, Manifest>,
     pub(crate) files: BTreeMap<SnapshotFile, (u8, KeyState)>,
     /// By name: the attempt, and the rows.
     staged: BTreeMap<String, (ManifestNumber, Vec<Row>)>,
@@ -96,7 +98,11 @@ impl Store {
                     Some(found) if found == manifest.as_ref() => Found::Own,
                     Some(_) => Found::Other,
                 };
-                Reply::Store(StoreReply::Inspected { found, head: self.head() })
+                Reply::Then(Call::Head(found))
+            }
+            Call::Head(found) => {
+                let head = self.log.keys().next_back().copied().unwrap_or(ManifestNumber::NONE);
+                Reply::Store(StoreReply::Inspected { found: *found, head })
             }
             Call::Upload { task, epoch, key, file, state } => {
                 self.history.observe(Observation::FileCreated(file))?;
@@ -119,16 +125,12 @@ impl Store {
             Call::List | Call::Read(_) => Reply::Log(RecoveryEvent::LogUnreadable),
             Call::Put(_) if refused => Reply::Store(StoreReply::Refused),
             Call::Put(_) => Reply::Store(StoreReply::Put),
-            Call::Inspect(_) => Reply::Store(StoreReply::Unreadable),
+            Call::Inspect(_) | Call::Head(_) => Reply::Store(StoreReply::Unreadable),
             Call::Upload { task, epoch, .. } => Reply::UploadFailed { task: *task, epoch: *epoch },
             Call::Stage { task, .. } => Reply::StagingFailed(*task),
             Call::Commit { .. } => Reply::CommitFailed,
             Call::Delete(..) | Call::Sweep { .. } => Reply::Nothing,
         }
-    }
-
-    pub(crate) fn head(&self) -> ManifestNumber {
-        self.log.keys().next_back().copied().unwrap_or(ManifestNumber::NONE)
     }
 
     /// Makes visible what was staged under the first `parts` names; the epoch counts as committed if that is all.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dipper_checkpoint::{CheckpointOptions, Failure, ManifestNumber, Outcome, Request, SnapshotFile};
+use dipper_checkpoint::{CheckpointOptions, Failure, ManifestNumber, Outcome, Request, SnapshotFile, Violation};
 use dipper_types::Epoch;
 
 use crate::Bug;
@@ -302,7 +302,7 @@ impl World {
     fn with(
         &mut self,
         index: usize,
-        act: impl FnOnce(&mut Process, &mut Surroundings<'_>) -> Result<(), dipper_checkpoint::Violation>,
+        act: impl FnOnce(&mut Process, &mut Surroundings<'_>) -> Result<(), Violation>,
     ) -> Result<(), String> {
         let Some(mut process) = self.processes[index].take() else { return Ok(()) };
         let mut around = self.surroundings();
