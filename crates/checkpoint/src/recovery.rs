@@ -7,7 +7,6 @@ use dipper_types::Epoch;
 use crate::manifest_write::{ManifestWrite, WriteStep};
 use crate::{
     AttemptId, Committables, Failure, Manifest, ManifestKind, ManifestNumber, Snapshot, SnapshotFile, StoreReply,
-    TaskId,
 };
 
 /// What an attempt starts from.
@@ -17,7 +16,8 @@ pub enum Restore {
     Latest,
     /// Nothing, whatever the log holds: the job starts over.
     Nothing,
-    /// A savepoint, or an older manifest. What sinks have committed since is not taken back.
+    /// A savepoint, or a manifest of another job. Its files are its owner's: nothing deletes them, and the first checkpoint
+    /// must be complete. What sinks have committed since is not taken back.
     From(Box<Manifest>),
 }
 
@@ -204,13 +204,17 @@ impl Recovery {
         if restored.is_some_and(Manifest::is_final) {
             return self.end([RecoveryAction::Finished]);
         }
+        let mut tasks = restored.map_or_else(BTreeMap::new, |restored| restored.tasks.clone());
+        if matches!(self.restore, Restore::From(_)) {
+            tasks.values_mut().for_each(lend);
+        }
         let number = self.head.next();
         let opening = Manifest {
             number,
             attempt: AttemptId { opening: number, nonce: self.nonce },
             epoch: last.map_or(Epoch(0), |last| last.epoch),
             kind: ManifestKind::Opening,
-            tasks: restored.map_or_else(BTreeMap::<TaskId, Snapshot>::new, |restored| restored.tasks.clone()),
+            tasks,
             committables: Committables::new(),
         };
         self.phase = Phase::Opening(ManifestWrite::new(opening.clone()));
@@ -230,6 +234,12 @@ impl Recovery {
         self.phase = Phase::Over;
         actions.into()
     }
+}
+
+/// What comes from outside the log stays its owner's, whoever wrote it.
+fn lend(snapshot: &mut Snapshot) {
+    let files = std::mem::take(&mut snapshot.files);
+    snapshot.files = files.into_iter().map(|file| SnapshotFile { savepoint: true, ..file }).collect();
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One recovery, told what the log holds.
 
 use super::*;
-use crate::Found;
+use crate::{Found, TaskId};
 
 const TASK: TaskId = TaskId { task: 0, subtask: 0 };
 
@@ -105,6 +105,16 @@ fn a_savepoint_is_restored_under_the_epoch_of_the_log() {
     let actions = read(&mut recovery, &[manifest(3, 7, b"")]);
     let opening = opening(&actions);
     assert_eq!((opening.epoch, &opening.tasks[&TASK].inline), (Epoch(7), &vec![40]));
+}
+
+#[test]
+fn the_files_of_another_job_are_not_collected_by_the_job_that_restores_them() {
+    let mut other = manifest(40, 99, b"");
+    let file = SnapshotFile { path: "f".to_owned(), attempt: ManifestNumber(1), epoch: Epoch(7), savepoint: false };
+    other.tasks.insert(TASK, Snapshot { files: BTreeSet::from([file]), ..Snapshot::default() });
+    let (mut recovery, _) = Recovery::begin(Restore::From(Box::new(other)), 9);
+    let actions = recovery.on_event(RecoveryEvent::Listed(numbers(&[])));
+    assert!(opening(&actions).files().all(|file| file.savepoint));
 }
 
 #[test]
