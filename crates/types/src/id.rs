@@ -1,4 +1,4 @@
-//! Identifiers of jobs, operators, subtasks and epochs.
+//! Identifiers of jobs, operators, subtasks, epochs and attempts.
 
 use std::fmt;
 
@@ -24,6 +24,10 @@ pub struct SubtaskId {
 /// The number of a checkpoint, ascending from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch(pub u64);
+
+/// One life of a job, from a start or restart to the next, ascending from 1. No two lives ever have the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Attempt(pub u64);
 
 impl fmt::Display for OperatorId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

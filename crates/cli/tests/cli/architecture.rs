@@ -7,6 +7,7 @@ use std::path::Path;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("types", &[]),
     ("pattern", &[]),
+    ("state", &["types"]),
     ("graph", &["types", "pattern"]),
     ("sql", &["types", "pattern", "graph"]),
     ("operator-api", &["types"]),
