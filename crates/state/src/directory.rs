@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::durable_files::DurableFiles;
 use crate::retry::Retry;
-use crate::store_error::explain;
+use crate::store_error::{explain, may_pass};
 
 /// A directory of checkpoints or savepoints, of this machine or of an object store. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -33,6 +33,20 @@ pub(crate) enum Created {
     Own,
     /// Somebody else has created it first.
     Other,
+}
+
+/// Why an object was not created.
+#[derive(Debug)]
+pub(crate) struct NotCreated {
+    pub(crate) error: Error,
+    /// Some call may have had an effect, or may yet have one.
+    pub(crate) in_doubt: bool,
+}
+
+impl From<NotCreated> for Error {
+    fn from(not: NotCreated) -> Self {
+        not.error
+    }
 }
 
 /// An object in a directory.
@@ -116,27 +130,26 @@ impl Directory {
         self.found(name, read)
     }
 
-    /// Creates an object that must not exist yet, and says whose it is in the end. After an error the outcome is open: see
-    /// [`Directory::owner`].
-    pub(crate) async fn create(&self, name: &str, bytes: &Bytes) -> Result<Created> {
-        let path = self.path(name)?;
+    /// Creates an object that must not exist yet, and says whose it is in the end.
+    pub(crate) async fn create(&self, name: &str, bytes: &Bytes) -> Result<Created, NotCreated> {
+        let path = self.path(name).map_err(|error| NotCreated { error, in_doubt: false })?;
+        let mut in_doubt = false;
         let created = self.retry.call(async || {
-            let options = PutMode::Create.into();
-            match self.store.put_opts(&path, PutPayload::from(bytes.clone()), options).await {
-                Ok(_) => Ok(Some(Created::Own)),
-                // Perhaps by an earlier call of ours whose answer was lost. An object that is gone again is to be created again.
+            let put = self.store.put_opts(&path, PutPayload::from(bytes.clone()), PutMode::Create.into()).await;
+            match put {
+                Ok(_) => Ok(Created::Own),
+                // Perhaps by an earlier call of ours whose answer was lost. An object that is gone again is created again.
                 Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {
-                    let owner = self.read_owner(&path, bytes).await?;
-                    if owner.is_some() { Ok(owner) } else { Err(gone_again(name)) }
+                    self.read_owner(&path, bytes).await?.ok_or_else(|| gone_again(name))
                 }
-                Err(error) => Err(error),
+                Err(error) => {
+                    in_doubt |= may_pass(&error);
+                    Err(error)
+                }
             }
         });
-        match created.await {
-            Ok(Some(created)) => Ok(created),
-            Ok(None) => Err(Error::internal(format!("'{name}' was neither created nor found"))),
-            Err(error) => Err(explain(&format!("create '{name}'"), &self.url, &error)),
-        }
+        let created = created.await;
+        created.map_err(|error| NotCreated { error: explain(&format!("create '{name}'"), &self.url, &error), in_doubt })
     }
 
     /// Whose an object is, if it exists: ours if it holds these bytes.

@@ -18,8 +18,6 @@ pub struct OperatorSummary {
     pub tables: Vec<TableSummary>,
     /// How many items its lists hold.
     pub list_items: usize,
-    /// How many things its sink commits.
-    pub committables: usize,
 }
 
 /// The stored state of a table.
@@ -44,25 +42,17 @@ pub struct TableSummary {
 /// Adds a manifest up; `before` is the manifest before it, if it is still there.
 pub fn summarise(manifest: &Manifest, before: Option<&Manifest>) -> Vec<OperatorSummary> {
     let stored: BTreeSet<&str> = before.iter().flat_map(|before| before.files().into_keys()).collect();
-    let operators = manifest.operators.iter().map(|state| {
+    let operators = manifest.operators().into_iter().map(|state| {
         let mut tables: BTreeMap<&str, (usize, BTreeMap<&str, &FileRef>)> = BTreeMap::new();
         for (name, table) in state.subtasks.iter().flat_map(|handle| &handle.tables) {
             let (runs, files) = tables.entry(name).or_default();
             *runs = table.runs.len().max(*runs);
             files.extend(table.files().map(|file| (file.path.as_str(), file)));
         }
-        OperatorSummary {
-            operator: state.operator.clone(),
-            parallelism: state.parallelism,
-            tables: tables.into_iter().map(|(name, (runs, files))| table(name, runs, &files, &stored)).collect(),
-            list_items: state
-                .subtasks
-                .iter()
-                .flat_map(|handle| handle.lists.values())
-                .map(|list| list.items.len())
-                .sum(),
-            committables: state.subtasks.iter().map(|handle| handle.committables.len()).sum(),
-        }
+        let tables = tables.into_iter().map(|(name, (runs, files))| table(name, runs, &files, &stored)).collect();
+        let lists = state.subtasks.iter().flat_map(|handle| handle.lists.values());
+        let list_items = lists.map(|list| list.items.len()).sum();
+        OperatorSummary { parallelism: state.subtasks.len(), tables, list_items, operator: state.operator }
     });
     operators.collect()
 }

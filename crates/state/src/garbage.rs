@@ -3,15 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use dipper_types::{Epoch, ErrorKind, Result};
-use futures::{StreamExt, TryStreamExt, stream};
+use dipper_types::Result;
 
-use crate::checkpoint_store::{ATTEMPTS, CheckpointStore, MANIFESTS, attempt_number, manifest_number};
-use crate::manifest::Manifest;
+use crate::checkpoint_store::{CheckpointStore, MANIFESTS, is_unreadable, manifest_number};
+use crate::manifest::{CheckpointKind, Manifest};
 use crate::run_files::{STATE, written_under};
-
-/// How many deletes are under way at once.
-const REQUESTS: usize = 8;
 
 /// What has been deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,74 +30,68 @@ struct Retained {
 }
 
 impl CheckpointStore {
-    /// Keeps the newest `keep` checkpoints, at least one, and those with a number in `pinned`, such as one that a savepoint is being copied
-    /// from; deletes the rest and the files that only it needed.
+    /// Keeps the newest `keep` checkpoints, at least one, and the manifests with a number in `pinned`, such as one that a savepoint is being
+    /// copied from; deletes the rest and the files that only it needed. An opening stays only as long as it is the newest of all.
     pub async fn collect_garbage(&self, keep: usize, pinned: &BTreeSet<u64>) -> Result<Collected> {
         let manifests = self.directory.child(MANIFESTS).list().await?;
         let numbers: Vec<u64> = manifests.iter().filter_map(|entry| manifest_number(&entry.name)).collect();
         let Some(retained) = self.retained(&numbers, keep.max(1), pinned).await? else {
             return Ok(Collected::default());
         };
-        let newest = &retained.readable[0];
         // Manifests first: one that is there must not name a file that is gone. What is no manifest was left behind while writing one.
-        let mut old = Vec::new();
-        for entry in manifests {
-            let number = entry.name.get(..20).and_then(|number| number.parse::<u64>().ok());
-            let stays = manifest_number(&entry.name).is_some_and(|number| retained.numbers.contains(&number));
-            if !stays && number.is_some_and(|number| number <= newest.number) {
-                old.push(format!("{MANIFESTS}/{}", entry.name));
-            }
-        }
-        let mut collected = Collected { manifests: old.len(), ..Collected::default() };
-        self.delete(old).await?;
+        let newest = retained.readable[0].number;
+        let is_old = |name: &str| {
+            let number = name.get(..20).and_then(|number| number.parse::<u64>().ok());
+            let stays = manifest_number(name).is_some_and(|number| retained.numbers.contains(&number));
+            !stays && number.is_some_and(|number| number <= newest)
+        };
+        let old =
+            manifests.iter().filter(|entry| is_old(&entry.name)).map(|entry| format!("{MANIFESTS}/{}", entry.name));
+        let mut collected = Collected { manifests: old.clone().count(), ..Collected::default() };
+        self.delete_all(old).await?;
         if retained.complete {
             let garbage = self.unreferenced(&retained).await?;
             collected.files = garbage.len();
             collected.bytes = garbage.iter().map(|(_, bytes)| bytes).sum();
-            self.delete(garbage.into_iter().map(|(path, _)| path).collect()).await?;
+            self.delete_all(garbage.into_iter().map(|(path, _)| path)).await?;
         }
-        let claims = self.directory.child(ATTEMPTS).list().await?.into_iter();
-        let outdated =
-            claims.filter(|claim| attempt_number(&claim.name).is_some_and(|number| number < newest.attempt.0));
-        self.delete(outdated.map(|claim| format!("{ATTEMPTS}/{}", claim.name)).collect()).await?;
         Ok(collected)
     }
 
-    /// The newest readable manifests, the unreadable ones among them, and the pinned ones. Nothing if no manifest can be read.
+    /// The manifests that stay. Nothing if none can be read.
     async fn retained(&self, numbers: &[u64], keep: usize, pinned: &BTreeSet<u64>) -> Result<Option<Retained>> {
         let mut retained = Retained { readable: Vec::new(), numbers: BTreeSet::new(), complete: true };
+        let mut checkpoints = 0;
         for number in numbers.iter().rev() {
-            if retained.readable.len() >= keep && !pinned.contains(number) {
+            let is_bound = pinned.contains(number) || numbers.last() == Some(number);
+            if checkpoints >= keep && !is_bound {
                 continue;
             }
-            retained.numbers.insert(*number);
-            match self.load(*number).await {
-                Ok(manifest) => retained.readable.push(manifest),
-                // Of another version: it needs its files as well.
-                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Invalid) => {
-                    retained.complete = false;
+            match self.read(*number).await {
+                Ok(Some(manifest)) if manifest.kind == CheckpointKind::Opening && !is_bound => continue,
+                Ok(Some(manifest)) => {
+                    checkpoints += usize::from(manifest.kind != CheckpointKind::Opening);
+                    retained.readable.push(manifest);
                 }
+                Ok(None) => continue,
+                // It may need its files as well.
+                Err(error) if is_unreadable(&error) => retained.complete = false,
                 Err(error) => return Err(error),
             }
+            retained.numbers.insert(*number);
         }
         Ok((!retained.readable.is_empty()).then_some(retained))
     }
 
-    /// The state files that no manifest names or can come to name.
+    /// The state files that no manifest names or can come to name, and their sizes.
     async fn unreferenced(&self, retained: &Retained) -> Result<Vec<(String, u64)>> {
         let named: BTreeSet<&str> =
             retained.readable.iter().flat_map(|manifest| manifest.files().into_keys()).collect();
         let open_from = retained.readable[0].open_from();
-        let is_past = |epoch: Epoch| epoch < open_from;
         let files = self.directory.child(STATE).list().await?.into_iter();
-        let past = files.filter(|file| written_under(&file.name).is_some_and(|(_, epoch)| is_past(epoch)));
+        let past = files.filter(|file| written_under(&file.name).is_some_and(|epoch| epoch < open_from));
         let paths = past.map(|file| (format!("{STATE}/{}", file.name), file.bytes));
         Ok(paths.filter(|(path, _)| !named.contains(path.as_str())).collect())
-    }
-
-    async fn delete(&self, paths: Vec<String>) -> Result<()> {
-        let deletes = paths.into_iter().map(async |path| self.directory.delete(&path).await);
-        stream::iter(deletes).buffer_unordered(REQUESTS).try_collect().await
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use dipper_types::{Epoch, KeyGroupRange, SubtaskId};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::checksum::Checksum;
 use crate::list_state::ListState;
@@ -23,12 +22,10 @@ pub struct StateHandle {
     pub tables: BTreeMap<String, TableHandle>,
     /// Un-keyed state.
     pub lists: BTreeMap<String, ListState>,
-    /// What the sink commits once the checkpoint is committed.
-    pub committables: Vec<Value>,
 }
 
 /// One table: the runs that it consists of, oldest first. A later run's word about a key outranks an earlier one's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableHandle {
     /// How many leading columns form the key.
@@ -38,7 +35,7 @@ pub struct TableHandle {
 }
 
 /// What one snapshot, or a merge of several, has stored of one table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
     /// Its files. They differ in keys, so their order means nothing.
@@ -51,7 +48,9 @@ pub struct Run {
 pub struct FileRef {
     /// Where it is, relative to the directory of the manifest.
     pub path: String,
-    /// The epoch under which it was written.
+    /// The opening of the attempt that wrote it; 0 if it comes from a savepoint.
+    pub attempt: u64,
+    /// The epoch of the first checkpoint that it belongs to.
     pub epoch: Epoch,
     /// Its size.
     pub bytes: u64,

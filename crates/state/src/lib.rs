@@ -30,14 +30,14 @@ mod writer;
 #[cfg(test)]
 mod testing;
 
-pub use checkpoint_store::{CheckpointStore, CommitState};
+pub use checkpoint_store::{CheckpointStore, Found, Inspection, ManifestLog, PutOutcome};
 pub use checksum::Checksum;
 pub use directory::Directory;
 pub use explain::{OperatorSummary, TableSummary, summarise};
 pub use garbage::Collected;
 pub use handle::{FileRef, Run, StateHandle, TableHandle};
 pub use list_state::{ListItem, ListState, Redistribution};
-pub use manifest::{CheckpointKind, Manifest, OperatorState, Query};
+pub use manifest::{CheckpointKind, Manifest, OperatorState, Query, TaskState};
 pub use reader::StateReader;
 pub use savepoint::{Savepoint, create_savepoint};
 pub use state_file::Compression;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use dipper_types::{Attempt, Epoch, Error, ErrorKind, JobId, OperatorId, Result};
+use dipper_types::{AttemptId, Epoch, Error, ErrorKind, JobId, OperatorId, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::checksum::Checksum;
@@ -22,11 +23,11 @@ pub struct Manifest {
     pub number: u64,
     /// The job.
     pub job: JobId,
-    /// The checkpoint's epoch, above that of every earlier manifest.
+    /// The checkpoint's epoch, above that of every earlier checkpoint; an opening repeats that of the manifest before it.
     pub epoch: Epoch,
-    /// The life of the job that made the checkpoint.
-    pub attempt: Attempt,
-    /// What it is for.
+    /// The life of the job that wrote it.
+    pub attempt: AttemptId,
+    /// Why it was written.
     pub kind: CheckpointKind,
     /// When it was made, in milliseconds since 1970.
     pub created_ms: i64,
@@ -36,17 +37,19 @@ pub struct Manifest {
     pub key_groups: u16,
     /// What the job does.
     pub query: Query,
-    /// The operators that have state.
-    pub operators: Vec<OperatorState>,
+    /// What the tasks have saved.
+    pub tasks: Vec<TaskState>,
 }
 
-/// What a checkpoint is for.
+/// Why a manifest was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckpointKind {
-    /// Recovery. It shares files with other checkpoints, and is deleted when enough later ones exist.
+    /// An attempt takes the job over. What it restores is repeated.
+    Opening,
+    /// For recovery. It shares files with other checkpoints, and is deleted when enough later ones exist.
     Checkpoint,
-    /// The user's: it owns all its files and stays until the user deletes it.
+    /// For the user: it owns all its files and stays until the user deletes it.
     Savepoint,
 }
 
@@ -60,15 +63,28 @@ pub struct Query {
     pub catalog: String,
 }
 
-/// The state of one operator, of all its subtasks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What one subtask of a task has saved.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct TaskState {
+    /// The task in the task graph.
+    pub task: usize,
+    /// The subtask, from 0.
+    pub subtask: usize,
+    /// Its inputs had ended and it had flushed: it writes nothing any more.
+    pub finished: bool,
+    /// The state of its operators.
+    pub operators: BTreeMap<OperatorId, StateHandle>,
+    /// What its sink commits now that the checkpoint is committed.
+    pub committables: Vec<Value>,
+}
+
+/// The state of one operator, of all its subtasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperatorState {
     /// The operator.
     pub operator: OperatorId,
-    /// How many subtasks it had.
-    pub parallelism: usize,
-    /// What they stored.
+    /// What its subtasks stored.
     pub subtasks: Vec<StateHandle>,
 }
 
@@ -82,21 +98,33 @@ struct Envelope<'a> {
 }
 
 impl Manifest {
-    /// The state of an operator.
-    pub fn operator(&self, id: &OperatorId) -> Option<&OperatorState> {
-        self.operators.iter().find(|state| state.operator == *id)
+    /// The state of every operator that has any.
+    pub fn operators(&self) -> Vec<OperatorState> {
+        let mut operators: BTreeMap<&OperatorId, Vec<StateHandle>> = BTreeMap::new();
+        for (operator, handle) in self.tasks.iter().flat_map(|task| &task.operators) {
+            operators.entry(operator).or_default().push(handle.clone());
+        }
+        let state = |(operator, subtasks): (&OperatorId, _)| OperatorState { operator: operator.clone(), subtasks };
+        operators.into_iter().map(state).collect()
+    }
+
+    /// The state of an operator, if it has any.
+    pub fn operator(&self, operator: &OperatorId) -> Option<OperatorState> {
+        let handles = self.tasks.iter().filter_map(|task| task.operators.get(operator));
+        let subtasks: Vec<StateHandle> = handles.cloned().collect();
+        (!subtasks.is_empty()).then(|| OperatorState { operator: operator.clone(), subtasks })
     }
 
     /// Each file once, whichever subtasks share it.
     pub fn files(&self) -> BTreeMap<&str, &FileRef> {
-        let handles = self.operators.iter().flat_map(|operator| &operator.subtasks);
+        let handles = self.tasks.iter().flat_map(|task| task.operators.values());
         handles.flat_map(StateHandle::files).map(|file| (file.path.as_str(), file)).collect()
     }
 
     /// The lowest epoch under which files for a later checkpoint may be in the making.
     pub fn open_from(&self) -> Epoch {
-        let handles = self.operators.iter().flat_map(|operator| &operator.subtasks);
-        handles.map(|handle| handle.open_from).fold(Epoch(self.epoch.0 + 1), Epoch::min)
+        let writing = self.tasks.iter().filter(|task| !task.finished).flat_map(|task| task.operators.values());
+        writing.map(|handle| handle.open_from).fold(Epoch(self.epoch.0 + 1), Epoch::min)
     }
 
     /// The bytes of its object.

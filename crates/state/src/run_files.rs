@@ -1,7 +1,7 @@
 //! The files of a table: written as runs, read back as what the runs come to.
 
 use bytes::Bytes;
-use dipper_types::{Attempt, Epoch, KeyGroupRange, OperatorId, Result};
+use dipper_types::{AttemptId, Epoch, KeyGroupRange, OperatorId, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::checksum::Checksum;
@@ -44,6 +44,7 @@ async fn write_file(directory: &Directory, identity: &FileIdentity, number: u64,
     }
     Ok(FileRef {
         path,
+        attempt: identity.attempt.opening,
         epoch: identity.epoch,
         bytes: file.bytes.len() as u64,
         header_bytes: file.header_bytes,
@@ -61,21 +62,24 @@ fn file_path(identity: &FileIdentity, number: u64) -> String {
     let FileIdentity { attempt, epoch, operator, subtask, table, .. } = identity;
     let (operator, table) = (name_part(&operator.0), name_part(table));
     let of = subtask.index;
-    format!("{STATE}/{:08}-{:020}-{number:06}-{operator}-{of}-{table}.state", attempt.0, epoch.0)
+    format!("{}-{number:06}-{operator}-{of}-{table}.state", prefix(*attempt, *epoch))
 }
 
-/// The attempt and the epoch that a file in `state` was written under; `None` for a file that is not ours.
-pub(crate) fn written_under(name: &str) -> Option<(Attempt, Epoch)> {
-    let mut parts = name.splitn(3, '-');
-    let attempt = parts.next()?.parse().ok()?;
-    let epoch = parts.next()?.parse().ok()?;
-    parts.next().map(|_| (Attempt(attempt), Epoch(epoch)))
+/// How the paths of all files begin that an attempt writes under an epoch.
+fn prefix(attempt: AttemptId, epoch: Epoch) -> String {
+    format!("{STATE}/{:020}-{:08}-{:016x}", epoch.0, attempt.opening, attempt.nonce)
+}
+
+/// The epoch that a file in `state` was written under; `None` for a file that is not ours.
+pub(crate) fn written_under(name: &str) -> Option<Epoch> {
+    let (epoch, _) = name.split_once('-')?;
+    epoch.parse().ok().map(Epoch)
 }
 
 /// The path of the copy of a file for another attempt: no longer than its own, and no other file's.
-pub(crate) fn renamed(path: &str, attempt: Attempt, epoch: Epoch) -> String {
-    let owner = path.splitn(4, '-').last().unwrap_or_default();
-    format!("{STATE}/{:08}-{:020}-{}-{owner}", attempt.0, epoch.0, Checksum::of(path.as_bytes()))
+pub(crate) fn renamed(path: &str, attempt: AttemptId, epoch: Epoch) -> String {
+    let owner = path.splitn(5, '-').last().unwrap_or_default();
+    format!("{}-{}-{owner}", prefix(attempt, epoch), Checksum::of(path.as_bytes()))
 }
 
 /// Letters and digits as they are, anything else in a form that file systems and URLs bear and that no other name has.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dipper_types::{Attempt, Epoch, Error, Result};
+use dipper_types::{AttemptId, Epoch, Error, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::checkpoint_store::CheckpointStore;
@@ -56,17 +56,17 @@ impl Savepoint {
         Ok(entries.filter_map(|entry| entry.name.strip_suffix(&format!("/{MANIFEST}")).map(str::to_owned)).collect())
     }
 
-    /// Copies the files into a job's directory, so that its checkpoints may refer to them: what the job is restored from. `epoch` is the
-    /// first of the new attempt.
-    pub async fn adopt(&self, job: &CheckpointStore, attempt: Attempt, epoch: Epoch) -> Result<Manifest> {
+    /// Copies the files into a job's directory, so that its checkpoints may refer to them: what the opening of an attempt then repeats.
+    /// `epoch` is one above that of the job's newest manifest; the nonce is the attempt's, whose number is not known yet.
+    pub async fn adopt(&self, job: &CheckpointStore, nonce: u64, epoch: Epoch) -> Result<Manifest> {
+        let attempt = AttemptId { opening: 0, nonce };
         let new_path = |path: &str| renamed(path, attempt, epoch);
         copy(&self.directory, &self.manifest, job.directory(), new_path).await?;
         let mut manifest = self.manifest.clone();
-        let handles = manifest.operators.iter_mut().flat_map(|operator| &mut operator.subtasks);
+        let handles = manifest.tasks.iter_mut().flat_map(|task| task.operators.values_mut());
         let runs = handles.flat_map(|handle| handle.tables.values_mut()).flat_map(|table| &mut table.runs);
         for file in runs.flat_map(|run| &mut run.files) {
-            file.path = new_path(&file.path);
-            file.epoch = epoch;
+            *file = FileRef { path: new_path(&file.path), attempt: attempt.opening, epoch, ..file.clone() };
         }
         Ok(manifest)
     }

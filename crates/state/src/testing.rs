@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray, UInt16Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use dipper_types::{Attempt, Epoch, JobId, OperatorId, SubtaskId};
+use dipper_types::{AttemptId, Epoch, JobId, OperatorId, SubtaskId};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::memory::InMemory;
@@ -23,7 +23,7 @@ use twox_hash::XxHash3_64;
 use crate::checkpoint_store::CheckpointStore;
 use crate::directory::Directory;
 use crate::handle::StateHandle;
-use crate::manifest::{CheckpointKind, Manifest, OperatorState, Query};
+use crate::manifest::{CheckpointKind, Manifest, OperatorState, Query, TaskState};
 use crate::reader::StateReader;
 use crate::retry::Retry;
 use crate::state_file::Compression;
@@ -136,14 +136,14 @@ impl Subtasks {
         store: &CheckpointStore,
         attempt: u64,
         parallelism: usize,
-        after: Epoch,
+        opened: Epoch,
         from: Option<&OperatorState>,
     ) -> Self {
         let uploader = |index: usize| {
             let spec = UploaderSpec {
                 job: job(),
-                attempt: Attempt(attempt),
-                after,
+                attempt: self::attempt(attempt),
+                opened,
                 operator: operator(),
                 subtask: SubtaskId { index, parallelism },
                 key_groups: KEY_GROUPS,
@@ -156,6 +156,11 @@ impl Subtasks {
             }
         };
         Self((0..parallelism).map(uploader).collect())
+    }
+
+    /// A checkpoint is completed.
+    pub(crate) fn on_completed(&mut self, epoch: u64) {
+        self.0.iter_mut().for_each(|uploader| uploader.on_completed(Epoch(epoch)));
     }
 
     /// A snapshot of all subtasks.
@@ -172,22 +177,33 @@ impl Subtasks {
                 Err(error) => failure = Some(error),
             }
         }
-        failure.map_or(Ok(OperatorState { operator: operator(), parallelism, subtasks }), Err)
+        failure.map_or(Ok(OperatorState { operator: operator(), subtasks }), Err)
     }
 }
 
-pub(crate) fn manifest(number: u64, epoch: u64, attempt: u64, operators: Vec<OperatorState>) -> Manifest {
+pub(crate) fn attempt(opening: u64) -> AttemptId {
+    AttemptId { opening, nonce: 7 }
+}
+
+/// A checkpoint of the job that holds `state`, as one task.
+pub(crate) fn manifest(number: u64, epoch: u64, attempt: u64, state: Option<OperatorState>) -> Manifest {
+    let handles = state.map_or_else(Vec::new, |state| state.subtasks);
+    let task = |(subtask, handle): (usize, StateHandle)| TaskState {
+        subtask,
+        operators: BTreeMap::from([(operator(), handle)]),
+        ..TaskState::default()
+    };
     Manifest {
         number,
         job: job(),
         epoch: Epoch(epoch),
-        attempt: Attempt(attempt),
+        attempt: self::attempt(attempt),
         kind: CheckpointKind::Checkpoint,
         created_ms: 1_700_000_000_000,
         duration_ms: 12,
         key_groups: KEY_GROUPS,
         query: Query { sql: "SELECT \"ä\"\n".to_owned(), catalog: String::new() },
-        operators,
+        tasks: handles.into_iter().enumerate().map(task).collect(),
     }
 }
 

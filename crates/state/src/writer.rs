@@ -93,8 +93,7 @@ impl StateWriter {
         self.snapshot.lists.insert(name.into(), ListState { redistribution, items });
     }
 
-    /// Something that a sink will commit once the checkpoint is committed. A sink repeats what it does not yet know to be committed, as an
-    /// earlier checkpoint may have been given up.
+    /// Something that a sink has staged before this barrier, and commits once the checkpoint is committed.
     pub fn commit_later(&mut self, committable: Value) {
         self.snapshot.committables.push(committable);
     }
@@ -118,6 +117,11 @@ impl StateSnapshot {
     /// The checkpoint that it belongs to.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// What a sink commits later. The protocol says in which manifest it comes to stand.
+    pub fn take_committables(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.committables)
     }
 }
 

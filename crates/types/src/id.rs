@@ -25,9 +25,14 @@ pub struct SubtaskId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch(pub u64);
 
-/// One life of a job, from a start or restart to the next, ascending from 1. No two lives ever have the same number.
+/// One life of a job, from a start or restart to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Attempt(pub u64);
+pub struct AttemptId {
+    /// The number of the manifest with which it took the job over: a later attempt's is greater.
+    pub opening: u64,
+    /// Random. Tells two attempts apart that want the same opening at the same time.
+    pub nonce: u64,
+}
 
 impl fmt::Display for OperatorId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,5 +43,11 @@ impl fmt::Display for OperatorId {
 impl fmt::Display for SubtaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.index + 1, self.parallelism)
+    }
+}
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{:x}", self.opening, self.nonce)
     }
 }

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use dipper_types::Epoch;
-use futures::future::join_all;
 use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{self, Changes, FaultyStore, Subtasks, block_on, job, memory, operator, restored};
 
 fn manifest(number: u64, attempt: u64) -> Manifest {
-    testing::manifest(number, number, attempt, Vec::new())
+    testing::manifest(number, number, attempt, None)
 }
 
 #[test]
@@ -66,19 +65,25 @@ fn a_zombie_is_fenced_even_where_its_number_has_been_collected() {
         assert_eq!(store.manifest_numbers().await.unwrap(), [8, 9]);
         // It was asleep since manifest 4, and knows nothing of what came after.
         assert_eq!(store.create_manifest(&manifest(5, 1)).await.unwrap_err().kind(), ErrorKind::Fenced);
-        assert_eq!(store.commit_state(&manifest(5, 1)).await.unwrap(), CommitState::Fenced);
+        assert_eq!(store.inspect(&manifest(5, 1)).await.unwrap(), Inspection { found: Found::Own, head: 9 });
+        assert_eq!(store.inspect(&manifest(4, 1)).await.unwrap(), Inspection { found: Found::Absent, head: 9 });
+        assert_eq!(store.inspect(&manifest(9, 1)).await.unwrap(), Inspection { found: Found::Other, head: 9 });
         assert_eq!(store.latest().await.unwrap(), Some(manifest(9, 2)));
     });
 }
 
 #[test]
-fn claims_are_never_given_twice() {
+fn a_log_that_moves_while_it_is_read_is_read_again() {
     block_on(async {
-        let store = CheckpointStore::new(&memory(), job());
-        let claimants: Vec<String> = (0..20).map(|claimant| claimant.to_string()).collect();
-        let claims = join_all(claimants.iter().map(|claimant| store.claim_attempt(claimant))).await;
-        let numbers: BTreeSet<u64> = claims.into_iter().map(|attempt| attempt.unwrap().0).collect();
-        assert_eq!(numbers.len(), 20);
+        let store = CheckpointStore::new(&FaultyStore::new(1, 0).directory(1), job());
+        for number in 1..30 {
+            let manifest = manifest(number, 1);
+            let (created, latest) = futures::join!(store.create_manifest(&manifest), store.latest());
+            created.unwrap();
+            let latest = latest.unwrap().map_or(0, |latest| latest.number);
+            assert!(latest == number || latest + 1 == number);
+            store.collect_garbage(1, &BTreeSet::new()).await.unwrap();
+        }
     });
 }
 
@@ -94,28 +99,24 @@ proptest! {
             while number <= 10 {
                 let write = async |attempt: u64| {
                     let manifest = manifest(number, attempt);
-                    match store.create_manifest(&manifest).await {
-                        Ok(()) => CommitState::Committed,
-                        Err(error) if error.kind() == ErrorKind::Fenced => CommitState::Fenced,
-                        // Whoever does not know asks until it does, and creates again what is absent.
-                        Err(_) => loop {
-                            match store.commit_state(&manifest).await {
-                                Ok(CommitState::Absent) => match store.create_manifest(&manifest).await {
-                                    Ok(()) => break CommitState::Committed,
-                                    Err(error) if error.kind() == ErrorKind::Fenced => break CommitState::Fenced,
-                                    Err(_) => {}
-                                },
-                                Ok(state) => break state,
-                                Err(_) => {}
-                            }
-                        },
+                    loop {
+                        match store.create_manifest(&manifest).await {
+                            Ok(()) => break true,
+                            Err(error) if error.kind() == ErrorKind::Fenced => break false,
+                            // The outcome is open: whoever does not know goes on asking.
+                            Err(_) => match store.inspect(&manifest).await {
+                                Ok(seen) if seen.head > number || seen.found == Found::Other => break false,
+                                Ok(seen) if seen.found == Found::Own => break true,
+                                _ => {}
+                            },
+                        }
                     }
                 };
                 let (one, two) = futures::join!(write(1), write(2));
                 prop_assert_ne!(one, two);
-                let winner = if one == CommitState::Committed { 1 } else { 2 };
+                let winner = if one { 1 } else { 2 };
                 faulty.failing.store(false, std::sync::atomic::Ordering::Relaxed);
-                prop_assert_eq!(store.latest().await.unwrap().unwrap().attempt.0, winner);
+                prop_assert_eq!(store.latest().await.unwrap().unwrap().attempt.opening, winner);
                 faulty.failing.store(true, std::sync::atomic::Ordering::Relaxed);
                 number += 1;
             }
@@ -133,10 +134,11 @@ fn a_damaged_state_file_is_named_and_an_older_checkpoint_still_restores() {
         let mut subtasks = Subtasks::start(&store, 1, 1, Epoch(0), None);
         let old = Changes::upserts((0..100).map(|key| (key, format!("old {key}"))));
         let state = subtasks.upload(1, &old).await.unwrap();
-        store.create_manifest(&testing::manifest(1, 1, 1, vec![state])).await.unwrap();
+        store.create_manifest(&testing::manifest(1, 1, 1, Some(state))).await.unwrap();
+        subtasks.on_completed(1);
         let new = Changes::upserts((0..10).map(|key| (key, format!("new {key}"))));
         let state = subtasks.upload(2, &new).await.unwrap();
-        store.create_manifest(&testing::manifest(2, 2, 1, vec![state])).await.unwrap();
+        store.create_manifest(&testing::manifest(2, 2, 1, Some(state))).await.unwrap();
 
         let manifest = store.latest().await.unwrap().unwrap();
         let newest = manifest.files().into_values().max_by_key(|file| file.epoch).unwrap().path.clone();
@@ -147,16 +149,16 @@ fn a_damaged_state_file_is_named_and_an_older_checkpoint_still_restores() {
             damaged[at] ^= 0x10;
             std::fs::write(&path, &damaged).unwrap();
             let state = manifest.operator(&operator()).unwrap();
-            let error = restored(store.directory(), state, 1).await.unwrap_err();
+            let error = restored(store.directory(), &state, 1).await.unwrap_err();
             assert_eq!((error.kind(), error.hint()), (ErrorKind::Corrupt, Some("restore an older checkpoint")));
             assert!(error.to_string().contains(&newest), "{error}");
         }
         std::fs::remove_file(&path).unwrap();
-        let error = restored(store.directory(), manifest.operator(&operator()).unwrap(), 1).await.unwrap_err();
+        let error = restored(store.directory(), &manifest.operator(&operator()).unwrap(), 1).await.unwrap_err();
         assert!(error.to_string().ends_with("is damaged: it is gone"), "{error}");
 
         let older = store.load(1).await.unwrap();
-        let model = restored(store.directory(), older.operator(&operator()).unwrap(), 3).await.unwrap();
+        let model = restored(store.directory(), &older.operator(&operator()).unwrap(), 3).await.unwrap();
         assert_eq!(model, old.upserts);
     });
 }

@@ -1,6 +1,7 @@
 //! What is needed stays, what is not goes.
 
 use bytes::Bytes;
+use dipper_types::Epoch;
 use proptest::prelude::*;
 
 use super::*;
@@ -15,7 +16,7 @@ enum Step {
         keys: Vec<i64>,
         collect: bool,
     },
-    /// One whose files are uploaded and which is given up.
+    /// One whose files are uploaded, and deleted because it is given up.
     GivenUp(Vec<i64>),
     Merge,
     Install,
@@ -61,7 +62,7 @@ async fn check(steps: Vec<Step>, keep: usize, seed: u64) -> Result<(), TestCaseE
                     subtasks.upload(epoch, &changes).await.unwrap()
                 };
                 number += 1;
-                let manifest = testing::manifest(number, epoch, attempt, vec![state]);
+                let manifest = testing::manifest(number, epoch, attempt, Some(state));
                 if collect {
                     let (created, collected) =
                         futures::join!(store.create_manifest(&manifest), store.collect_garbage(keep, &none));
@@ -70,13 +71,17 @@ async fn check(steps: Vec<Step>, keep: usize, seed: u64) -> Result<(), TestCaseE
                 } else {
                     store.create_manifest(&manifest).await.unwrap();
                 }
+                subtasks.on_completed(epoch);
                 committed = model.clone();
             }
             Step::GivenUp(keys) => {
                 epoch += 1;
                 let changes = Changes::upserts(keys.into_iter().map(|key| (key, format!("at {epoch}"))));
                 changes.apply(&mut model);
-                subtasks.upload(epoch, &changes).await.unwrap();
+                let state = subtasks.upload(epoch, &changes).await.unwrap();
+                let files =
+                    state.subtasks.iter().flat_map(|handle| handle.files()).filter(|file| file.epoch.0 == epoch);
+                store.delete(&[], &files.map(|file| file.path.clone()).collect::<Vec<_>>()).await.unwrap();
             }
             Step::Merge => {
                 for (index, uploader) in subtasks.0.iter_mut().enumerate() {
@@ -95,7 +100,14 @@ async fn check(steps: Vec<Step>, keep: usize, seed: u64) -> Result<(), TestCaseE
                 let state = latest.as_ref().and_then(|manifest| manifest.operator(&operator()));
                 // The epochs of the dead attempt are not known to the new one.
                 epoch = latest.as_ref().map_or(0, |manifest| manifest.epoch.0);
-                subtasks = Subtasks::start(&store, attempt, parallelism, Epoch(epoch), state);
+                subtasks = Subtasks::start(&store, attempt, parallelism, Epoch(epoch), state.as_ref());
+                if let Some(latest) = latest {
+                    number += 1;
+                    attempt = number;
+                    let attempt = testing::attempt(attempt);
+                    let opening = Manifest { number, attempt, kind: CheckpointKind::Opening, ..latest };
+                    store.create_manifest(&opening).await.unwrap();
+                }
                 model = committed.clone();
             }
             Step::Collect => {
@@ -111,7 +123,7 @@ async fn check(steps: Vec<Step>, keep: usize, seed: u64) -> Result<(), TestCaseE
         }
     }
     if let Some(manifest) = store.latest().await.unwrap() {
-        let stored = restored(store.directory(), manifest.operator(&operator()).unwrap(), 1).await.unwrap();
+        let stored = restored(store.directory(), &manifest.operator(&operator()).unwrap(), 1).await.unwrap();
         prop_assert_eq!(&stored, &committed);
     }
     Ok(())
@@ -135,8 +147,7 @@ fn much_writing_leaves_what_retained_manifests_refer_to() {
         for attempt in 1..=4 {
             let latest = store.latest().await.unwrap();
             let state = latest.as_ref().and_then(|manifest| manifest.operator(&operator()));
-            store.claim_attempt(&attempt.to_string()).await.unwrap();
-            let mut subtasks = Subtasks::start(&store, attempt, attempt as usize, Epoch(number), state);
+            let mut subtasks = Subtasks::start(&store, attempt, attempt as usize, Epoch(number), state.as_ref());
             for _ in 0..100 {
                 number += 1;
                 let keys = (0..2000).filter(|key| key % 50 == (number % 50) as i64);
@@ -144,7 +155,8 @@ fn much_writing_leaves_what_retained_manifests_refer_to() {
                 let state = subtasks.upload(number, &changes).await.unwrap();
                 let new = state.subtasks.iter().flat_map(|handle| handle.files()).filter(|file| file.epoch.0 == number);
                 written += new.map(|file| file.bytes).sum::<u64>();
-                store.create_manifest(&testing::manifest(number, number, attempt, vec![state])).await.unwrap();
+                store.create_manifest(&testing::manifest(number, number, attempt, Some(state))).await.unwrap();
+                subtasks.on_completed(number);
                 for uploader in &mut subtasks.0 {
                     for task in uploader.plan_merges() {
                         let run = task.run().await.unwrap();
@@ -165,7 +177,6 @@ fn much_writing_leaves_what_retained_manifests_refer_to() {
         let making = files.iter().filter(|file| !needed.contains(**file)).count();
         assert!(making <= 4, "{making} files that nothing refers to");
         assert_eq!(left.iter().filter(|entry| entry.name.starts_with("manifests/")).count(), 3);
-        assert_eq!(left.iter().filter(|entry| entry.name.starts_with("attempts/")).count(), 1);
         let bytes: u64 = left.iter().map(|entry| entry.bytes).sum();
         assert!(bytes * 3 < written, "{bytes} of {written} bytes are left");
     });
@@ -182,14 +193,14 @@ fn beside_a_manifest_that_cannot_be_read_no_state_file_goes_and_older_checkpoint
             if number == 4 {
                 store.directory.create("manifests/00000000000000000004.json", &Bytes::from("{")).await.unwrap();
             } else {
-                store.create_manifest(&testing::manifest(number, number, 1, vec![state])).await.unwrap();
+                store.create_manifest(&testing::manifest(number, number, 1, Some(state))).await.unwrap();
             }
         }
         let collected = store.collect_garbage(1, &BTreeSet::new()).await.unwrap();
         assert_eq!(collected, Collected { manifests: 2, files: 0, bytes: 0 });
         assert_eq!(store.manifest_numbers().await.unwrap(), [3, 4]);
         let state = subtasks.upload(5, &Changes::default()).await.unwrap();
-        store.create_manifest(&testing::manifest(5, 5, 1, vec![state])).await.unwrap();
+        store.create_manifest(&testing::manifest(5, 5, 1, Some(state))).await.unwrap();
         let collected = store.collect_garbage(1, &BTreeSet::new()).await.unwrap();
         assert_eq!((collected.manifests, collected.files), (2, 3));
     });
@@ -205,11 +216,11 @@ fn a_pinned_checkpoint_and_files_that_are_not_ours_stay() {
         for number in 1..=4 {
             let changes = Changes { replaces: true, ..Changes::upserts([(1, number.to_string())]) };
             let state = subtasks.upload(number, &changes).await.unwrap();
-            store.create_manifest(&testing::manifest(number, number, 1, vec![state])).await.unwrap();
+            store.create_manifest(&testing::manifest(number, number, 1, Some(state))).await.unwrap();
         }
         store.collect_garbage(1, &BTreeSet::from([2])).await.unwrap();
         let pinned = store.load(2).await.unwrap();
-        let model = restored(store.directory(), pinned.operator(&operator()).unwrap(), 1).await.unwrap();
+        let model = restored(store.directory(), &pinned.operator(&operator()).unwrap(), 1).await.unwrap();
         assert_eq!(model, Model::from([(1, "2".to_owned())]));
         let names: Vec<String> = store.directory.list().await.unwrap().into_iter().map(|entry| entry.name).collect();
         assert_eq!(names.len(), 5, "{names:?}");

@@ -13,6 +13,7 @@ fn sample() -> Manifest {
     let key_groups = KeyGroupRange { start: 0, end: 128 };
     let file = FileRef {
         path: "state/x".to_owned(),
+        attempt: 2,
         epoch: Epoch(3),
         bytes: 100,
         header_bytes: 30,
@@ -29,10 +30,11 @@ fn sample() -> Manifest {
         open_from: Epoch(4),
         tables: [("open".to_owned(), table)].into(),
         lists: [("offsets".to_owned(), ListState { redistribution: Redistribution::BySplit, items })].into(),
-        committables: vec![json!({"file": "part-1"})],
     };
-    let state = OperatorState { operator: operator(), parallelism: 1, subtasks: vec![handle] };
-    testing::manifest(42, 4, 2, vec![state])
+    let mut manifest =
+        testing::manifest(42, 4, 2, Some(OperatorState { operator: operator(), subtasks: vec![handle] }));
+    manifest.tasks[0].committables = vec![json!({"file": "part-1"})];
+    manifest
 }
 
 #[test]
@@ -41,8 +43,15 @@ fn a_manifest_comes_back_and_is_always_encoded_the_same() {
     let decoded = Manifest::decode("m", &bytes).unwrap();
     assert_eq!(decoded, sample());
     assert_eq!(decoded.encode().unwrap(), bytes);
-    assert_eq!(decoded.open_from(), Epoch(4));
     assert!(bytes.starts_with(br#"{"format":"dipper-manifest","version":1,"checksum":""#));
+}
+
+#[test]
+fn a_task_that_has_finished_holds_up_no_collection() {
+    let mut manifest = sample();
+    assert_eq!(manifest.open_from(), Epoch(4));
+    manifest.tasks[0].finished = true;
+    assert_eq!(manifest.open_from(), Epoch(5));
 }
 
 #[test]

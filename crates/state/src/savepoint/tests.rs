@@ -14,11 +14,11 @@ async fn job_with_state() -> (CheckpointStore, Manifest, Model) {
     let mut latest = None;
     for (attempt, parallelism) in [(1, 3), (2, 2)] {
         let (number, state) = (attempt, latest.as_ref().and_then(|manifest: &Manifest| manifest.operator(&operator())));
-        let mut subtasks = Subtasks::start(&store, attempt, parallelism, Epoch(number - 1), state);
+        let mut subtasks = Subtasks::start(&store, attempt, parallelism, Epoch(number - 1), state.as_ref());
         let changes = Changes::upserts((0..50 * number as i64).map(|key| (key * 7, format!("{attempt} {key}"))));
         changes.apply(&mut model);
         let state = subtasks.upload(number, &changes).await.unwrap();
-        let manifest = testing::manifest(number, number, attempt, vec![state]);
+        let manifest = testing::manifest(number, number, attempt, Some(state));
         store.create_manifest(&manifest).await.unwrap();
         latest = Some(manifest);
     }
@@ -38,7 +38,7 @@ fn a_savepoint_can_be_moved_and_outlives_its_job() {
         std::fs::rename(root.path().join("all/first"), root.path().join("moved")).unwrap();
         let moved = Savepoint::open(open("moved")).await.unwrap();
         let state = moved.manifest.operator(&operator()).unwrap();
-        assert_eq!(restored(&moved.directory, state, 5).await.unwrap(), model);
+        assert_eq!(restored(&moved.directory, &state, 5).await.unwrap(), model);
         moved.delete().await.unwrap();
         assert!(open("moved").list().await.unwrap().is_empty());
     });
@@ -51,21 +51,21 @@ fn an_adopted_savepoint_belongs_to_the_job() {
         let savepoint = create_savepoint(&store, &manifest, &memory()).await.unwrap();
         let other = CheckpointStore::new(&memory(), JobId("other".to_owned()));
         // Twice over: adopted again from a savepoint of itself, names stay different and of bounded length.
-        let adopted = savepoint.adopt(&other, Attempt(1), Epoch(1)).await.unwrap();
+        let adopted = savepoint.adopt(&other, 1, Epoch(1)).await.unwrap();
         let again = create_savepoint(&other, &adopted, &memory()).await.unwrap();
         let store = CheckpointStore::new(&memory(), job());
-        let adopted = again.adopt(&store, Attempt(1), Epoch(1)).await.unwrap();
+        let adopted = again.adopt(&store, 2, Epoch(1)).await.unwrap();
         assert_eq!(adopted.files().len(), manifest.files().len());
         again.delete().await.unwrap();
 
-        let mut subtasks = Subtasks::start(&store, 1, 4, Epoch(0), adopted.operator(&operator()));
+        let mut subtasks = Subtasks::start(&store, 1, 4, Epoch(0), adopted.operator(&operator()).as_ref());
         let changes = Changes::upserts([(7, "changed".to_owned())]);
         changes.apply(&mut model);
         let state = subtasks.upload(1, &changes).await.unwrap();
-        store.create_manifest(&testing::manifest(1, 1, 1, vec![state])).await.unwrap();
+        store.create_manifest(&testing::manifest(1, 1, 1, Some(state))).await.unwrap();
         store.collect_garbage(1, &BTreeSet::new()).await.unwrap();
         let latest = store.latest().await.unwrap().unwrap();
-        assert_eq!(restored(store.directory(), latest.operator(&operator()).unwrap(), 1).await.unwrap(), model);
+        assert_eq!(restored(store.directory(), &latest.operator(&operator()).unwrap(), 1).await.unwrap(), model);
     });
 }
 

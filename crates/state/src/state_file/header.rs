@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use dipper_types::{Attempt, Epoch, Error, ErrorKind, JobId, KeyGroupRange, OperatorId, Result, SubtaskId};
+use dipper_types::{AttemptId, Epoch, Error, ErrorKind, JobId, KeyGroupRange, OperatorId, Result, SubtaskId};
 use serde::{Deserialize, Serialize};
 
 use super::Compression;
@@ -37,7 +37,7 @@ pub(crate) struct VerifiedHeader {
 #[serde(deny_unknown_fields)]
 pub(crate) struct FileIdentity {
     pub(crate) job: JobId,
-    pub(crate) attempt: Attempt,
+    pub(crate) attempt: AttemptId,
     pub(crate) epoch: Epoch,
     pub(crate) operator: OperatorId,
     pub(crate) subtask: SubtaskId,

@@ -11,14 +11,20 @@ use super::*;
 use crate::checkpoint_store::CheckpointStore;
 use crate::list_state::{ListItem, Redistribution};
 use crate::reader::StateReader;
-use crate::testing::{Changes, FaultyStore, Model, Subtasks, block_on, job, memory, operator, restored, table};
+use crate::testing::{
+    Changes, FaultyStore, Model, Subtasks, attempt, block_on, job, memory, operator, restored, table,
+};
 use crate::writer::StateWriter;
 
 /// What happens to a job.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Then read back at some parallelism.
-    Snapshot(Changes, usize),
+    /// Read back at some parallelism, and then completed or given up.
+    Snapshot {
+        changes: Changes,
+        parallelism: usize,
+        completed: bool,
+    },
     /// Merges are planned and run, but not installed yet.
     Merge,
     Install,
@@ -39,7 +45,9 @@ fn changes() -> impl Strategy<Value = Changes> {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        6 => (changes(), 1..=8_usize).prop_map(|(changes, parallelism)| Step::Snapshot(changes, parallelism)),
+        6 => (changes(), 1..=8_usize, prop::bool::weighted(0.8)).prop_map(|(changes, parallelism, completed)| {
+            Step::Snapshot { changes, parallelism, completed }
+        }),
         3 => Just(Step::Merge),
         3 => Just(Step::Install),
         1 => (1..=8_usize).prop_map(|parallelism| Step::Restore { parallelism }),
@@ -56,7 +64,7 @@ async fn check(directory: Directory, steps: Vec<Step>) -> Result<(), TestCaseErr
     let mut merged: Vec<(usize, MergedRun)> = Vec::new();
     for step in steps {
         match step {
-            Step::Snapshot(changes, parallelism) => {
+            Step::Snapshot { changes, parallelism, completed } => {
                 changes.apply(&mut model);
                 epoch += 1;
                 let mut uploaded = subtasks.upload(epoch, &changes).await;
@@ -73,7 +81,15 @@ async fn check(directory: Directory, steps: Vec<Step>) -> Result<(), TestCaseErr
                     }
                 };
                 prop_assert_eq!(&stored, &model);
-                latest = Some(state);
+                if completed {
+                    subtasks.on_completed(epoch);
+                    latest = Some((state, model.clone()));
+                } else {
+                    let new = state.subtasks.iter().flat_map(StateHandle::files).filter(|file| file.epoch.0 == epoch);
+                    let new: Vec<String> = new.map(|file| file.path.clone()).collect();
+                    // A deletion that fails changes nothing.
+                    let _ = store.delete(&[], &new).await;
+                }
             }
             Step::Merge => {
                 for (index, uploader) in subtasks.0.iter_mut().enumerate() {
@@ -87,7 +103,8 @@ async fn check(directory: Directory, steps: Vec<Step>) -> Result<(), TestCaseErr
             }
             Step::Install => merged.drain(..).for_each(|(index, run)| subtasks.0[index].install(run)),
             Step::Restore { parallelism } => {
-                let Some(state) = &latest else { continue };
+                let Some((state, stored)) = &latest else { continue };
+                model.clone_from(stored);
                 merged.clear();
                 attempt += 1;
                 subtasks = Subtasks::start(&store, attempt, parallelism, Epoch(epoch), Some(state));
@@ -114,8 +131,8 @@ proptest! {
 fn spec() -> UploaderSpec {
     UploaderSpec {
         job: job(),
-        attempt: Attempt(1),
-        after: Epoch(0),
+        attempt: attempt(1),
+        opened: Epoch(0),
         operator: operator(),
         subtask: SubtaskId { index: 0, parallelism: 1 },
         key_groups: 128,
@@ -149,34 +166,75 @@ fn a_delta_takes_at_most_twice_the_bytes_that_changed() {
                 let handle = uploader.upload(state.finish()).await.unwrap();
                 let all: u64 = handle.files().map(|file| file.bytes).sum();
                 assert!(all - stored <= 2 * bytes, "{} bytes for {bytes}", all - stored);
+                uploader.on_completed(Epoch(epoch));
                 stored = all;
             }
         });
     }
 }
 
+/// A snapshot of ten rows, and its checkpoint completed or not.
+async fn upload(uploader: &mut SnapshotUploader, epoch: u64, completed: bool) -> StateHandle {
+    let mut state = StateWriter::new(Epoch(epoch));
+    let (groups, batch, _) = rows(0, 10);
+    state.upsert(&table(), groups, batch).unwrap();
+    let handle = uploader.upload(state.finish()).await.unwrap();
+    if completed {
+        uploader.on_completed(Epoch(epoch));
+    }
+    handle
+}
+
+fn epochs(handle: &StateHandle) -> Vec<u64> {
+    handle.files().map(|file| file.epoch.0).collect()
+}
+
+#[test]
+fn a_snapshot_refers_only_to_completed_checkpoints_and_to_new_files() {
+    block_on(async {
+        let mut uploader = SnapshotUploader::new(memory(), spec());
+        assert_eq!(epochs(&upload(&mut uploader, 1, true).await), [1]);
+        assert_eq!(epochs(&upload(&mut uploader, 2, false).await), [1, 2]);
+        assert_eq!(epochs(&upload(&mut uploader, 3, false).await), [1, 3, 3]);
+        assert_eq!(epochs(&upload(&mut uploader, 4, false).await), [1, 4, 4, 4]);
+        // Word of a completed checkpoint may come late.
+        uploader.on_completed(Epoch(3));
+        assert_eq!(epochs(&upload(&mut uploader, 5, true).await), [1, 3, 3, 5, 5]);
+        uploader.on_completed(Epoch(2));
+        assert_eq!(epochs(&upload(&mut uploader, 6, true).await), [1, 3, 3, 5, 5, 6]);
+    });
+}
+
+#[test]
+fn the_last_snapshot_consists_of_new_files_only() {
+    block_on(async {
+        let directory = memory();
+        let mut uploader = SnapshotUploader::new(directory.clone(), spec());
+        upload(&mut uploader, 1, true).await;
+        let mut state = StateWriter::new(Epoch(2));
+        let (groups, gone, _) = rows(3, 7);
+        state.delete(&table(), groups, gone.project(&[0]).unwrap()).unwrap();
+        let handle = uploader.upload_last(state.finish()).await.unwrap();
+        assert_eq!(epochs(&handle), [2]);
+        assert_eq!(handle.files().map(|file| (file.rows, file.deletes)).collect::<Vec<_>>(), [(3, 0)]);
+    });
+}
+
 #[test]
 fn a_merge_does_not_hold_up_snapshots_and_its_result_follows_later() {
     block_on(async {
         let mut uploader = SnapshotUploader::new(memory(), spec());
-        let upload = async |uploader: &mut SnapshotUploader, epoch: u64| {
-            let mut state = StateWriter::new(Epoch(epoch));
-            let (groups, batch, _) = rows(0, 10);
-            state.upsert(&table(), groups, batch).unwrap();
-            uploader.upload(state.finish()).await.unwrap()
-        };
-        upload(&mut uploader, 1).await;
-        assert_eq!(upload(&mut uploader, 2).await.open_from, Epoch(3));
+        upload(&mut uploader, 1, true).await;
+        assert_eq!(upload(&mut uploader, 2, true).await.open_from, Epoch(3));
         let task = uploader.plan_merges().pop().unwrap();
         assert!(uploader.plan_merges().is_empty(), "a merge of the table is under way");
-        let meanwhile = upload(&mut uploader, 3).await;
-        assert_eq!((meanwhile.tables["open"].runs.len(), meanwhile.open_from), (3, Epoch(3)));
+        let meanwhile = upload(&mut uploader, 3, true).await;
+        assert_eq!((epochs(&meanwhile), meanwhile.open_from), (vec![1, 2, 3], Epoch(3)));
         uploader.install(task.run().await.unwrap());
-        let after = upload(&mut uploader, 4).await;
-        assert_eq!((after.tables["open"].runs.len(), after.open_from), (3, Epoch(5)));
-        assert_eq!(after.tables["open"].runs[0].files[0].epoch, Epoch(3));
+        let after = upload(&mut uploader, 4, true).await;
+        assert_eq!((epochs(&after), after.open_from), (vec![4, 3, 4], Epoch(5)));
         drop(uploader.plan_merges());
-        assert_eq!(upload(&mut uploader, 5).await.open_from, Epoch(6), "a merge that was dropped is forgotten");
+        assert_eq!(upload(&mut uploader, 5, true).await.open_from, Epoch(6), "a merge that was dropped is forgotten");
     });
 }
 
@@ -184,19 +242,15 @@ fn a_merge_does_not_hold_up_snapshots_and_its_result_follows_later() {
 fn a_merge_whose_runs_were_replaced_meanwhile_is_ignored() {
     block_on(async {
         let mut uploader = SnapshotUploader::new(memory(), spec());
-        for epoch in 1..3 {
-            let mut state = StateWriter::new(Epoch(epoch));
-            let (groups, batch, _) = rows(0, 10);
-            state.upsert(&table(), groups, batch).unwrap();
-            uploader.upload(state.finish()).await.unwrap();
-        }
+        upload(&mut uploader, 1, true).await;
+        upload(&mut uploader, 2, true).await;
         let task = uploader.plan_merges().pop().unwrap();
         let mut state = StateWriter::new(Epoch(3));
         state.replace(&table());
-        let handle = uploader.upload(state.finish()).await.unwrap();
+        assert_eq!(uploader.upload(state.finish()).await.unwrap().files().count(), 0);
+        uploader.on_completed(Epoch(3));
         uploader.install(task.run().await.unwrap());
-        assert!(handle.tables["open"].runs.is_empty());
-        assert!(uploader.tables["open"].runs.is_empty());
+        assert_eq!(epochs(&upload(&mut uploader, 4, true).await), [4]);
     });
 }
 
@@ -245,7 +299,7 @@ fn lists_come_back_by_split_and_what_nobody_takes_is_known() {
             state.put_list("watermarks", Redistribution::Union, vec![item(&format!("w-{index}"))]);
             subtasks.push(uploader.upload(state.finish()).await.unwrap());
         }
-        let state = OperatorState { operator: operator(), parallelism: 2, subtasks };
+        let state = OperatorState { operator: operator(), subtasks };
         let mut reader =
             StateReader::load(&directory, &state, SubtaskId { index: 0, parallelism: 1 }, 128).await.unwrap();
         let offsets: Vec<String> = reader.take_list("offsets").into_iter().map(|item| item.id).collect();
@@ -268,7 +322,7 @@ fn a_rescale_reads_only_the_sections_that_it_needs() {
         let (groups, batch, bytes) = rows(0, 500_000);
         state.upsert(&table(), groups, batch).unwrap();
         let handle = uploader.upload(state.finish()).await.unwrap();
-        let state = OperatorState { operator: operator(), parallelism: 1, subtasks: vec![handle] };
+        let state = OperatorState { operator: operator(), subtasks: vec![handle] };
         let before = store.bytes_read();
         let mut reader =
             StateReader::load(&directory, &state, SubtaskId { index: 3, parallelism: 8 }, 128).await.unwrap();
@@ -288,7 +342,7 @@ fn state_of_other_columns_or_another_operator_is_refused() {
         let (groups, batch, _) = rows(0, 10);
         state.upsert(&table(), groups, batch).unwrap();
         let handle = uploader.upload(state.finish()).await.unwrap();
-        let mut state = OperatorState { operator: operator(), parallelism: 1, subtasks: vec![handle] };
+        let mut state = OperatorState { operator: operator(), subtasks: vec![handle] };
         let subtask = SubtaskId { index: 0, parallelism: 1 };
         let mut reader = StateReader::load(&directory, &state, subtask, 128).await.unwrap();
         let other = crate::table::TableSpec { schema: table().key_schema(), ..table() };
