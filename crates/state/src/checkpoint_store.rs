@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use dipper_types::{Error, ErrorKind, JobId, Result};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::FutureExt;
 
+use crate::concurrent::concurrently;
 use crate::directory::{Created, Directory, NotCreated};
 use crate::manifest::{CheckpointKind, Manifest, damaged};
 use crate::store_error::fenced;
 
 pub(crate) const MANIFESTS: &str = "manifests";
-/// How many requests are under way at once.
-const REQUESTS: usize = 8;
 
 /// The directory of one job. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -89,15 +88,17 @@ impl CheckpointStore {
     /// Lists the log, reads it, and lists it again for its head.
     pub async fn read_log(&self) -> Result<ManifestLog> {
         let numbers = self.manifest_numbers().await?;
-        let reads = numbers.into_iter().map(async |number| (number, self.read(number).await));
-        let read: Vec<(u64, Result<Option<Manifest>>)> = stream::iter(reads).buffered(REQUESTS).collect().await;
+        let read = async |number| match self.read(number).await {
+            Err(error) if is_unreadable(&error) => Ok((number, Err(error))),
+            read => Ok((number, Ok(read?))),
+        };
+        let reads = numbers.iter().map(|number| read(*number).boxed()).collect();
         let mut log = ManifestLog::default();
-        for (number, manifest) in read {
+        for (number, manifest) in concurrently(reads).await? {
             match manifest {
                 Ok(Some(manifest)) => drop(log.manifests.insert(number, manifest)),
                 Ok(None) => {}
-                Err(error) if is_unreadable(&error) => drop(log.unreadable.insert(number, error)),
-                Err(error) => return Err(error),
+                Err(error) => drop(log.unreadable.insert(number, error)),
             }
         }
         log.head = self.head().await?;
@@ -171,13 +172,12 @@ impl CheckpointStore {
 
     /// Deletes manifests and, when they are gone, files.
     pub async fn delete(&self, manifests: &[u64], files: &[String]) -> Result<()> {
-        self.delete_all(manifests.iter().map(|number| manifest_path(*number))).await?;
-        self.delete_all(files.iter().cloned()).await
+        self.delete_all(manifests.iter().map(|number| manifest_path(*number)).collect()).await?;
+        self.delete_all(files.to_vec()).await
     }
 
-    pub(crate) async fn delete_all(&self, paths: impl Iterator<Item = String>) -> Result<()> {
-        let deletes = paths.map(async |path| self.directory.delete(&path).await);
-        stream::iter(deletes).buffer_unordered(REQUESTS).try_collect().await
+    pub(crate) async fn delete_all(&self, paths: Vec<String>) -> Result<()> {
+        concurrently(paths.iter().map(|path| self.directory.delete(path).boxed()).collect()).await.map(drop)
     }
 
     /// The manifest with a number; `None` if there is none.
@@ -192,7 +192,8 @@ impl CheckpointStore {
         Ok(Some(manifest))
     }
 
-    async fn head(&self) -> Result<u64> {
+    /// The greatest number, 0 if there is none.
+    pub(crate) async fn head(&self) -> Result<u64> {
         Ok(self.manifest_numbers().await?.last().copied().unwrap_or(0))
     }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use dipper_types::{Error, Result};
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutPayload, parse_url_opts};
@@ -112,56 +113,59 @@ impl Directory {
     /// A whole object; `None` if there is none.
     pub(crate) async fn get(&self, name: &str) -> Result<Option<Bytes>> {
         let path = self.path(name)?;
-        let read = self.retry.call(async || self.store.get(&path).await?.bytes().await).await;
+        let (store, path) = (&self.store, &path);
+        let read = self.retry.call(|| async move { store.get(path).await?.bytes().await }.boxed()).await;
         self.found(name, read)
     }
 
     /// The size of an object; `None` if there is none.
     pub(crate) async fn size(&self, name: &str) -> Result<Option<u64>> {
         let path = self.path(name)?;
-        let size = self.retry.call(async || Ok(self.store.head(&path).await?.size)).await;
-        self.found(name, size)
+        let head = self.retry.call(|| self.store.head(&path).boxed()).await;
+        Ok(self.found(name, head)?.map(|meta| meta.size))
     }
 
     /// Parts of an object; `None` if there is none.
     pub(crate) async fn get_ranges(&self, name: &str, ranges: &[Range<u64>]) -> Result<Option<Vec<Bytes>>> {
         let path = self.path(name)?;
-        let read = self.retry.call(async || self.store.get_ranges(&path, ranges).await).await;
+        let read = self.retry.call(|| self.store.get_ranges(&path, ranges)).await;
         self.found(name, read)
     }
 
     /// Creates an object that must not exist yet, and says whose it is in the end.
     pub(crate) async fn create(&self, name: &str, bytes: &Bytes) -> Result<Created, NotCreated> {
         let path = self.path(name).map_err(|error| NotCreated { error, in_doubt: false })?;
-        let mut in_doubt = false;
-        let created = self.retry.call(async || {
-            let put = self.store.put_opts(&path, PutPayload::from(bytes.clone()), PutMode::Create.into()).await;
+        let (path, in_doubt) = (&path, &AtomicBool::new(false));
+        let create = || async move {
+            let put = self.store.put_opts(path, PutPayload::from(bytes.clone()), PutMode::Create.into()).await;
             match put {
                 Ok(_) => Ok(Created::Own),
                 // Perhaps by an earlier call of ours whose answer was lost. An object that is gone again is created again.
                 Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {
-                    self.read_owner(&path, bytes).await?.ok_or_else(|| gone_again(name))
+                    self.read_owner(path, bytes).await?.ok_or_else(|| gone_again(name))
                 }
                 Err(error) => {
-                    in_doubt |= may_pass(&error);
+                    in_doubt.fetch_or(may_pass(&error), Ordering::Relaxed);
                     Err(error)
                 }
             }
-        });
-        let created = created.await;
-        created.map_err(|error| NotCreated { error: explain(&format!("create '{name}'"), &self.url, &error), in_doubt })
+        };
+        self.retry.call(|| create().boxed()).await.map_err(|error| NotCreated {
+            error: explain(&format!("create '{name}'"), &self.url, &error),
+            in_doubt: in_doubt.load(Ordering::Relaxed),
+        })
     }
 
     /// Whose an object is, if it exists: ours if it holds these bytes.
     pub(crate) async fn owner(&self, name: &str, bytes: &Bytes) -> Result<Option<Created>> {
         let path = self.path(name)?;
-        let read = self.retry.call(async || self.read_owner(&path, bytes).await).await;
+        let read = self.retry.call(|| self.read_owner(&path, bytes).boxed()).await;
         read.map_err(|error| explain(&format!("read '{name}'"), &self.url, &error))
     }
 
     /// All objects of the directory, those in directories below it included, by name.
     pub(crate) async fn list(&self) -> Result<Vec<Entry>> {
-        let list = self.retry.call(async || self.store.list(Some(&self.base)).try_collect::<Vec<_>>().await).await;
+        let list = self.retry.call(|| self.store.list(Some(&self.base)).try_collect::<Vec<_>>().boxed()).await;
         let list = list.map_err(|error| explain("list files", &self.url, &error))?;
         let entry = |meta: object_store::ObjectMeta| {
             let parts = meta.location.prefix_match(&self.base)?;
@@ -175,7 +179,7 @@ impl Directory {
 
     /// The names of the directories in this one.
     pub(crate) async fn children(&self) -> Result<Vec<String>> {
-        let list = self.retry.call(async || self.store.list_with_delimiter(Some(&self.base)).await).await;
+        let list = self.retry.call(|| self.store.list_with_delimiter(Some(&self.base))).await;
         let list = list.map_err(|error| explain("list directories", &self.url, &error))?;
         let mut names: Vec<String> =
             list.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
@@ -186,7 +190,7 @@ impl Directory {
     /// Deletes an object, if it is there.
     pub(crate) async fn delete(&self, name: &str) -> Result<()> {
         let path = self.path(name)?;
-        match self.retry.call(async || self.store.delete(&path).await).await {
+        match self.retry.call(|| self.store.delete(&path).boxed()).await {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
             Err(error) => Err(explain(&format!("delete '{name}'"), &self.url, &error)),
         }

@@ -38,6 +38,10 @@ impl CheckpointStore {
         let Some(retained) = self.retained(&numbers, keep.max(1), pinned).await? else {
             return Ok(Collected::default());
         };
+        // If the log has moved on meanwhile, what was read may be a zombie's. The next call will do.
+        if numbers.last() != Some(&self.head().await?) {
+            return Ok(Collected::default());
+        }
         // Manifests first: one that is there must not name a file that is gone. What is no manifest was left behind while writing one.
         let newest = retained.readable[0].number;
         let is_old = |name: &str| {
@@ -45,15 +49,15 @@ impl CheckpointStore {
             let stays = manifest_number(name).is_some_and(|number| retained.numbers.contains(&number));
             !stays && number.is_some_and(|number| number <= newest)
         };
-        let old =
-            manifests.iter().filter(|entry| is_old(&entry.name)).map(|entry| format!("{MANIFESTS}/{}", entry.name));
-        let mut collected = Collected { manifests: old.clone().count(), ..Collected::default() };
+        let old = manifests.iter().filter(|entry| is_old(&entry.name));
+        let old: Vec<String> = old.map(|entry| format!("{MANIFESTS}/{}", entry.name)).collect();
+        let mut collected = Collected { manifests: old.len(), ..Collected::default() };
         self.delete_all(old).await?;
         if retained.complete {
             let garbage = self.unreferenced(&retained).await?;
             collected.files = garbage.len();
             collected.bytes = garbage.iter().map(|(_, bytes)| bytes).sum();
-            self.delete_all(garbage.into_iter().map(|(path, _)| path)).await?;
+            self.delete_all(garbage.into_iter().map(|(path, _)| path).collect()).await?;
         }
         Ok(collected)
     }

@@ -7,6 +7,7 @@
 mod checkpoint_store;
 mod checksum;
 mod clock;
+mod concurrent;
 mod directory;
 mod durable_files;
 mod explain;

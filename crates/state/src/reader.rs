@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrow::datatypes::{FieldRef, Schema};
 use arrow::record_batch::RecordBatch;
 use dipper_types::{Error, KeyGroupRange, OperatorId, Result, SubtaskId};
 
@@ -19,8 +20,15 @@ use crate::table::{StateRows, TableSpec, stored_schema};
 pub struct StateReader {
     operator: OperatorId,
     key_groups: KeyGroupRange,
-    tables: BTreeMap<String, Vec<RecordBatch>>,
+    tables: BTreeMap<String, StoredTable>,
     lists: BTreeMap<String, Vec<ListItem>>,
+}
+
+/// A table as it was stored.
+#[derive(Debug, Default)]
+struct StoredTable {
+    key_columns: usize,
+    rows: Vec<RecordBatch>,
 }
 
 impl StateReader {
@@ -41,7 +49,7 @@ impl StateReader {
                 rows.extend(files.read(&table, stripe, Deletes::Drop).await?.rows);
             }
             rows.retain(|batch| batch.num_rows() > 0);
-            tables.insert(name, rows);
+            tables.insert(name, StoredTable { key_columns: table.key_columns, rows });
         }
         let names: BTreeSet<&String> = state.subtasks.iter().flat_map(|handle| handle.lists.keys()).collect();
         let list = |name: &String| {
@@ -61,23 +69,21 @@ impl StateReader {
     pub fn take_table(&mut self, table: &TableSpec) -> Result<Vec<StateRows>> {
         let stored = self.tables.remove(&table.name).unwrap_or_default();
         let expected = stored_schema(&table.schema);
-        if let Some(other) = stored.iter().find(|batch| batch.schema_ref().fields() != expected.fields()) {
-            let columns = |schema: &arrow::datatypes::Schema| {
-                let column = |field: &arrow::datatypes::FieldRef| format!("{} {}", field.name(), field.data_type());
-                schema.fields().iter().skip(1).map(column).collect::<Vec<_>>().join(", ")
-            };
+        let is_other = |batch: &&RecordBatch| {
+            batch.schema_ref().fields() != expected.fields() || stored.key_columns != table.key_columns
+        };
+        if let Some(other) = stored.rows.iter().find(is_other) {
             let message = format!(
-                "table '{}' of operator {} was stored with the columns ({}), and is expected with ({})",
+                "table '{}' of operator {} was stored with the columns {}, and is expected with {}",
                 table.name,
                 self.operator,
-                columns(other.schema_ref()),
-                columns(&expected)
+                columns(other.schema_ref(), stored.key_columns),
+                columns(&expected, table.key_columns)
             );
-            return Err(
-                Error::invalid(message).with_hint("the query has changed: restore it as it was, or start fresh")
-            );
+            let error = Error::invalid(message);
+            return Err(error.with_hint("the query has changed: restore it as it was, or start fresh"));
         }
-        stored.iter().map(|batch| StateRows::of_stored(batch, &table.schema)).collect()
+        stored.rows.iter().map(|batch| StateRows::of_stored(batch, &table.schema)).collect()
     }
 
     /// The subtask's items of a list, by id. Empty if nothing was stored under the name.
@@ -87,8 +93,16 @@ impl StateReader {
 
     /// The tables and lists that nobody has taken: state that the operator does not know.
     pub fn not_taken(&self) -> impl Iterator<Item = &str> {
-        let tables = self.tables.iter().filter(|(_, rows)| !rows.is_empty()).map(|(name, _)| name);
+        let tables = self.tables.iter().filter(|(_, table)| !table.rows.is_empty()).map(|(name, _)| name);
         let lists = self.lists.iter().filter(|(_, items)| !items.is_empty()).map(|(name, _)| name);
         tables.chain(lists).map(String::as_str)
     }
+}
+
+/// Stored columns in words: those of the key, then the others.
+fn columns(stored: &Schema, key_columns: usize) -> String {
+    let column = |field: &FieldRef| format!("{} {}", field.name(), field.data_type());
+    let columns: Vec<String> = stored.fields().iter().skip(1).map(column).collect();
+    let (key, others) = columns.split_at(key_columns.min(columns.len()));
+    format!("({}; {})", key.join(", "), others.join(", "))
 }

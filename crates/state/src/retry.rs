@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use object_store::Error as StoreError;
 
 use crate::clock;
@@ -28,7 +29,10 @@ impl Retry {
     }
 
     /// Calls until the answer is final.
-    pub(crate) async fn call<T>(self, mut call: impl AsyncFnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(crate) async fn call<'a, T>(
+        self,
+        call: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let mut calls = 1;
         loop {
             match call().await {

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use dipper_types::{AttemptId, Epoch, KeyGroupRange, OperatorId, Result};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::FutureExt;
 
 use crate::checksum::Checksum;
+use crate::concurrent::concurrently;
 use crate::directory::{Created, Directory};
 use crate::handle::{FileRef, Run, TableHandle, intersection};
 use crate::merge::{Deletes, merge};
@@ -19,8 +20,6 @@ use crate::table::key_groups;
 const WHOLE_BYTES: u64 = 1 << 20;
 /// How much of a table is read at once, as far as key groups allow it.
 const STRIPE_BYTES: u64 = 64 << 20;
-/// How many requests are under way at once.
-const REQUESTS: usize = 8;
 
 /// Writes rows and deletes as a run. `number` counts the files of one writer.
 pub(crate) async fn write_run(
@@ -31,9 +30,8 @@ pub(crate) async fn write_run(
     number: impl Fn() -> u64,
 ) -> Result<Run> {
     let (encoded, identity) = offload(move || Ok((encode(&identity, &contents, compression)?, identity))).await?;
-    let writes = encoded.into_iter().map(|file| write_file(directory, &identity, number(), file));
-    let files = stream::iter(writes).buffered(REQUESTS).try_collect().await?;
-    Ok(Run { files })
+    let writes = encoded.into_iter().map(|file| write_file(directory, &identity, number(), file).boxed()).collect();
+    Ok(Run { files: concurrently(writes).await? })
 }
 
 async fn write_file(directory: &Directory, identity: &FileIdentity, number: u64, file: EncodedFile) -> Result<FileRef> {
@@ -112,11 +110,15 @@ struct Fetched {
 impl TableFiles {
     /// What the runs come to in a range of key groups.
     pub(crate) async fn read(&self, table: &TableHandle, range: KeyGroupRange, deletes: Deletes) -> Result<Contents> {
-        let files =
-            table.runs.iter().enumerate().flat_map(|(run, files)| files.files.iter().map(move |file| (run, file)));
-        let wanted = files.filter_map(|(run, file)| Some((run, file, intersection(file.key_groups, range)?)));
-        let fetches = wanted.map(|(run, file, wanted)| self.fetch(run, file, wanted));
-        let fetched: Vec<Fetched> = stream::iter(fetches).buffered(REQUESTS).try_collect().await?;
+        let mut fetches = Vec::new();
+        for (run, files) in table.runs.iter().enumerate() {
+            for file in &files.files {
+                if let Some(wanted) = intersection(file.key_groups, range) {
+                    fetches.push(self.fetch(run, file, wanted).boxed());
+                }
+            }
+        }
+        let fetched = concurrently(fetches).await?;
         let (count, key_columns) = (table.runs.len(), table.key_columns);
         offload(move || {
             let mut contents = vec![Contents::default(); count];

@@ -1,11 +1,10 @@
 //! Savepoints: committed checkpoints with files of their own, in a directory that can be moved.
 
-use std::collections::BTreeMap;
-
 use dipper_types::{AttemptId, Epoch, Error, Result};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::FutureExt;
 
 use crate::checkpoint_store::CheckpointStore;
+use crate::concurrent::concurrently;
 use crate::directory::{Created, Directory};
 use crate::handle::FileRef;
 use crate::manifest::{CheckpointKind, Manifest};
@@ -14,8 +13,6 @@ use crate::run_files::renamed;
 use crate::state_file::{corrupt, verify};
 
 const MANIFEST: &str = "manifest.json";
-/// How many files are copied at once: each is in memory meanwhile.
-const COPIES: usize = 4;
 
 /// A savepoint.
 #[derive(Debug, Clone)]
@@ -87,9 +84,9 @@ async fn copy(
     target: &Directory,
     new_path: impl Fn(&str) -> String,
 ) -> Result<()> {
-    let files: BTreeMap<&str, &FileRef> = manifest.files();
-    let copies = files.into_values().map(|file| copy_file(source, file, target, new_path(&file.path)));
-    stream::iter(copies).buffer_unordered(COPIES).try_collect().await
+    let files = manifest.files();
+    let copies = files.values().map(|file| copy_file(source, file, target, new_path(&file.path)).boxed()).collect();
+    concurrently(copies).await.map(drop)
 }
 
 async fn copy_file(source: &Directory, file: &FileRef, target: &Directory, path: String) -> Result<()> {

@@ -180,14 +180,16 @@ impl SnapshotUploader {
                 result.replace(table, epoch);
             }
         }
-        for (name, changes) in self.waiting.iter().flat_map(|(_, changes)| changes) {
-            let run = self.writer.store(name, epoch, changes).await?;
-            let table = tables.entry(name.clone()).or_default();
-            table.key_columns = changes.spec.key_columns;
-            if changes.replaces {
-                table.runs.clear();
+        for (_, changes) in &self.waiting {
+            for (name, changes) in changes {
+                let run = self.writer.store(name, epoch, changes).await?;
+                let table = tables.entry(name.clone()).or_default();
+                table.key_columns = changes.spec.key_columns;
+                if changes.replaces {
+                    table.runs.clear();
+                }
+                table.runs.extend(run);
             }
-            table.runs.extend(run);
         }
         Ok(tables)
     }

@@ -115,7 +115,7 @@ async fn check(directory: Directory, steps: Vec<Step>) -> Result<(), TestCaseErr
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn deltas_merges_and_rescales_restore_exactly_what_was_there(steps in steps()) {
@@ -148,6 +148,23 @@ fn rows(first: i64, count: i64) -> (UInt16Array, RecordBatch, u64) {
         Arc::new(StringArray::from_iter_values((first..first + count).map(|key| format!("{key:020}"))));
     let batch = RecordBatch::try_new(table().schema, vec![keys, texts]).unwrap();
     (groups, batch, count as u64 * (8 + 4 + 20 + 2))
+}
+
+/// The runtime spawns what waits here.
+#[test]
+fn everything_that_waits_may_move_between_threads() {
+    fn check<T: Send>(_: &T) {}
+    let store = CheckpointStore::new(&memory(), job());
+    let mut uploader = SnapshotUploader::new(memory(), spec());
+    let state = OperatorState { operator: operator(), subtasks: Vec::new() };
+    let manifest = crate::testing::manifest(1, 1, 1, None);
+    let none = std::collections::BTreeSet::new();
+    check(&uploader.upload(StateWriter::new(Epoch(1)).finish()));
+    check(&uploader.upload_last(StateWriter::new(Epoch(1)).finish()));
+    check(&uploader.plan_merges().pop().map(MergeTask::run));
+    check(&StateReader::load(store.directory(), &state, SubtaskId { index: 0, parallelism: 1 }, 128));
+    check(&(store.create_manifest(&manifest), store.latest(), store.collect_garbage(1, &none), store.delete(&[], &[])));
+    check(&crate::savepoint::create_savepoint(&store, &manifest, store.directory()));
 }
 
 #[test]
@@ -348,7 +365,7 @@ fn state_of_other_columns_or_another_operator_is_refused() {
         let other = crate::table::TableSpec { schema: table().key_schema(), ..table() };
         let error = reader.take_table(&other).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
-        let expected = "table 'open' of operator match-1 was stored with the columns (key Int64, text Utf8), and is expected with (key Int64)";
+        let expected = "table 'open' of operator match-1 was stored with the columns (key Int64; text Utf8), and is expected with (key Int64; )";
         assert_eq!(error.to_string(), expected);
 
         state.operator = OperatorId("match-2".to_owned());
