@@ -256,6 +256,35 @@ fn a_merge_does_not_hold_up_snapshots_and_its_result_follows_later() {
 }
 
 #[test]
+fn a_merge_of_deltas_alone_keeps_what_they_delete() {
+    block_on(async {
+        let store = CheckpointStore::new(&memory(), job());
+        let mut subtasks = Subtasks::start(&store, 1, 1, Epoch(0), None);
+        let mut model = Model::new();
+        let mut epoch = 0;
+        // A base, so many deltas that they are merged, and one more that takes the merged run along.
+        let base = Changes::upserts((0..20_000).map(|key| (key, format!("{key:x}"))));
+        let delta = |key: i64| Changes { deletes: [key].into(), ..Changes::upserts([(key + 100, "new".to_owned())]) };
+        let mut state = None;
+        for changes in std::iter::once(base).chain((0..9).map(delta)) {
+            epoch += 1;
+            changes.apply(&mut model);
+            state = Some(subtasks.upload(epoch, &changes).await.unwrap());
+            subtasks.on_completed(epoch);
+            for task in subtasks.0[0].plan_merges() {
+                assert_eq!(task.deletes, Deletes::Keep);
+                let run = task.run().await.unwrap();
+                subtasks.0[0].install(run);
+            }
+        }
+        let state = state.unwrap();
+        let runs = &state.subtasks[0].tables["open"].runs;
+        assert_eq!(runs.iter().map(|run| run.files[0].deletes).collect::<Vec<_>>(), [0, 8, 1]);
+        assert_eq!(restored(store.directory(), &state, 2).await.unwrap(), model);
+    });
+}
+
+#[test]
 fn a_merge_whose_runs_were_replaced_meanwhile_is_ignored() {
     block_on(async {
         let mut uploader = SnapshotUploader::new(memory(), spec());
