@@ -76,3 +76,28 @@ pub(crate) fn fenced(job: &str, number: u64) -> Error {
     let message = format!("job '{job}': another attempt has already gone beyond manifest {number}");
     Error::new(ErrorKind::Fenced, message).with_hint("another process runs this job: stop one of them")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_operating_system_says_decides_about_retries_and_the_remedy() {
+        use io::ErrorKind as Io;
+        for (io, may, kind, remedy) in [
+            (Io::StorageFull, false, ErrorKind::Unavailable, "free space there, or keep fewer checkpoints"),
+            (Io::QuotaExceeded, false, ErrorKind::Unavailable, "free space there, or keep fewer checkpoints"),
+            (Io::ReadOnlyFilesystem, false, ErrorKind::Invalid, "make it writable for this user"),
+            (Io::PermissionDenied, false, ErrorKind::Invalid, "make it writable for this user"),
+            (Io::NotADirectory, false, ErrorKind::Invalid, "choose another directory"),
+            (Io::TimedOut, true, ErrorKind::Unavailable, "see that the store can be reached"),
+        ] {
+            let error = StoreError::Generic { store: "local files", source: io::Error::from(io).into() };
+            assert_eq!(may_pass(&error), may, "{io}");
+            let explained = explain("create 'x'", "/data", &error);
+            assert_eq!(explained.kind(), kind, "{io}");
+            assert_eq!(explained.to_string(), format!("cannot create 'x' in checkpoint directory '/data': {io}"));
+            assert!(explained.hint().is_some_and(|hint| hint.starts_with(remedy)), "{io}");
+        }
+    }
+}
