@@ -1,4 +1,4 @@
-//! Identifiers of jobs, operators, subtasks and epochs.
+//! Identifiers of jobs, operators, subtasks, epochs and attempts.
 
 use std::fmt;
 
@@ -25,6 +25,15 @@ pub struct SubtaskId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch(pub u64);
 
+/// One life of a job, from a start or restart to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AttemptId {
+    /// The number of the manifest with which it took the job over: a later attempt's is greater.
+    pub opening: u64,
+    /// Random. Tells two attempts apart that want the same opening at the same time.
+    pub nonce: u64,
+}
+
 impl fmt::Display for OperatorId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -34,5 +43,11 @@ impl fmt::Display for OperatorId {
 impl fmt::Display for SubtaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.index + 1, self.parallelism)
+    }
+}
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{:x}", self.opening, self.nonce)
     }
 }

@@ -8,6 +8,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("types", &[]),
     ("pattern", &[]),
     ("checkpoint", &["types"]),
+    ("state", &["types"]),
     ("graph", &["types", "pattern"]),
     ("sql", &["types", "pattern", "graph"]),
     ("operator-api", &["types"]),

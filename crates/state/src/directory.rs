@@ -1,0 +1,225 @@
+//! A place on an object store: every call to the store is made, retried and explained here.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use dipper_types::{Error, Result};
+use futures::{FutureExt, TryStreamExt};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutPayload, parse_url_opts};
+use url::Url;
+
+use crate::durable_files::DurableFiles;
+use crate::retry::Retry;
+use crate::store_error::{explain, may_pass};
+
+/// A directory of checkpoints or savepoints, of this machine or of an object store. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    store: Arc<dyn ObjectStore>,
+    base: Path,
+    /// For messages.
+    url: String,
+    retry: Retry,
+}
+
+/// What has become of an object that was to be created.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Created {
+    /// It holds our bytes.
+    Own,
+    /// Somebody else has created it first.
+    Other,
+}
+
+/// Why an object was not created.
+#[derive(Debug)]
+pub(crate) struct NotCreated {
+    pub(crate) error: Error,
+    /// Some call may have had an effect, or may yet have one.
+    pub(crate) in_doubt: bool,
+}
+
+impl From<NotCreated> for Error {
+    fn from(not: NotCreated) -> Self {
+        not.error
+    }
+}
+
+/// An object in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Its name within the directory.
+    pub(crate) name: String,
+    pub(crate) bytes: u64,
+}
+
+impl Directory {
+    /// Opens a path of this machine or a URL: `file://`, `s3://`, `gs://`, `az://` and what else `object_store` knows, `memory://` for a
+    /// store of its own that ends with the process. `options` are those of `object_store` (`aws_region`, …); the environment is not read.
+    ///
+    /// A local directory is made if it is missing.
+    pub fn open(url: &str, options: &BTreeMap<String, String>) -> Result<Self> {
+        let cannot = |error: &dyn std::fmt::Display| Error::invalid(format!("cannot open '{url}': {error}"));
+        let Some((scheme, _)) = url.split_once("://") else { return Self::local(std::path::Path::new(url), url) };
+        let parsed = Url::parse(url).map_err(|error| cannot(&error))?;
+        match scheme {
+            "file" => {
+                let path = parsed.to_file_path().map_err(|()| cannot(&"it is not a path of this machine"))?;
+                Self::local(&path, url)
+            }
+            "memory" => Ok(Self::of(Arc::new(InMemory::new()), Path::default(), url)),
+            _ => {
+                let (store, base) = parse_url_opts(&parsed, options).map_err(|error| cannot(&error))?;
+                Ok(Self::of(Arc::from(store), base, url))
+            }
+        }
+    }
+
+    /// A directory of a store that has been opened already. `url` is for messages. For local files use [`Directory::open`]: the store of
+    /// `object_store` does not survive a power failure.
+    pub fn of(store: Arc<dyn ObjectStore>, base: Path, url: impl Into<String>) -> Self {
+        Self { store, base, url: url.into(), retry: Retry::default() }
+    }
+
+    /// A directory in this one.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        let separator = if self.url.ends_with('/') { "" } else { "/" };
+        let url = format!("{}{separator}{name}", self.url);
+        Self { base: self.base.clone().join(name), url, ..self.clone() }
+    }
+
+    /// Where it is, for messages.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    fn local(path: &std::path::Path, url: &str) -> Result<Self> {
+        let opened = DurableFiles::open(path).map_err(|error| explain("open files", url, &error))?;
+        Ok(Self::of(Arc::new(opened), Path::default(), url))
+    }
+
+    /// A whole object; `None` if there is none.
+    pub(crate) async fn get(&self, name: &str) -> Result<Option<Bytes>> {
+        let path = self.path(name)?;
+        let (store, path) = (&self.store, &path);
+        let read = self.retry.call(|| async move { store.get(path).await?.bytes().await }.boxed()).await;
+        self.found(name, read)
+    }
+
+    /// The size of an object; `None` if there is none.
+    pub(crate) async fn size(&self, name: &str) -> Result<Option<u64>> {
+        let path = self.path(name)?;
+        let head = self.retry.call(|| self.store.head(&path).boxed()).await;
+        Ok(self.found(name, head)?.map(|meta| meta.size))
+    }
+
+    /// Parts of an object; `None` if there is none.
+    pub(crate) async fn get_ranges(&self, name: &str, ranges: &[Range<u64>]) -> Result<Option<Vec<Bytes>>> {
+        let path = self.path(name)?;
+        let read = self.retry.call(|| self.store.get_ranges(&path, ranges)).await;
+        self.found(name, read)
+    }
+
+    /// Creates an object that must not exist yet, and says whose it is in the end.
+    pub(crate) async fn create(&self, name: &str, bytes: &Bytes) -> Result<Created, NotCreated> {
+        let path = self.path(name).map_err(|error| NotCreated { error, in_doubt: false })?;
+        let (path, in_doubt) = (&path, &AtomicBool::new(false));
+        let create = || async move {
+            let put = self.store.put_opts(path, PutPayload::from(bytes.clone()), PutMode::Create.into()).await;
+            match put {
+                Ok(_) => Ok(Created::Own),
+                // Perhaps by an earlier call of ours whose answer was lost. An object that is gone again is created again.
+                Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {
+                    self.read_owner(path, bytes).await?.ok_or_else(|| gone_again(name))
+                }
+                Err(error) => {
+                    in_doubt.fetch_or(may_pass(&error), Ordering::Relaxed);
+                    Err(error)
+                }
+            }
+        };
+        self.retry.call(|| create().boxed()).await.map_err(|error| NotCreated {
+            error: explain(&format!("create '{name}'"), &self.url, &error),
+            in_doubt: in_doubt.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Whose an object is, if it exists: ours if it holds these bytes.
+    pub(crate) async fn owner(&self, name: &str, bytes: &Bytes) -> Result<Option<Created>> {
+        let path = self.path(name)?;
+        let read = self.retry.call(|| self.read_owner(&path, bytes).boxed()).await;
+        read.map_err(|error| explain(&format!("read '{name}'"), &self.url, &error))
+    }
+
+    /// All objects of the directory, those in directories below it included, by name.
+    pub(crate) async fn list(&self) -> Result<Vec<Entry>> {
+        let list = self.retry.call(|| self.store.list(Some(&self.base)).try_collect::<Vec<_>>().boxed()).await;
+        let list = list.map_err(|error| explain("list files", &self.url, &error))?;
+        let entry = |meta: object_store::ObjectMeta| {
+            let parts = meta.location.prefix_match(&self.base)?;
+            let name = parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/");
+            Some(Entry { name, bytes: meta.size })
+        };
+        let mut entries: Vec<Entry> = list.into_iter().filter_map(entry).collect();
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    /// The names of the directories in this one.
+    pub(crate) async fn children(&self) -> Result<Vec<String>> {
+        let list = self.retry.call(|| self.store.list_with_delimiter(Some(&self.base))).await;
+        let list = list.map_err(|error| explain("list directories", &self.url, &error))?;
+        let mut names: Vec<String> =
+            list.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Deletes an object, if it is there.
+    pub(crate) async fn delete(&self, name: &str) -> Result<()> {
+        let path = self.path(name)?;
+        match self.retry.call(|| self.store.delete(&path).boxed()).await {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(explain(&format!("delete '{name}'"), &self.url, &error)),
+        }
+    }
+
+    /// A name comes from a manifest, so it may be anything.
+    fn path(&self, name: &str) -> Result<Path> {
+        let relative = Path::parse(name).map_err(|error| Error::invalid(format!("'{name}' names no file: {error}")))?;
+        Ok(self.base.parts().chain(relative.parts()).collect())
+    }
+
+    fn found<T>(&self, name: &str, read: Result<T, StoreError>) -> Result<Option<T>> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(explain(&format!("read '{name}'"), &self.url, &error)),
+        }
+    }
+
+    async fn read_owner(&self, path: &Path, bytes: &Bytes) -> Result<Option<Created>, StoreError> {
+        let read = match self.store.get(path).await {
+            Ok(read) => read.bytes().await?,
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(Some(if read == *bytes { Created::Own } else { Created::Other }))
+    }
+}
+
+fn gone_again(name: &str) -> StoreError {
+    StoreError::Generic { store: "checkpoints", source: format!("'{name}' existed, and is gone").into() }
+}
