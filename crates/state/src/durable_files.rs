@@ -101,8 +101,11 @@ fn write(path: &FilePath, payload: &PutPayload, mode: &PutMode) -> io::Result<()
     })();
     // After a rename there is nothing left to remove; what a crash leaves here the garbage collector finds.
     let _ = fs::remove_file(&temporary);
-    written?;
-    sync_directory(directory)
+    // A name that was taken as well: whoever finds its own bytes there goes on as if it had written them just now.
+    if written.as_ref().err().is_none_or(|error| error.kind() == io::ErrorKind::AlreadyExists) {
+        sync_directory(directory)?;
+    }
+    written
 }
 
 fn create_temporary(path: &FilePath) -> io::Result<(PathBuf, File)> {
