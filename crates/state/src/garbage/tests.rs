@@ -106,7 +106,6 @@ async fn check(steps: Vec<Step>, keep: usize, seed: u64) -> Result<(), TestCaseE
                 subtasks = Subtasks::start(&store, attempt, parallelism, Epoch(epoch), state.as_ref());
                 if let Some(latest) = latest {
                     number += 1;
-                    attempt = number;
                     let attempt = testing::attempt(attempt);
                     let opening = Manifest { number, attempt, kind: CheckpointKind::Opening, ..latest };
                     store.create_manifest(&opening).await.unwrap();
