@@ -10,6 +10,7 @@
 //! Labels are not kept: once a match is final, its letters are run through the automaton once more, from its start, and then read backward.
 
 mod listed;
+mod sets;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -515,14 +516,22 @@ impl Apart {
     /// The transitions over the rows of a match.
     fn trace(&mut self, cache: &mut Cache, start: u64, end: u64) -> Result<(), MatchError> {
         let mut state = if start == 0 { FIRST } else { IDLE };
+        let letters = &self.letters[(start - self.base) as usize..(end - self.base) as usize];
         self.trace.clear();
-        for row in start..end {
-            let letter = self.letters[(row - self.base) as usize];
-            let known = if self.poison.is_empty() { cache.known(state, letter) } else { None };
+        self.trace.resize(letters.len(), 0);
+        let mut known = 0;
+        if self.poison.is_empty() {
+            for (letter, id) in letters.iter().zip(&mut self.trace) {
+                let Some(step) = cache.known(state, *letter) else { break };
+                (*id, state) = (step.transition, step.next());
+                known += 1;
+            }
+        }
+        for (index, letter) in letters.iter().enumerate().skip(known) {
             // It has been here before, so there is no question of room.
-            let step = known.or_else(|| cache.step(state, letter, self.poison_at(row))).ok_or(MatchError::TooLong)?;
-            self.trace.push(step.transition);
-            state = step.next();
+            let step = cache.step(state, *letter, self.poison_at(start + index as u64));
+            let step = step.ok_or(MatchError::TooLong)?;
+            (self.trace[index], state) = (step.transition, step.next());
         }
         cache.count(self.trace.len());
         Ok(())
@@ -561,37 +570,5 @@ impl Apart {
     /// The class of a set without outcome.
     fn class_of(&self, set: u64) -> Option<&Class> {
         self.classes.iter().find(|class| class.sets.first() == Some(&set))
-    }
-
-    fn start(&self, number: u64) -> Option<&Start> {
-        self.starts.get(usize::try_from(number.checked_sub(self.left)?).ok()?)
-    }
-
-    fn start_mut(&mut self, number: u64) -> Option<&mut Start> {
-        self.starts.get_mut(usize::try_from(number.checked_sub(self.left)?).ok()?)
-    }
-
-    /// The latest start of the set that a start belongs to.
-    fn set_of(&mut self, mut number: u64) -> u64 {
-        loop {
-            let towards = self.start(number).map_or(0, |start| start.towards);
-            if towards == 0 {
-                return number;
-            }
-            let further = self.start(number + towards).map_or(0, |start| start.towards);
-            if let Some(start) = self.start_mut(number) {
-                start.towards = towards + further;
-            }
-            number += towards + further;
-        }
-    }
-
-    /// Makes one of two sets, which are given by their latest starts.
-    fn link(&mut self, one: u64, other: u64) -> u64 {
-        let (earlier, later) = (one.min(other), one.max(other));
-        if let Some(start) = self.start_mut(earlier) {
-            start.towards = later - earlier;
-        }
-        later
     }
 }

@@ -105,17 +105,29 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// The only group of the list before completes and goes on.
-    pub(super) const REPEATS: u32 = 1 << 29;
-    /// A group completes otherwise.
+    /// A group completes, unless it is as [`Self::REPEATS`] says.
     pub(super) const COMPLETES: u32 = 1 << 31;
     /// A group of the list before goes.
     pub(super) const GOES: u32 = 1 << 30;
+    /// The only group of the list before completes and goes on.
+    pub(super) const REPEATS: u32 = 1 << 29;
+    /// The row begins a group.
+    const BEGINS: u32 = 1 << 28;
+    /// Any of these.
+    const EVENTS: u32 = Self::COMPLETES | Self::GOES | Self::REPEATS | Self::BEGINS;
+    /// The groups are not those of the list before.
+    pub(super) const MOVES: u32 = Self::GOES | Self::BEGINS;
 
     /// Where it leads.
     #[inline]
     pub(super) const fn next(self) -> Node {
-        self.next & !(Self::COMPLETES | Self::GOES | Self::REPEATS)
+        self.next & !Self::EVENTS
+    }
+
+    /// What happens.
+    #[inline]
+    pub(super) const fn events(self) -> u32 {
+        self.next & Self::EVENTS
     }
 
     /// Whether any of `events` happens.
@@ -268,11 +280,15 @@ impl Cache {
     /// What the letter makes of the state, if it is known.
     #[inline]
     pub(super) fn known(&self, state: Node, letter: Letter) -> Option<Step> {
-        let Some(bits) = self.dense_bits else {
-            return self.sparse.get(&self.key(state, letter, SymbolSet::EMPTY)).copied();
-        };
+        let Some(bits) = self.dense_bits else { return self.known_sparse(state, letter) };
         let step = self.dense.get(slot(bits, state, letter)).copied()?;
         (step.transition != 0).then_some(step)
+    }
+
+    /// Out of line, to keep the loops that take rows small.
+    #[inline(never)]
+    fn known_sparse(&self, state: Node, letter: Letter) -> Option<Step> {
+        self.sparse.get(&self.key(state, letter, SymbolSet::EMPTY)).copied()
     }
 
     #[inline]
@@ -334,7 +350,7 @@ impl Cache {
     /// Works a transition out, as the thread engine would.
     #[cold]
     fn explore(&mut self, state: Node, letter: Letter, poison: SymbolSet) -> Option<Step> {
-        if self.bytes >= self.bytes_max || self.states.len() >= Step::REPEATS as usize {
+        if self.bytes >= self.bytes_max || self.states.len() >= Step::BEGINS as usize {
             return None;
         }
         let ways = self.states[state as usize].clone();
@@ -391,6 +407,7 @@ impl Cache {
             None => 0,
         };
         let goes = if stay < ways.ends.len() { Step::GOES } else { 0 };
+        let begins_group = if stay < continues.len() { Step::BEGINS } else { 0 };
         let next = self.add_state(Ways { threads: list, ends: ends.into(), begins });
         let id = self.transitions.len() as u32;
         self.backs_of.push(self.backs.len() as u32);
@@ -399,7 +416,7 @@ impl Cache {
         self.bytes +=
             size_of::<Transition>() + size_of::<Moves>() + continues.len() * 4 + threads.len() * size_of::<Back>();
         self.transitions.push(Transition { letter, poison, accepted, continues: continues.into() });
-        Some(Step { transition: id, next: next | completes | goes })
+        Some(Step { transition: id, next: next | completes | goes | begins_group })
     }
 
     fn add_state(&mut self, ways: Ways) -> Node {

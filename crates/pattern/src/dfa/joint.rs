@@ -158,7 +158,7 @@ impl Joint {
         let mut events = if self.outcomes.is_empty() { Step::COMPLETES } else { Step::COMPLETES | Step::GOES };
         let mut completed = 0;
         let (mut state, mut len, mut followed) = (self.state, self.len, self.followed);
-        let (mut taken, mut idle_rows, mut stop) = (0, 0, Stop::Done);
+        let (mut taken, mut idle_rows, mut happened, mut stop) = (0, 0, 0, Stop::Done);
         self.reserve(rows.letters.len());
         let trace = &mut self.trace[..];
         for letter in rows.letters {
@@ -170,6 +170,7 @@ impl Joint {
             len += 1;
             taken += 1;
             state = step.next();
+            happened |= step.events();
             if step.does(Step::REPEATS) {
                 completed = len;
                 events |= Step::GOES;
@@ -193,7 +194,11 @@ impl Joint {
             self.times.extend_from_slice(&rows.times[..taken]);
             self.times.drain(..self.times.len() - len);
         }
-        self.follow(cache, len - usize::from(stop == Stop::Event));
+        let before_event = len - usize::from(stop == Stop::Event);
+        if happened & Step::MOVES == 0 && followed > 0 {
+            self.followed = before_event;
+        }
+        self.follow(cache, before_event);
         if completed > 0
             && let Some(start) = self.first_start()
         {
