@@ -1,45 +1,9 @@
-//! Names of what the protocol speaks about: manifests, attempts, tasks and files.
+//! Names of what the protocol speaks about beside manifests and attempts: tasks and files.
 
 use std::fmt;
 
-use dipper_types::Epoch;
+use dipper_types::{Epoch, ManifestNumber};
 use serde::{Deserialize, Serialize};
-
-/// Where a manifest stands in the log of its job, from 1, without gaps.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ManifestNumber(pub u64);
-
-impl ManifestNumber {
-    /// Before the first manifest.
-    pub const NONE: Self = Self(0);
-
-    /// The number that follows.
-    #[must_use]
-    pub fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
-}
-
-impl fmt::Display for ManifestNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "manifest {}", self.0)
-    }
-}
-
-/// One run of a job's tasks under one coordinator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct AttemptId {
-    /// The number of its opening manifest: a later attempt's is greater.
-    pub opening: ManifestNumber,
-    /// Random. Tells two attempts apart that want the same opening at the same time.
-    pub nonce: u64,
-}
-
-impl fmt::Display for AttemptId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "attempt {}-{:x}", self.opening.0, self.nonce)
-    }
-}
 
 /// A subtask of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -30,8 +30,9 @@ mod task;
 
 pub use aligner::BarrierAligner;
 pub use coordinator::{Action, CheckpointOptions, Coordinator, Event, Outcome, Request, SourceMode, Tasks};
+pub use dipper_types::{AttemptId, ManifestNumber};
 pub use failure::{AbortReason, Failure};
-pub use id::{AttemptId, ManifestNumber, SnapshotFile, TaskId};
+pub use id::{SnapshotFile, TaskId};
 pub use invariants::{Channel, History, Invariant, Mark, Observation, Violation};
 pub use manifest::{Committables, Manifest, ManifestKind, Snapshot, Staged};
 pub use manifest_write::{Found, StoreReply};

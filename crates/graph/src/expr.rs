@@ -234,6 +234,7 @@ mod tests {
             assert!(error.to_string().starts_with("arithmetic overflow"), "{error}");
         }
     }
+
     #[test]
     fn a_fixed_interval_is_added_as_a_number_and_months_by_the_calendar() {
         let column: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![Some(1_706_659_200_000), None]));

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
+use dipper_checkpoint::BarrierAligner;
 use dipper_operator_api::{Barrier, Port, StreamElement};
-use dipper_types::{Error, Result, Watermark};
+use dipper_types::{Epoch, Error, Result, Watermark};
 
 use crate::channel::Receiver;
 
@@ -39,7 +40,7 @@ impl InputGate {
     fn poll_any(&mut self, context: &mut Context<'_>) -> Poll<Result<(usize, StreamElement)>> {
         for offset in 0..self.receivers.len() {
             let channel = (self.first + offset) % self.receivers.len();
-            if !self.alignment.reads(channel) {
+            if !self.alignment.barriers.may_read(channel) {
                 continue;
             }
             match self.receivers[channel].poll_receive(context) {
@@ -62,8 +63,7 @@ struct Alignment {
     channels: Vec<Channel>,
     combined: Watermark,
     idle: bool,
-    /// The barrier that some channels have delivered and others have not.
-    aligning: Option<Barrier>,
+    barriers: BarrierAligner,
     events: VecDeque<(Port, StreamElement)>,
 }
 
@@ -72,8 +72,6 @@ struct Channel {
     port: Port,
     watermark: Watermark,
     state: ChannelState,
-    /// It has delivered the barrier that is being aligned, and is not read until the others have.
-    blocked: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,18 +83,14 @@ enum ChannelState {
 
 impl Alignment {
     fn new(ports: Vec<Port>) -> Self {
-        let channel = |port| Channel { port, watermark: Watermark::MIN, state: ChannelState::Active, blocked: false };
+        let channel = |port| Channel { port, watermark: Watermark::MIN, state: ChannelState::Active };
         Self {
+            barriers: BarrierAligner::new(ports.len()),
             channels: ports.into_iter().map(channel).collect(),
             combined: Watermark::MIN,
             idle: false,
-            aligning: None,
             events: VecDeque::new(),
         }
-    }
-
-    fn reads(&self, channel: usize) -> bool {
-        !self.channels[channel].blocked && self.channels[channel].state != ChannelState::Ended
     }
 
     fn on_element(&mut self, index: usize, element: StreamElement) {
@@ -107,7 +101,10 @@ impl Alignment {
                 channel.watermark = channel.watermark.max(watermark);
                 self.combine();
             }
-            StreamElement::Barrier(barrier) => self.on_barrier(index, barrier),
+            StreamElement::Barrier(barrier) => {
+                let aligned = self.barriers.on_barrier(index, barrier.epoch);
+                self.pass_on(aligned);
+            }
             StreamElement::Idle => {
                 channel.state = ChannelState::Idle;
                 self.combine();
@@ -119,11 +116,11 @@ impl Alignment {
             }
             StreamElement::End => {
                 channel.state = ChannelState::Ended;
-                // What has ended cannot deliver the barrier any more.
-                self.finish_alignment();
+                let aligned = self.barriers.on_end(index);
+                self.pass_on(aligned);
                 self.combine();
                 self.note_idleness();
-                if self.channels.iter().all(|channel| channel.state == ChannelState::Ended) {
+                if self.barriers.has_ended() {
                     self.emit(StreamElement::End);
                 }
             }
@@ -152,38 +149,14 @@ impl Alignment {
         }
     }
 
-    fn on_barrier(&mut self, index: usize, barrier: Barrier) {
-        match self.aligning {
-            // A checkpoint that has been given up.
-            Some(current) if barrier.epoch < current.epoch => return,
-            // The current one has been given up.
-            Some(current) if barrier.epoch > current.epoch => self.unblock(),
-            _ => {}
-        }
-        self.aligning = Some(barrier);
-        self.channels[index].blocked = true;
-        self.finish_alignment();
-    }
-
-    fn finish_alignment(&mut self) {
-        let delivered = |channel: &Channel| channel.blocked || channel.state == ChannelState::Ended;
-        if let Some(barrier) = self.aligning
-            && self.channels.iter().all(delivered)
-        {
-            self.aligning = None;
-            self.unblock();
-            self.emit(StreamElement::Barrier(barrier));
+    fn pass_on(&mut self, aligned: Option<Epoch>) {
+        if let Some(epoch) = aligned {
+            self.emit(StreamElement::Barrier(Barrier { epoch }));
         }
     }
 
     fn emit(&mut self, element: StreamElement) {
         self.events.push_back((0, element));
-    }
-
-    fn unblock(&mut self) {
-        for channel in &mut self.channels {
-            channel.blocked = false;
-        }
     }
 }
 

@@ -42,7 +42,7 @@ async fn write_file(directory: &Directory, identity: &FileIdentity, number: u64,
     }
     Ok(FileRef {
         path,
-        attempt: identity.attempt.opening,
+        attempt: identity.attempt.opening.0,
         epoch: identity.epoch,
         bytes: file.bytes.len() as u64,
         header_bytes: file.header_bytes,
@@ -65,7 +65,7 @@ fn file_path(identity: &FileIdentity, number: u64) -> String {
 
 /// How the paths of all files begin that an attempt writes under an epoch.
 fn prefix(attempt: AttemptId, epoch: Epoch) -> String {
-    format!("{STATE}/{:020}-{:08}-{:016x}", epoch.0, attempt.opening, attempt.nonce)
+    format!("{STATE}/{:020}-{:08}-{:016x}", epoch.0, attempt.opening.0, attempt.nonce)
 }
 
 /// The epoch that a file in `state` was written under; `None` for a file that is not ours.

@@ -1,6 +1,6 @@
 //! Savepoints: committed checkpoints with files of their own, in a directory that can be moved.
 
-use dipper_types::{AttemptId, Epoch, Error, Result};
+use dipper_types::{AttemptId, Epoch, Error, ManifestNumber, Result};
 use futures::FutureExt;
 
 use crate::checkpoint_store::CheckpointStore;
@@ -56,14 +56,14 @@ impl Savepoint {
     /// Copies the files into a job's directory, so that its checkpoints may refer to them: what the opening of an attempt then repeats.
     /// `epoch` is one above that of the job's newest manifest; the nonce is the attempt's, whose number is not known yet.
     pub async fn adopt(&self, job: &CheckpointStore, nonce: u64, epoch: Epoch) -> Result<Manifest> {
-        let attempt = AttemptId { opening: 0, nonce };
+        let attempt = AttemptId { opening: ManifestNumber::NONE, nonce };
         let new_path = |path: &str| renamed(path, attempt, epoch);
         copy(&self.directory, &self.manifest, job.directory(), new_path).await?;
         let mut manifest = self.manifest.clone();
         let handles = manifest.tasks.iter_mut().flat_map(|task| task.operators.values_mut());
         let runs = handles.flat_map(|handle| handle.tables.values_mut()).flat_map(|table| &mut table.runs);
         for file in runs.flat_map(|run| &mut run.files) {
-            *file = FileRef { path: new_path(&file.path), attempt: attempt.opening, epoch, ..file.clone() };
+            *file = FileRef { path: new_path(&file.path), attempt: attempt.opening.0, epoch, ..file.clone() };
         }
         Ok(manifest)
     }

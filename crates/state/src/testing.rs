@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray, UInt16Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use dipper_types::{AttemptId, Epoch, JobId, OperatorId, SubtaskId};
+use dipper_types::{AttemptId, Epoch, JobId, ManifestNumber, OperatorId, SubtaskId};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::memory::InMemory;
@@ -182,7 +182,7 @@ impl Subtasks {
 }
 
 pub(crate) fn attempt(opening: u64) -> AttemptId {
-    AttemptId { opening, nonce: 7 }
+    AttemptId { opening: ManifestNumber(opening), nonce: 7 }
 }
 
 /// A checkpoint of the job that holds `state`, as one task.

@@ -1,4 +1,4 @@
-//! Identifiers of jobs, operators, subtasks, epochs and attempts.
+//! Identifiers of jobs, operators, subtasks, epochs, manifests and attempts.
 
 use std::fmt;
 
@@ -25,11 +25,26 @@ pub struct SubtaskId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch(pub u64);
 
-/// One life of a job, from a start or restart to the next.
+/// Where a manifest stands in the log of its job, from 1, without gaps.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ManifestNumber(pub u64);
+
+impl ManifestNumber {
+    /// Before the first manifest.
+    pub const NONE: Self = Self(0);
+
+    /// The number that follows.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// One run of a job's tasks under one coordinator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AttemptId {
     /// The number of the manifest with which it took the job over: a later attempt's is greater.
-    pub opening: u64,
+    pub opening: ManifestNumber,
     /// Random. Tells two attempts apart that want the same opening at the same time.
     pub nonce: u64,
 }
@@ -46,8 +61,14 @@ impl fmt::Display for SubtaskId {
     }
 }
 
+impl fmt::Display for ManifestNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "manifest {}", self.0)
+    }
+}
+
 impl fmt::Display for AttemptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{:x}", self.opening, self.nonce)
+        write!(f, "attempt {}-{:x}", self.opening.0, self.nonce)
     }
 }

@@ -10,7 +10,7 @@ mod sql_type;
 mod time;
 
 pub use error::{Error, ErrorKind, Position, Result, Span};
-pub use id::{AttemptId, Epoch, JobId, OperatorId, SubtaskId};
+pub use id::{AttemptId, Epoch, JobId, ManifestNumber, OperatorId, SubtaskId};
 pub use key_group::{DEFAULT_KEY_GROUPS, KeyGroup, KeyGroupRange};
 pub use sql_type::sql_type_name;
 pub use time::{Timestamp, Watermark};

@@ -14,7 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("operator-api", &["types"]),
     ("operators", &["types", "pattern", "graph", "operator-api"]),
     ("connectors", &["types", "operator-api"]),
-    ("runtime", &["types", "graph", "operator-api", "operators", "connectors"]),
+    ("runtime", &["types", "checkpoint", "graph", "operator-api", "operators", "connectors"]),
     ("session", &["types", "pattern", "graph", "sql", "operator-api", "operators", "connectors", "runtime"]),
     ("cli", &["types", "session"]),
 ];

@@ -59,18 +59,20 @@ impl Shifted {
         store: &RowStore,
     ) -> Result<Self> {
         let mut earlier = Cells::default();
-        let mut order = Vec::with_capacity(if spans.len() > 1 { count } else { 0 });
+        let mut order = (spans.len() > 1).then(|| Vec::with_capacity(count));
         for Span { partition, start, len } in spans {
             let rows = &partitions[*partition as usize];
             let first = (rows.seen() - *len as u64) as i64 - distance as i64;
             let not_among = usize::try_from(distance).map_or(*len, |distance| distance.min(*len));
+            if let Some(order) = &mut order {
+                let behind = count + earlier.len();
+                order.extend((behind..behind + not_among).chain(*start..start + len - not_among).map(|row| row as u32));
+            }
             for row in first..first + not_among as i64 {
-                order.push((count + earlier.len()) as u32);
                 store.add(rows.seq_of(row, store), &mut earlier)?;
             }
-            order.extend((*start..start + len - not_among).map(|row| row as u32));
         }
-        Ok(Self::Before { earlier, order: (spans.len() > 1).then(|| order.into()) })
+        Ok(Self::Before { earlier, order: order.map(UInt32Array::from) })
     }
 }
 

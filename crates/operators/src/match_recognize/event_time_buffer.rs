@@ -238,7 +238,7 @@ impl Released {
         &self.partitions
     }
 
-    /// The kept columns of some of `rows`: of those at `rows.start + order[i]`, or of all as they are.
+    /// The kept columns of `rows`: of those at `rows.start + order[i]`, or of all of them as they are.
     pub(super) fn gather(&self, rows: Range<usize>, order: Option<&[u32]>, slots: usize) -> Result<Vec<ArrayRef>> {
         let count = order.map_or(rows.len(), <[u32]>::len);
         let index = |row: usize| rows.start + order.map_or(row, |order| order[row] as usize);

@@ -320,11 +320,9 @@ fn positions(target: &Target, rows: &[(&Match, usize)]) -> Vec<Option<i64>> {
             reached.push(offset.map(|offset| row_at(found, offset)));
             continue;
         }
-        for (index, (found, current)) in of_match.iter().enumerate() {
-            if index == 0 {
-                offsets.clear();
-                offsets.extend(mapped(found, symbols));
-            }
+        offsets.clear();
+        offsets.extend(of_match.first().into_iter().flat_map(|(found, _)| mapped(found, symbols)));
+        for (found, current) in of_match {
             let count = match semantics {
                 Semantics::Final => offsets.len(),
                 Semantics::Running => offsets.partition_point(|offset| offset <= current),

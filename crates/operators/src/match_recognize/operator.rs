@@ -1,5 +1,7 @@
 //! The operator: the stages in the order in which rows meet them.
 
+use std::cell::LazyCell;
+
 use arrow::array::ArrayRef;
 use arrow::buffer::ScalarBuffer;
 use arrow::record_batch::RecordBatch;
@@ -225,8 +227,9 @@ impl MatchRecognizeOperator {
         let shifted = |shift: &i64| self.addresses(work, *shift);
         let shifted = self.search.letters().shifts().iter().map(shifted).collect::<Result<Vec<_>>>()?;
         let letters = self.search.letters().evaluate(count, &AddressedRows { shifted, store: &self.store })?;
-        let same = self.addresses(work, 0)?;
-        let (times, values) = self.search_columns(|slot| self.store.gather(slot, &same))?;
+        let same = LazyCell::new(|| self.addresses(work, 0));
+        let column = |slot| same.as_ref().map_err(Error::clone).and_then(|same| self.store.gather(slot, same));
+        let (times, values) = self.search_columns(column)?;
         let batch = NewRows { letters: &letters, times: &times, values: &values, start: 0, end: count };
         self.search_rows(work, batch, ctx)
     }
@@ -355,7 +358,7 @@ impl MatchRecognizeOperator {
             };
             let reported = &mut self.partitions.reported[id as usize];
             if *reported < decided {
-                Output::push_unmatched(&mut self.leaving, id, *reported..decided);
+                self.leaving.push_unmatched(id, *reported..decided);
                 *reported = decided;
             }
         }
@@ -366,7 +369,7 @@ impl MatchRecognizeOperator {
     fn report_match(&mut self, id: PartitionId, found: Match) {
         if let Some(reported) = self.partitions.reported.get_mut(id as usize) {
             if *reported < found.start {
-                Output::push_unmatched(&mut self.leaving, id, *reported..found.start);
+                self.leaving.push_unmatched(id, *reported..found.start);
             }
             *reported = (*reported).max(found.end().max(found.start + 1));
         }

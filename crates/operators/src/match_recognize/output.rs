@@ -63,7 +63,7 @@ pub(super) struct OutputRows {
     /// The current row in its partition.
     current: Vec<u64>,
     measured: Vec<MeasureRow>,
-    /// For each row its index in `measured`; empty as long as that is its own.
+    /// For each row its index in `measured`; only if rows of no match go out as well.
     measure_of: Vec<Option<u32>>,
     matched_rows: usize,
     skip_errors: usize,
@@ -132,15 +132,6 @@ impl Output {
         rows.matches.push(found);
     }
 
-    /// Adds rows of no match.
-    pub(super) fn push_unmatched(rows: &mut OutputRows, partition: PartitionId, unmatched: Range<u64>) {
-        for row in unmatched {
-            rows.measure_of.push(None);
-            rows.partitions.push(partition);
-            rows.current.push(row);
-        }
-    }
-
     /// The rows as a batch.
     pub(super) fn batch(&self, rows: &OutputRows, sources: OutputSources<'_>) -> Result<RecordBatch> {
         let OutputSources { measures, keys, partitions, store, processing_time } = sources;
@@ -175,6 +166,15 @@ impl Output {
 }
 
 impl OutputRows {
+    /// Adds rows of no match.
+    pub(super) fn push_unmatched(&mut self, partition: PartitionId, unmatched: Range<u64>) {
+        for row in unmatched {
+            self.measure_of.push(None);
+            self.partitions.push(partition);
+            self.current.push(row);
+        }
+    }
+
     /// Whether it is time to put them out.
     pub(super) fn is_full(&self) -> bool {
         self.current.len() >= BATCH_ROWS || self.matched_rows >= MATCHED_ROWS

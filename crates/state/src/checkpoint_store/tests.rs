@@ -116,7 +116,7 @@ proptest! {
                 prop_assert_ne!(one, two);
                 let winner = if one { 1 } else { 2 };
                 faulty.failing.store(false, std::sync::atomic::Ordering::Relaxed);
-                prop_assert_eq!(store.latest().await.unwrap().unwrap().attempt.opening, winner);
+                prop_assert_eq!(store.latest().await.unwrap().unwrap().attempt.opening.0, winner);
                 faulty.failing.store(true, std::sync::atomic::Ordering::Relaxed);
                 number += 1;
             }

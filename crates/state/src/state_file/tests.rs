@@ -8,7 +8,7 @@ use arrow::array::{
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
-use dipper_types::{AttemptId, Epoch, ErrorKind, JobId, OperatorId, Result, SubtaskId};
+use dipper_types::{AttemptId, Epoch, ErrorKind, JobId, ManifestNumber, OperatorId, Result, SubtaskId};
 use proptest::prelude::*;
 
 use super::*;
@@ -16,7 +16,7 @@ use super::*;
 fn identity() -> FileIdentity {
     FileIdentity {
         job: JobId("j".to_owned()),
-        attempt: AttemptId { opening: 1, nonce: 2 },
+        attempt: AttemptId { opening: ManifestNumber(1), nonce: 2 },
         epoch: Epoch(7),
         operator: OperatorId("op".to_owned()),
         subtask: SubtaskId { index: 0, parallelism: 1 },

@@ -147,7 +147,8 @@ impl KnownRows {
 
     fn bytes(&self) -> usize {
         let columns: usize = self.columns.iter().map(KnownColumn::bytes).sum();
-        self.letters.capacity() * size_of::<SymbolSet>() + columns
+        let poison = self.poison.capacity() * size_of::<(u64, SymbolSet)>();
+        self.letters.capacity() * size_of::<SymbolSet>() + poison + columns
     }
 }
 

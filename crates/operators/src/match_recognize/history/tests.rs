@@ -18,6 +18,7 @@ use super::accumulation::{Accumulation, PathRows};
 use super::memory::KnownRows;
 use super::register::{CopiedColumns, Register, RegisterSpec, StoredRows};
 use super::*;
+use crate::match_recognize::scalar::read_all;
 use crate::match_recognize::scalar::tests::value;
 use crate::match_recognize::tests::dice::Dice;
 
@@ -114,7 +115,8 @@ fn registers_follow_a_search_as_accumulators_do() {
             let result = call.call.aggregate(&input).unwrap().function.field().data_type().clone();
             let mut kept = KeptColumns::new(Arc::clone(&input));
             let aggregate = Aggregate::new(&call, &input, &result, &mut kept).unwrap();
-            let Some(spec) = RegisterSpec::new(&aggregate, &mut CopiedColumns::default()) else {
+            let mut copied = CopiedColumns::default();
+            let Some(spec) = RegisterSpec::new(&aggregate, &mut copied) else {
                 panic!("{text} over {data_type} has no register")
             };
             specs += 1;
@@ -133,7 +135,14 @@ fn registers_follow_a_search_as_accumulators_do() {
                 let pattern = Pattern::compile(&parse("(A | B)+ A B").unwrap().pattern, CompileLimits::default());
                 let options = SearchOptions { step_budget: Some(300), ..SearchOptions::default() };
                 let matcher = BacktrackMatcher::new(pattern.unwrap().into(), options);
-                let known = KnownRows::default();
+                // With copies of what it reads, and without.
+                let mut known = KnownRows::default();
+                if seed > 0 {
+                    let letters = Letters::new(SymbolSet::all(2));
+                    let letters = letters.evaluate(ROWS, &AddressedRows { shifted: Vec::new(), store: &store });
+                    let copies = copied.slots().iter().map(|slot| read_all(store.latest(*slot).unwrap().as_ref()));
+                    known.push(&letters.unwrap(), &copies.collect::<Vec<_>>(), 0..ROWS);
+                }
                 let stored = StoredRows { rows: &rows, store: &store, known: &known };
                 let (register, accumulation) = (Register::default(), Accumulation::default());
                 let mut asking = Asking {

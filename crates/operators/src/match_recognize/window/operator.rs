@@ -105,7 +105,7 @@ impl RowPatternWindowOperator {
         for first in (0..released.len()).step_by(STEP_ROWS) {
             let rows = first..released.len().min(first + STEP_ROWS);
             let columns = match &order {
-                Some(order) => released.gather(0..0, Some(&order[rows.clone()]), slots)?,
+                Some(order) => released.gather(0..released.len(), Some(&order[rows.clone()]), slots)?,
                 None => released.gather(rows.clone(), None, slots)?,
             };
             store.append(columns, rows.len());
