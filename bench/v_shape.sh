@@ -29,7 +29,7 @@ trap 'rm -rf "$scratch"' EXIT
 python3 tests/v_shape.py data/ticks.csv | LC_ALL=C sort > "$scratch/expected"
 sed -e '/^CREATE TABLE nowhere/,/^) WITH/d' -e 's/^INSERT INTO nowhere$/SET '"'execution.runtime-mode' = 'streaming';"'/' bench/sql/v_shape.sql > "$scratch/v_shape.sql"
 for parallelism in 1 2 4; do
-  for batch in 1 7 8192; do
+  for batch in 1 7 32768; do
     "$dipper" run "$scratch/v_shape.sql" -q -o csv --parallelism $parallelism --set execution.batch-size=$batch |
       tail -n +2 | LC_ALL=C sort > "$scratch/actual"
     cmp "$scratch/expected" "$scratch/actual"

@@ -73,7 +73,7 @@ impl JobGraph {
         Self {
             name: name.into(),
             key_groups: DEFAULT_KEY_GROUPS,
-            batch_rows: 8192,
+            batch_rows: 32_768,
             nodes: Vec::new(),
             edges: Vec::new(),
         }

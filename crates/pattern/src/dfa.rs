@@ -280,6 +280,11 @@ impl DfaMatcher {
             // Every start that is still open runs out of time.
             *open = self.part(joint, scratch, runs)?;
         }
+        if let Open::Apart(apart) = &mut *open
+            && !apart.spread_alone(&mut scratch.apart)
+        {
+            *open = Open::Threads(self.by_threads(&open, scratch, runs)?);
+        }
         let mut report = Report { options: self.options(), matches: &mut runs.matches, out };
         match &mut *open {
             Open::Joint(joint) => joint.finish(&mut scratch.joint, &mut report)?,

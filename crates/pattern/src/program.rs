@@ -127,6 +127,33 @@ impl Program {
         self.loop_depth
     }
 
+    /// Whether no match has more than so many rows.
+    pub(crate) fn is_within(&self, rows: usize) -> bool {
+        let mut from = vec![self.start];
+        for _ in 0..=rows {
+            from = self.behind_a_row(from);
+            if from.is_empty() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Where one may be who stands at `from` and takes a row.
+    fn behind_a_row(&self, mut from: Vec<StateId>) -> Vec<StateId> {
+        let (mut met, mut behind) = (vec![false; self.states.len()], Vec::new());
+        while let Some(id) = from.pop() {
+            if std::mem::replace(&mut met[id as usize], true) {
+                continue;
+            }
+            match self.state(id) {
+                State::Row { next, .. } => behind.push(*next),
+                state => state.for_each_successor(|successor| from.push(successor)),
+            }
+        }
+        behind
+    }
+
     /// The variables that its rows are tested for.
     pub fn symbols(&self) -> SymbolSet {
         let symbol = |state: &State| if let State::Row { symbol, .. } = state { Some(*symbol) } else { None };

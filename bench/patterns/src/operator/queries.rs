@@ -7,8 +7,11 @@ use crate::query::{Query, Work};
 
 const MILLION: u64 = 1_000_000;
 
+/// As many as a source makes by default.
+const BATCH_ROWS: usize = 32_768;
+
 const fn query(name: &'static str, rows: u64, layout: Layout, clause: &'static str) -> Query {
-    on(name, rows, Data::Numbers { layout, step_ms: 10 }, 8192, clause)
+    on(name, rows, Data::Numbers { layout, step_ms: 10 }, BATCH_ROWS, clause)
 }
 
 const fn on(name: &'static str, rows: u64, data: Data, batch_rows: usize, clause: &'static str) -> Query {
@@ -106,7 +109,7 @@ pub(crate) const QUERIES: &[Query] = &[
         "operator/sessions",
         MILLION,
         Data::Numbers { layout: Layout::Drawn(1_000), step_ms: 10 },
-        8192,
+        BATCH_ROWS,
         "MEASURES FIRST(ts) AS started, LAST(ts) AS ended, COUNT(*) AS events
          PATTERN (A B*)
          DEFINE B AS B.ts < PREV(B.ts) + INTERVAL '30' SECOND",
@@ -170,7 +173,7 @@ pub(crate) const QUERIES: &[Query] = &[
         "operator/time-outs",
         2 * MILLION,
         Data::Carts,
-        8192,
+        BATCH_ROWS,
         "MEASURES FIRST(cart.ts) AS added, COUNT(*) AS events
          ONE ROW PER MATCH ONLY TIMEOUT MATCHES
          PATTERN (cart other* buy) WITHIN INTERVAL '30' MINUTE
@@ -180,5 +183,5 @@ pub(crate) const QUERIES: &[Query] = &[
     query("operator/v-shape/1000", MILLION, Layout::Turns(1_000), V_SHAPE),
     // One match that grows to the end, row by row and by whole batches.
     on("operator/growing/row-by-row", 100_000, GROWING_DATA, 1, GROWING),
-    on("operator/growing/by-batches", 100_000, GROWING_DATA, 8192, GROWING),
+    on("operator/growing/by-batches", 100_000, GROWING_DATA, BATCH_ROWS, GROWING),
 ];

@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// Host, parallelism, batch size.
 const VARIANTS: [(&str, &str, &str); 5] = [
-    ("streaming", "1", "8192"),
+    ("streaming", "1", "32768"),
     ("streaming", "1", "1"),
     ("streaming", "4", "7"),
     ("streaming", "4", "1000"),

@@ -46,7 +46,7 @@ fn a_pattern_is_found_in_a_file_out_of_order_in_both_hosts_at_any_parallelism_an
     workspace.file("ticks.csv", TICKS).file("job.sql", &format!("{TABLE}{V_SHAPE};"));
     for mode in ["batch", "streaming"] {
         for parallelism in ["1", "4"] {
-            for rows in ["1", "7", "8192"] {
+            for rows in ["1", "7", "32768"] {
                 let mode = format!("execution.runtime-mode={mode}");
                 let rows = format!("execution.batch-size={rows}");
                 let arguments = ["run", "job.sql", "-o", "csv", "-p", parallelism, "--set", &mode, "--set", &rows];

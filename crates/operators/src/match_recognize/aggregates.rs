@@ -10,6 +10,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Accumulator, EmitTo};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::expressions::Literal;
 use dipper_graph::{AggregateCall, FromDataFusion, PhysicalAggregate};
 use dipper_pattern::SymbolSet;
 use dipper_types::Result;
@@ -78,6 +79,17 @@ impl Aggregate {
             call.call.aggregate(&schema).map_err(|error| error.context(&what))?;
         let data_type = data_type.clone();
         Ok(Self { symbols: call.symbols, function, filter, columns, schema, data_type, what })
+    }
+
+    /// Whether the value is the number of rows that count.
+    pub(super) fn counts_rows(&self) -> bool {
+        let is_value = |argument: &Arc<dyn PhysicalExpr>| {
+            argument.downcast_ref::<Literal>().is_some_and(|literal| !literal.value().is_null())
+        };
+        self.function.fun().name() == "count"
+            && !self.function.is_distinct()
+            && self.filter.is_none()
+            && self.function.expressions().iter().all(is_value)
     }
 
     /// The variables whose rows count.

@@ -247,8 +247,9 @@ impl Released {
                 let slice = |column: &ArrayRef| column.slice(all.start + rows.start, rows.len());
                 Ok(self.columns[0].iter().map(slice).collect())
             }
-            (ReleasedPlaces::Stretch(all), Some(_)) => {
-                let indices: UInt32Array = (0..count).map(|row| (all.start + index(row)) as u32).collect();
+            (ReleasedPlaces::Stretch(all), Some(order)) => {
+                let first = (all.start + rows.start) as u32;
+                let indices = UInt32Array::from(order.iter().map(|row| first + row).collect::<Vec<_>>());
                 self.columns[0].iter().map(|column| Ok(take(column, &indices, None)?)).collect()
             }
             (ReleasedPlaces::Each(each), _) => {

@@ -1,11 +1,14 @@
 //! Which rows of which arrays, in order: what it takes to bring them together for any column.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, downcast_primitive};
 use arrow::compute::{concat, interleave};
 use dipper_types::Result;
 
+/// Numbers are copied chunk by chunk where chunks are this long on average.
+const SHORT_CHUNK_ROWS: usize = 2;
 /// Rows are copied chunk by chunk where chunks are this long on average, else one by one.
 const LONG_CHUNK_ROWS: usize = 32;
 
@@ -62,7 +65,32 @@ impl Places {
             let parts: Vec<ArrayRef> = self.chunks().map(slice).collect();
             return Ok(concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<&dyn Array>>())?);
         }
+        if self.rows >= SHORT_CHUNK_ROWS * self.chunks.len()
+            && sources.iter().all(|source| source.null_count() == 0)
+            && let Some(gathered) = self.copy_numbers(sources)
+        {
+            return Ok(gathered);
+        }
         Ok(interleave(sources, self.each())?)
+    }
+
+    /// The rows of a column of numbers without NULLs; `None` if it is of another type.
+    fn copy_numbers(&self, sources: &[&dyn Array]) -> Option<ArrayRef> {
+        macro_rules! copied {
+            ($type:ty) => {{
+                let values: Vec<_> = sources.iter().map(|source| source.as_primitive::<$type>().values()).collect();
+                let mut copied = Vec::with_capacity(self.rows);
+                for Chunk { source, row, len } in self.chunks() {
+                    copied.extend_from_slice(&values[source as usize][row as usize..(row + len) as usize]);
+                }
+                let copied = PrimitiveArray::<$type>::new(copied.into(), None);
+                Some(Arc::new(copied.with_data_type(sources[0].data_type().clone())) as ArrayRef)
+            }};
+        }
+        downcast_primitive! {
+            sources[0].data_type() => (copied),
+            _ => None
+        }
     }
 
     fn each(&self) -> &[(usize, usize)] {

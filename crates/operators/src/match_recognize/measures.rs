@@ -9,15 +9,16 @@ use arrow::array::{
 use arrow::compute::take;
 use arrow::datatypes::{DataType, SchemaRef};
 use dipper_graph::{FrameColumn, Logical, Measure, Semantics, Target};
-use dipper_pattern::{Match, Status, SymbolSet};
+use dipper_pattern::{Match, Status, SymbolId, SymbolSet};
 use dipper_types::{Error, Result, Timestamp};
 
 use super::aggregates::{Aggregate, MatchRows};
+use super::classifiers::Classifiers;
+use super::found::{Found, FoundMatches};
 use super::frame_expr::{FrameExpression, as_type};
 use super::kept_columns::KeptColumns;
 use super::native_time::native_values;
 use super::partition_rows::PartitionRows;
-use super::partitions::PartitionId;
 use super::row_store::{Addresses, Cells, RowStore};
 
 /// The measures, made executable.
@@ -28,7 +29,7 @@ pub(super) struct Measures {
     reads: Vec<Vec<usize>>,
     columns: Vec<MeasureColumn>,
     targets: Vec<Target>,
-    variables: Vec<String>,
+    classifiers: Classifiers,
     time_slot: Option<usize>,
     one_row: bool,
 }
@@ -53,15 +54,6 @@ enum ColumnKind {
     Status,
 }
 
-/// A match and where it was found.
-#[derive(Debug)]
-pub(super) struct Found {
-    /// The partition.
-    pub(super) partition: PartitionId,
-    /// The match.
-    pub(super) found: Match,
-}
-
 /// The row at which the measures of a match are evaluated.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MeasureRow {
@@ -75,7 +67,7 @@ pub(super) struct MeasureRow {
 #[derive(Clone, Copy)]
 pub(super) struct MatchBatch<'a> {
     /// The matches.
-    pub(super) matches: &'a [Found],
+    pub(super) matches: &'a FoundMatches,
     /// The rows, in the order of the matches.
     pub(super) rows: &'a [MeasureRow],
     /// All partitions.
@@ -98,7 +90,8 @@ impl Measures {
         one_row: bool,
     ) -> Result<Self> {
         let (expressions, reads, columns, targets) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut all = Self { expressions, reads, columns, targets, variables: variables.to_vec(), time_slot, one_row };
+        let mut all =
+            Self { expressions, reads, columns, targets, classifiers: Classifiers::new(variables), time_slot, one_row };
         for measure in measures {
             let what = format!("measure '{}'", measure.name);
             let expression = FrameExpression::new(&measure.value.frame, &measure.value.expr, what)?;
@@ -130,23 +123,31 @@ impl Measures {
     pub(super) fn last_row_read(&self, found: &Match) -> Option<i64> {
         let ahead = self.targets.iter().filter(|target| target.shift > 0);
         let last = found.symbols.len().saturating_sub(1);
-        ahead.filter_map(|target| positions(target, &[(found, last)]).pop().flatten()).max()
+        // Where a row is does not depend on the partition.
+        ahead.filter_map(|target| reached(target, Found::of(0, found), last)).max()
     }
 
     /// The value of each measure on each row.
     pub(super) fn evaluate(&self, batch: MatchBatch<'_>) -> Result<Vec<ArrayRef>> {
-        let rows: Vec<(&Match, usize)> =
-            batch.rows.iter().map(|row| (&batch.matches[row.found].found, row.offset)).collect();
-        let reached: Vec<Vec<Option<i64>>> = self.targets.iter().map(|target| positions(target, &rows)).collect();
-        let cells = reached.iter().map(|rows| batch.cells(rows)).collect::<Result<Vec<_>>>()?;
+        let mut cells: Vec<Option<Cells>> = self.targets.iter().map(|_| None).collect();
+        for column in &self.columns {
+            if let ColumnKind::Value { target, .. } | ColumnKind::Exists { target } = column.kind
+                && cells[target].is_none()
+            {
+                cells[target] = Some(batch.cells(&self.targets[target])?);
+            }
+        }
+        let cells_of = |target: usize| {
+            cells[target].as_ref().ok_or_else(|| Error::internal("a measure reads rows nobody looked for"))
+        };
         let mut columns = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
             let value: ArrayRef = match &column.kind {
-                ColumnKind::Value { slot, target } => batch.store.pick(*slot, &cells[*target])?,
+                ColumnKind::Value { slot, target } => batch.store.pick(*slot, cells_of(*target)?)?,
                 ColumnKind::Exists { target } => {
-                    Arc::new(BooleanArray::from(batch.store.exist(&cells[*target]).collect::<Vec<_>>()))
+                    Arc::new(BooleanArray::from(batch.store.exist(cells_of(*target)?).collect::<Vec<_>>()))
                 }
-                ColumnKind::Classifier { target } => Arc::new(self.classifiers(batch, &reached[*target])),
+                ColumnKind::Classifier { target } => self.classifiers(batch, &self.targets[*target])?,
                 ColumnKind::Aggregate { aggregate, semantics } => self.aggregate(batch, aggregate, *semantics)?,
                 ColumnKind::MatchNumber => {
                     Arc::new(Int64Array::from_iter_values(batch.each(|found| found.number as i64)))
@@ -207,34 +208,67 @@ impl Measures {
     }
 
     fn target(&mut self, target: &Target) -> usize {
-        self.targets.iter().position(|known| known == target).unwrap_or_else(|| {
-            self.targets.push(*target);
+        let target = match target.logical {
+            // Each row is mapped to one of all variables, so the last of them is the current one.
+            Logical::Last { symbols, offset: 0, semantics }
+                if symbols == SymbolSet::all(self.classifiers.count())
+                    && (semantics == Semantics::Running || self.one_row) =>
+            {
+                Target { logical: Logical::Current, ..*target }
+            }
+            _ => *target,
+        };
+        self.targets.iter().position(|known| *known == target).unwrap_or_else(|| {
+            self.targets.push(target);
             self.targets.len() - 1
         })
     }
 
-    fn classifiers(&self, batch: MatchBatch<'_>, reached: &[Option<i64>]) -> StringArray {
-        let name = |(row, reached): (&MeasureRow, &Option<i64>)| {
-            let found = &batch.matches[row.found].found;
-            let offset = usize::try_from((*reached)? - found.start as i64).ok()?;
-            found.symbols.get(offset).map(|symbol| self.variables[symbol.index()].as_str())
-        };
-        batch.rows.iter().zip(reached).map(name).collect()
+    fn classifiers(&self, batch: MatchBatch<'_>, target: &Target) -> Result<ArrayRef> {
+        let mut symbols = Vec::with_capacity(batch.rows.len());
+        batch.each_reached(target, |found, reached| {
+            let offset = reached.and_then(|row| usize::try_from(row - found.start as i64).ok());
+            symbols.push(offset.and_then(|offset| found.symbols.get(offset)).copied());
+        });
+        self.classifiers.column(&symbols)
+    }
+
+    /// How many rows of its match, up to each row or in all, are mapped to one of `symbols`.
+    fn counts(&self, batch: MatchBatch<'_>, symbols: SymbolSet, semantics: Semantics) -> Int64Array {
+        let mut counts = Vec::with_capacity(batch.rows.len());
+        for of_match in batch.rows.chunk_by(|row, next| row.found == next.found) {
+            let found = batch.matches.get(of_match[0].found);
+            if semantics == Semantics::Final || self.one_row {
+                let count = mapped(found.symbols, symbols).count() as i64;
+                counts.extend(std::iter::repeat_n(count, of_match.len()));
+                continue;
+            }
+            let mut rows = mapped(found.symbols, symbols).peekable();
+            let mut count = 0;
+            for MeasureRow { offset, .. } in of_match {
+                while rows.next_if(|row| row <= offset).is_some() {
+                    count += 1;
+                }
+                counts.push(count);
+            }
+        }
+        Int64Array::from(counts)
     }
 
     fn aggregate(&self, batch: MatchBatch<'_>, aggregate: &Aggregate, semantics: Semantics) -> Result<ArrayRef> {
+        if aggregate.counts_rows() {
+            return Ok(Arc::new(self.counts(batch, aggregate.symbols(), semantics)));
+        }
         let (mut addresses, mut names, mut offsets) = (Addresses::default(), Vec::new(), Vec::new());
         let mut matches = Vec::with_capacity(batch.matches.len());
-        for Found { partition, found } in batch.matches {
+        for found in batch.matches.iter() {
             let start = offsets.len();
-            offsets.extend(mapped(found, aggregate.symbols()));
-            let rows = &batch.partitions[*partition as usize];
+            offsets.extend(mapped(found.symbols, aggregate.symbols()));
             for together in offsets[start..].chunk_by(|offset, next| offset + 1 == *next) {
-                let first = (found.start as usize + together[0]) as i64;
-                rows.address(first..first + together.len() as i64, batch.store, &mut addresses)?;
+                batch.address(found, together[0], together.len(), &mut addresses)?;
             }
             if aggregate.reads_classifier() {
-                let name = |offset: &usize| self.variables[found.symbols[*offset].index()].as_str();
+                let name = |offset: &usize| self.classifiers.name(found.symbols[*offset]);
                 names.extend(offsets[start..].iter().map(name));
             }
             matches.push(MatchRows { start, end: offsets.len() });
@@ -258,25 +292,76 @@ impl Measures {
 }
 
 impl<'a> MatchBatch<'a> {
-    fn each<T>(self, value: impl Fn(&'a Match) -> T) -> impl Iterator<Item = T> {
-        self.rows.iter().map(move |row| value(&self.matches[row.found].found))
+    fn each<T>(self, value: impl Fn(Found<'a>) -> T) -> impl Iterator<Item = T> {
+        self.rows.iter().map(move |row| value(self.matches.get(row.found)))
     }
 
-    fn cells(self, reached: &[Option<i64>]) -> Result<Cells> {
-        let mut cells = Cells::with_capacity(reached.len());
-        for (row, reached) in self.rows.iter().zip(reached) {
-            let partition = self.matches[row.found].partition;
-            let rows = &self.partitions[partition as usize];
-            self.store.add(reached.and_then(|reached| rows.seq_of(reached, self.store)), &mut cells)?;
+    /// Calls with each row's match, and the row of the partition that a navigation reaches from there. It may lie outside the partition.
+    fn each_reached(self, target: &Target, mut see: impl FnMut(Found<'a>, Option<i64>)) {
+        let mut offsets: Vec<usize> = Vec::new();
+        for of_match in self.rows.chunk_by(|row, next| row.found == next.found) {
+            let found = self.matches.get(of_match[0].found);
+            let (symbols, nth, semantics, from_end) = match target.logical {
+                Logical::First { symbols, offset, semantics } if of_match.len() > 1 => {
+                    (symbols, offset as usize, semantics, false)
+                }
+                Logical::Last { symbols, offset, semantics } if of_match.len() > 1 => {
+                    (symbols, offset as usize, semantics, true)
+                }
+                _ => {
+                    of_match.iter().for_each(|row| see(found, reached(target, found, row.offset)));
+                    continue;
+                }
+            };
+            offsets.clear();
+            offsets.extend(mapped(found.symbols, symbols));
+            let mut count = if semantics == Semantics::Final { offsets.len() } else { 0 };
+            for MeasureRow { offset: current, .. } in of_match {
+                // The rows ascend.
+                while offsets.get(count).is_some_and(|offset| offset <= current) {
+                    count += 1;
+                }
+                let index =
+                    if from_end { count.checked_sub(1).and_then(|last| last.checked_sub(nth)) } else { Some(nth) };
+                let offset = index.filter(|index| *index < count).map(|index| offsets[index]);
+                see(found, offset.map(|offset| found.start as i64 + offset as i64 + target.shift));
+            }
         }
-        Ok(cells)
+    }
+
+    /// Where the rows are that a navigation reaches.
+    fn cells(self, target: &Target) -> Result<Cells> {
+        let mut cells = Cells::with_capacity(self.rows.len());
+        let mut added = Ok(());
+        self.each_reached(target, |found, reached| {
+            let seq = reached.and_then(|row| {
+                found.seq_of(row).or_else(|| self.partitions[found.partition as usize].seq_of(row, self.store))
+            });
+            if let Err(error) = self.store.add(seq, &mut cells) {
+                added = Err(error);
+            }
+        });
+        added.map(|()| cells)
+    }
+
+    /// Adds where consecutive rows of a match are, the first counted from the match's first.
+    fn address(self, found: Found<'_>, offset: usize, count: usize, addresses: &mut Addresses) -> Result<()> {
+        if let Some(seq) = found.first_seq {
+            return self.store.address(seq + offset as u64..seq + (offset + count) as u64, addresses);
+        }
+        let first = (found.start as usize + offset) as i64;
+        self.partitions[found.partition as usize].address(first..first + count as i64, self.store, addresses)
     }
 
     /// The time of each match's last row, or its deadline. A match without rows has the time of the row before which it
     /// stands: a time attribute is never NULL.
     fn rowtimes(self, slot: usize) -> Result<ArrayRef> {
-        let last = |found: &Match| Some(found.start as i64 + found.symbols.len().saturating_sub(1) as i64);
-        let column = self.store.pick(slot, &self.cells(&self.each(last).collect::<Vec<_>>())?)?;
+        let mut cells = Cells::with_capacity(self.rows.len());
+        for found in self.each(|found| found) {
+            let last = (found.start + found.symbols.len().saturating_sub(1) as u64) as i64;
+            self.store.add(self.partitions[found.partition as usize].seq_of(last, self.store), &mut cells)?;
+        }
+        let column = self.store.pick(slot, &cells)?;
         if self.each(|found| found.deadline).all(|deadline| deadline.is_none()) {
             return Ok(column);
         }
@@ -289,48 +374,21 @@ impl<'a> MatchBatch<'a> {
 }
 
 /// The rows of a match that are mapped to one of `symbols`, counted from its first.
-fn mapped(found: &Match, symbols: SymbolSet) -> impl Iterator<Item = usize> + '_ {
-    found.symbols.iter().enumerate().filter(move |(_, symbol)| symbols.contains(**symbol)).map(|(offset, _)| offset)
+fn mapped(of_match: &[SymbolId], symbols: SymbolSet) -> impl DoubleEndedIterator<Item = usize> + '_ {
+    of_match.iter().enumerate().filter(move |(_, symbol)| symbols.contains(**symbol)).map(|(offset, _)| offset)
 }
 
-/// The row of the partition that a navigation reaches from each (match, current row). It may lie outside the partition.
-fn positions(target: &Target, rows: &[(&Match, usize)]) -> Vec<Option<i64>> {
-    let (symbols, nth, semantics, from_end) = match target.logical {
-        Logical::Current => {
-            let current = |(found, offset): &(&Match, usize)| {
-                (!found.is_empty()).then_some(found.start as i64 + *offset as i64 + target.shift)
-            };
-            return rows.iter().map(current).collect();
-        }
-        Logical::First { symbols, offset, semantics } => (symbols, offset as usize, semantics, false),
-        Logical::Last { symbols, offset, semantics } => (symbols, offset as usize, semantics, true),
+/// The row of the partition that a navigation reaches from a row of a match, counted from its first. It may lie outside the partition.
+fn reached(target: &Target, found: Found<'_>, current: usize) -> Option<i64> {
+    let until = |semantics| match semantics {
+        Semantics::Final => found.symbols,
+        Semantics::Running => &found.symbols[..found.symbols.len().min(current + 1)],
     };
-    let row_at = |found: &Match, offset: usize| found.start as i64 + offset as i64 + target.shift;
-    let mut offsets: Vec<usize> = Vec::new();
-    let mut reached = Vec::with_capacity(rows.len());
-    for of_match in rows.chunk_by(|(found, _), (next, _)| std::ptr::eq(*found, *next)) {
-        if let [(found, current)] = of_match {
-            // Only one row asks: what it looks for is often near the end from which it looks.
-            let end = match semantics {
-                Semantics::Final => found.symbols.len(),
-                Semantics::Running => found.symbols.len().min(current + 1),
-            };
-            let mut mapped = (0..end).filter(|offset| symbols.contains(found.symbols[*offset]));
-            let offset = if from_end { mapped.nth_back(nth) } else { mapped.nth(nth) };
-            reached.push(offset.map(|offset| row_at(found, offset)));
-            continue;
-        }
-        offsets.clear();
-        offsets.extend(of_match.first().into_iter().flat_map(|(found, _)| mapped(found, symbols)));
-        for (found, current) in of_match {
-            let count = match semantics {
-                Semantics::Final => offsets.len(),
-                Semantics::Running => offsets.partition_point(|offset| offset <= current),
-            };
-            let index = if from_end { count.checked_sub(1).and_then(|last| last.checked_sub(nth)) } else { Some(nth) };
-            let offset = index.filter(|index| *index < count).map(|index| offsets[index]);
-            reached.push(offset.map(|offset| row_at(found, offset)));
-        }
-    }
-    reached
+    let offset = match target.logical {
+        Logical::Current => (!found.symbols.is_empty()).then_some(current),
+        // What is looked for is often near the end from which one looks.
+        Logical::First { symbols, offset, semantics } => mapped(until(semantics), symbols).nth(offset as usize),
+        Logical::Last { symbols, offset, semantics } => mapped(until(semantics), symbols).nth_back(offset as usize),
+    };
+    offset.map(|offset| found.start as i64 + offset as i64 + target.shift)
 }

@@ -9,9 +9,11 @@
 
 mod aggregates;
 mod appended_rows;
+mod classifiers;
 mod conditions;
 mod deadlines;
 mod event_time_buffer;
+mod found;
 mod frame_expr;
 mod gather;
 mod history;

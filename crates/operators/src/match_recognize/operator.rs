@@ -16,7 +16,7 @@ use super::deadlines::{Wakeups, WatermarkHold};
 use super::event_time_buffer::{EventTime, EventTimeBuffer, Released};
 use super::kept_columns::KeptColumns;
 use super::letters::AddressedRows;
-use super::measures::{Found, Measures};
+use super::measures::Measures;
 use super::native_time::{floor_us, native_value, native_values, native_watermark, native_within, time_unit};
 use super::output::{Output, OutputRows, OutputSources};
 use super::partition_states::{Kept, NO_TIME, PartitionStates};
@@ -333,9 +333,10 @@ impl MatchRecognizeOperator {
     ) -> Result<()> {
         self.search.name_variables(found);
         if !self.measures.look_ahead() {
-            for found in found.drain(..) {
+            for found in found.iter() {
                 self.report_match(id, found);
             }
+            found.clear();
         } else if !found.is_empty() || self.partitions.first_waiting(id).is_some() {
             let mut waiting = self.partitions.waiting.remove(&id).unwrap_or_default();
             waiting.extend(found.drain(..));
@@ -346,7 +347,7 @@ impl MatchRecognizeOperator {
                     break;
                 }
                 let Some(found) = waiting.pop_front() else { break };
-                self.report_match(id, found);
+                self.report_match(id, &found);
             }
         }
         if self.output.shows_unmatched() {
@@ -366,7 +367,7 @@ impl MatchRecognizeOperator {
     }
 
     /// Puts out a match, behind the rows of no match before it.
-    fn report_match(&mut self, id: PartitionId, found: Match) {
+    fn report_match(&mut self, id: PartitionId, found: &Match) {
         if let Some(reported) = self.partitions.reported.get_mut(id as usize) {
             if *reported < found.start {
                 self.leaving.push_unmatched(id, *reported..found.start);
@@ -374,7 +375,7 @@ impl MatchRecognizeOperator {
             *reported = (*reported).max(found.end().max(found.start + 1));
         }
         if !(self.hides_complete && found.status == Status::Complete) {
-            self.output.push_match(&mut self.leaving, Found { partition: id, found });
+            self.output.push_match(&mut self.leaving, id, found, &self.partitions.rows[id as usize], &self.store);
         }
     }
 
@@ -394,6 +395,7 @@ impl MatchRecognizeOperator {
             let sources = OutputSources { measures, keys, partitions, store, processing_time };
             ctx.emit(self.output.batch(&rows, sources)?);
         }
+        self.leaving = rows.emptied();
         Ok(())
     }
 

@@ -8,11 +8,13 @@ use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use dipper_graph::{MatchRecognizeSpec, RowsPerMatch};
+use dipper_pattern::Match;
 use dipper_types::{Error, Result, Timestamp};
 
+use super::found::FoundMatches;
 use super::frame_expr::as_type;
 use super::kept_columns::KeptColumns;
-use super::measures::{Found, MatchBatch, MeasureRow, Measures};
+use super::measures::{MatchBatch, MeasureRow, Measures};
 use super::partition_rows::PartitionRows;
 use super::partitions::{PartitionId, Partitions};
 use super::row_store::{Addresses, RowStore};
@@ -28,6 +30,8 @@ pub(super) struct Output {
     schema: SchemaRef,
     columns: Vec<OutputColumn>,
     rows_per_match: RowsPerMatch,
+    /// Whether columns of the input are among them.
+    shows_input: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,15 +62,25 @@ pub(super) struct OutputSources<'a> {
 /// Rows on their way out, in order.
 #[derive(Debug, Default)]
 pub(super) struct OutputRows {
-    matches: Vec<Found>,
+    matches: FoundMatches,
+    /// The partition of each row.
     partitions: Vec<PartitionId>,
-    /// The current row in its partition.
-    current: Vec<u64>,
+    /// The rows as they are in the input; only if they show columns of it.
+    current: Vec<Stretch>,
     measured: Vec<MeasureRow>,
     /// For each row its index in `measured`; only if rows of no match go out as well.
     measure_of: Vec<Option<u32>>,
     matched_rows: usize,
     skip_errors: usize,
+}
+
+/// Consecutive rows of one partition.
+#[derive(Debug)]
+struct Stretch {
+    partition: PartitionId,
+    rows: Range<u64>,
+    /// The sequence number of the first, if those of the others follow without a gap.
+    first_seq: Option<u64>,
 }
 
 impl Output {
@@ -93,7 +107,8 @@ impl Output {
             let (has, wants) = (columns.len(), spec.output_schema.fields().len());
             return Err(Error::internal(format!("MATCH_RECOGNIZE puts out {has} columns, not {wants}")));
         }
-        Ok(Self { schema: Arc::clone(&spec.output_schema), columns, rows_per_match: spec.rows_per_match })
+        let shows_input = columns.iter().any(|column| matches!(column, OutputColumn::Input(_)));
+        Ok(Self { schema: Arc::clone(&spec.output_schema), columns, rows_per_match: spec.rows_per_match, shows_input })
     }
 
     /// Whether each match is one row.
@@ -106,30 +121,51 @@ impl Output {
         self.rows_per_match == RowsPerMatch::AllWithUnmatched
     }
 
-    /// Adds a match.
-    pub(super) fn push_match(&self, rows: &mut OutputRows, found: Found) {
-        let index = rows.matches.len();
-        let matched = &found.found;
-        rows.matched_rows += matched.symbols.len();
-        rows.skip_errors += usize::from(matched.skip_failed);
-        let offsets = match (self.rows_per_match, matched.symbols.len()) {
+    /// Adds a match of a partition that has these rows.
+    pub(super) fn push_match(
+        &self,
+        rows: &mut OutputRows,
+        partition: PartitionId,
+        found: &Match,
+        of_partition: &PartitionRows,
+        store: &RowStore,
+    ) {
+        let len = found.symbols.len();
+        rows.matched_rows += len;
+        rows.skip_errors += usize::from(found.skip_failed);
+        let first_seq = of_partition.first_seq_of(found.start..found.end(), store);
+        let match_index = rows.matches.len();
+        rows.matches.push(partition, first_seq, found);
+        let shown = match (self.rows_per_match, len) {
             (RowsPerMatch::AllOmitEmpty, 0) => 0..0,
             (_, 0) => 0..1,
             (RowsPerMatch::One, len) => len - 1..len,
             (_, len) => 0..len,
         };
-        for offset in offsets {
-            if self.rows_per_match != RowsPerMatch::One && matched.excluded.contains(offset) {
+        let leaves_out = self.rows_per_match != RowsPerMatch::One && !found.excluded.is_empty();
+        let mut from = shown.start;
+        while from < shown.end {
+            let mut rest = from..shown.end;
+            let until = if leaves_out { rest.find(|row| found.excluded.contains(*row)) } else { None };
+            let together = from..until.unwrap_or(shown.end);
+            from = together.end + 1;
+            if together.is_empty() {
                 continue;
             }
             if self.shows_unmatched() {
-                rows.measure_of.push(Some(rows.measured.len() as u32));
+                let measures = rows.measured.len() as u32..;
+                rows.measure_of.extend(measures.take(together.len()).map(Some));
             }
-            rows.measured.push(MeasureRow { found: index, offset });
-            rows.partitions.push(found.partition);
-            rows.current.push(matched.start + offset as u64);
+            if self.shows_input {
+                rows.current.push(Stretch {
+                    partition,
+                    rows: found.start + together.start as u64..found.start + together.end as u64,
+                    first_seq: first_seq.map(|seq| seq + together.start as u64),
+                });
+            }
+            rows.partitions.extend(std::iter::repeat_n(partition, together.len()));
+            rows.measured.extend(together.map(|offset| MeasureRow { found: match_index, offset }));
         }
-        rows.matches.push(found);
     }
 
     /// The rows as a batch.
@@ -137,20 +173,19 @@ impl Output {
         let OutputSources { measures, keys, partitions, store, processing_time } = sources;
         let batch = MatchBatch { matches: &rows.matches, rows: &rows.measured, partitions, store, processing_time };
         let mut measured = measures.evaluate(batch)?;
-        if rows.measured.len() < rows.current.len() {
+        if rows.measured.len() < rows.partitions.len() {
             // Rows of no match have no measures.
             let of_row: UInt32Array = rows.measure_of.iter().copied().collect();
             for measure in &mut measured {
                 *measure = if rows.measured.is_empty() {
-                    new_null_array(measure.data_type(), rows.current.len())
+                    new_null_array(measure.data_type(), rows.partitions.len())
                 } else {
                     take(measure, &of_row, None)?
                 };
             }
         }
         let keys = keys.keys_of(&rows.partitions)?;
-        let reads_input = self.columns.iter().any(|column| matches!(column, OutputColumn::Input(_)));
-        let current = if reads_input { rows.addresses(partitions, store)? } else { Addresses::default() };
+        let current = rows.addresses(partitions, store)?;
         let column = |(column, field): (&OutputColumn, &arrow::datatypes::FieldRef)| {
             let values = match column {
                 OutputColumn::Partition(key) => ArrayRef::clone(&keys[*key]),
@@ -160,7 +195,7 @@ impl Output {
             as_type(values, field.data_type())
         };
         let columns = self.columns.iter().zip(self.schema.fields()).map(column).collect::<Result<Vec<_>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.current.len()));
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.partitions.len()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
     }
 }
@@ -168,35 +203,47 @@ impl Output {
 impl OutputRows {
     /// Adds rows of no match.
     pub(super) fn push_unmatched(&mut self, partition: PartitionId, unmatched: Range<u64>) {
-        for row in unmatched {
-            self.measure_of.push(None);
-            self.partitions.push(partition);
-            self.current.push(row);
+        let count = (unmatched.end - unmatched.start) as usize;
+        self.measure_of.extend(std::iter::repeat_n(None, count));
+        self.partitions.extend(std::iter::repeat_n(partition, count));
+        self.current.push(Stretch { partition, rows: unmatched, first_seq: None });
+    }
+
+    /// None, with the memory of these.
+    pub(super) fn emptied(mut self) -> Self {
+        fn empty<T>(list: &mut Vec<T>) {
+            list.clear();
+            list.shrink_to(2 * BATCH_ROWS);
         }
+        self.matches.clear(2 * BATCH_ROWS);
+        empty(&mut self.partitions);
+        empty(&mut self.current);
+        empty(&mut self.measured);
+        empty(&mut self.measure_of);
+        (self.matched_rows, self.skip_errors) = (0, 0);
+        self
     }
 
     /// Whether it is time to put them out.
     pub(super) fn is_full(&self) -> bool {
-        self.current.len() >= BATCH_ROWS || self.matched_rows >= MATCHED_ROWS
+        self.partitions.len() >= BATCH_ROWS || self.matched_rows >= MATCHED_ROWS
     }
 
     /// Whether there is nothing to put out.
     pub(super) fn is_empty(&self) -> bool {
-        self.current.is_empty()
+        self.partitions.is_empty()
     }
 
     fn addresses(&self, partitions: &[PartitionRows], store: &RowStore) -> Result<Addresses> {
         let mut addresses = Addresses::default();
-        let mut first = 0;
-        while first < self.current.len() {
-            let (partition, row) = (self.partitions[first], self.current[first]);
-            // Those of a match follow one another.
-            let follows =
-                |(index, row): &(usize, u64)| self.partitions[*index] == partition && self.current[*index] == *row;
-            let count = (first..self.current.len()).zip(row..).take_while(follows).count();
-            let together = row as i64..(row + count as u64) as i64;
-            partitions[partition as usize].address(together, store, &mut addresses)?;
-            first += count;
+        for Stretch { partition, rows, first_seq } in &self.current {
+            match first_seq {
+                Some(seq) => store.address(*seq..seq + (rows.end - rows.start), &mut addresses)?,
+                None => {
+                    let rows = rows.start as i64..rows.end as i64;
+                    partitions[*partition as usize].address(rows, store, &mut addresses)?;
+                }
+            }
         }
         Ok(addresses)
     }

@@ -118,6 +118,25 @@ impl PartitionRows {
         self.kept = (self.seen - row) as u32;
     }
 
+    /// The sequence number of the first of some rows that the partition has, if those of the others follow without a gap.
+    #[inline]
+    pub(super) fn first_seq_of(&self, rows: Range<u64>, store: &RowStore) -> Option<u64> {
+        let kept_from = self.first();
+        if rows.start < kept_from || rows.end > self.seen {
+            return None;
+        }
+        match &self.stretches {
+            Stretches::One(seq) => Some(seq + (rows.start - kept_from)),
+            Stretches::Many(list) => {
+                let stretches = store.stretches.of(*list);
+                let index = stretch_of(stretches, rows.start);
+                let (start, seq) = stretches[index];
+                let goes_on = stretches.get(index + 1).is_none_or(|next| rows.end <= next.0);
+                goes_on.then(|| seq + (rows.start - start))
+            }
+        }
+    }
+
     /// The sequence number of a row, if the partition has it.
     #[inline]
     pub(super) fn seq_of(&self, row: i64, store: &RowStore) -> Option<u64> {

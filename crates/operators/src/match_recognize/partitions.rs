@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::{concat, interleave, take};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
@@ -83,6 +83,10 @@ impl Partitions {
 
     /// The key of each of `partitions`, column by column in the order of PARTITION BY.
     pub(super) fn keys_of(&self, partitions: &[PartitionId]) -> Result<Vec<ArrayRef>> {
+        if let [only] = &self.keys[..] {
+            let rows = UInt32Array::from(partitions.to_vec());
+            return only.columns.iter().map(|column| Ok(take(column, &rows, None)?)).collect();
+        }
         let place = |partition: &PartitionId| {
             let id = *partition as usize;
             let batch = self.keys.partition_point(|batch| batch.first + batch.rows <= id);
@@ -104,7 +108,7 @@ impl Partitions {
                 row_of[*id - known].get_or_insert(row as u32);
             }
         }
-        let rows: arrow::array::UInt32Array = row_of.into_iter().map(Option::unwrap_or_default).collect();
+        let rows: UInt32Array = row_of.into_iter().map(Option::unwrap_or_default).collect();
         let columns = keys.iter().map(|key| Ok(take(key, &rows, None)?)).collect::<Result<Vec<_>>>()?;
         self.keys.push(KeyBatch { first: known, rows: self.count - known, columns });
         while let [.., before, last] = self.keys.as_slice()

@@ -9,6 +9,7 @@
 //! Every row may start a match, the rows of a tentative match too: which of the starts count is decided when the first is final, by the skip.
 //! Labels are not kept: once a match is final, its letters are run through the automaton once more, from its start, and then read backward.
 
+mod alone;
 mod listed;
 mod sets;
 
@@ -20,8 +21,9 @@ use super::cache::{Cache, Completion, FIRST, IDLE, Node, Step};
 use super::label::{Ending, ending_by, found};
 use super::lists::{LIST_MAX, Lists, NO_CLASS};
 use super::{Halt, Report, Rows};
+use crate::matched::Excluded;
 use crate::resume::resume;
-use crate::{Letter, Match, MatchError, SearchOptions, Status, SymbolSet, Timeouts};
+use crate::{Labels, Letter, Match, MatchError, SearchOptions, Status, SymbolSet, Timeouts};
 
 /// No outcome yet.
 const NONE: u64 = u64::MAX;
@@ -46,8 +48,7 @@ pub(super) struct Apart {
     starts: VecDeque<Start>,
     /// How many starts have left: the number of the first.
     left: u64,
-    /// Where the open starts stand as long as that is for [`Lists`] to say: then there are no `classes`.
-    list: Option<u32>,
+    known: Known,
     /// The open starts, in order; those that have left may be among them.
     open: [u64; LIST_MAX],
     classes: Vec<Class>,
@@ -61,6 +62,18 @@ pub(super) struct Apart {
     many: bool,
     /// Whether some start may have become final.
     turned: bool,
+}
+
+/// What is known of open starts, beside their letters.
+#[derive(Clone, Copy, Default, Debug)]
+enum Known {
+    /// Which of them have the same list: that is in `classes`.
+    #[default]
+    Classes,
+    /// In which of the [`Lists`] they stand.
+    List(u32),
+    /// Nothing; only the first of them is among `starts`.
+    Nothing,
 }
 
 /// A row at which a match may start.
@@ -102,7 +115,7 @@ impl Apart {
 
     /// Searches begin at `row`.
     pub(super) fn begin(&mut self, row: u64) {
-        (self.next_start, self.base, self.list) = (row, row, None);
+        (self.next_start, self.base, self.known) = (row, row, Known::Classes);
     }
 
     /// Forgets everything, keeps the memory.
@@ -111,7 +124,7 @@ impl Apart {
         self.poison.clear();
         self.starts.clear();
         self.classes.clear();
-        self.left = 0;
+        (self.left, self.known) = (0, Known::Classes);
     }
 
     /// How much memory would be kept for reuse.
@@ -149,6 +162,12 @@ impl Apart {
         first: u64,
         report: &mut Report<'_>,
     ) -> Result<(usize, Halt), MatchError> {
+        if let Some(pushed) = self.push_alone(cache, rows, first, report)? {
+            return Ok(pushed);
+        }
+        if !self.spread_alone(cache) {
+            return Ok((0, Halt::NoRoom));
+        }
         let count = rows.letters.len();
         let (starters, starts_empty) = (cache.entry(false).symbols, cache.entry(false).empty);
         let mut index = 0;
@@ -160,7 +179,7 @@ impl Apart {
                     break;
                 }
                 if report.options.within.is_none() {
-                    self.list = Some(NO_CLASS);
+                    self.known = Known::List(NO_CLASS);
                 }
             }
             if rows.poison.is_empty() && self.step_list(cache, lists, first + index as u64, rows.letters[index]) {
@@ -496,20 +515,26 @@ impl Apart {
                 found(cache, &self.trace, ending)
             }
         };
+        let within = report.options.within.filter(|_| decided.status == Status::Timeout);
+        let deadline = within.map(|within| within.deadline(time));
+        self.announce(start, (symbols, excluded), decided.status, deadline, report)?;
+        self.leave();
+        Ok(())
+    }
+
+    /// Reports a match.
+    fn announce(
+        &mut self,
+        start: u64,
+        (symbols, excluded): (Labels, Excluded),
+        status: Status,
+        deadline: Option<i64>,
+        report: &mut Report<'_>,
+    ) -> Result<(), MatchError> {
         let number = report.number();
-        let deadline = report.options.within.filter(|_| decided.status == Status::Timeout);
-        let mut found = Match {
-            number,
-            start,
-            symbols,
-            excluded,
-            status: decided.status,
-            deadline: deadline.map(|within| within.deadline(time)),
-            skip_failed: false,
-        };
+        let mut found = Match { number, start, symbols, excluded, status, deadline, skip_failed: false };
         self.next_start = resume(&mut found, report.options)?;
         report.put(found);
-        self.leave();
         Ok(())
     }
 
@@ -548,7 +573,9 @@ impl Apart {
         self.left += 1;
         if self.starts.is_empty() {
             self.classes.clear();
-            self.list = self.list.map(|_| NO_CLASS);
+            if let Known::List(list) = &mut self.known {
+                *list = NO_CLASS;
+            }
         }
     }
 

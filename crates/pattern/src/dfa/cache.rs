@@ -21,6 +21,8 @@ pub(super) type Node = u32;
 pub(super) const FIRST: Node = 0;
 /// At any other row, nothing open.
 pub(super) const IDLE: Node = 1;
+/// Nothing is open, and nothing begins.
+pub(super) const DEAD: Node = 2;
 
 /// The index of a thread that stands at a start, where nothing has been matched yet.
 pub(super) const NO_THREAD: u32 = u32::MAX;
@@ -50,6 +52,9 @@ pub(super) enum Completion {
     /// A condition that failed to evaluate is the next to be asked for.
     Poisoned(SymbolId),
 }
+
+/// What is short: a row costs so many steps at most where starts are taken one after another.
+pub(super) const SHORT_ROWS_MAX: usize = 8;
 
 /// The one group that completes, and by which way.
 #[derive(Clone, Copy, Debug)]
@@ -147,6 +152,8 @@ pub(super) struct Cache {
     /// Every row begins a search within the same list, where equal ways stand for one another; else each start has its own list.
     shared: bool,
     has_end_anchor: bool,
+    /// Whether every match has a row, none more than [`SHORT_ROWS_MAX`], and none waits for the end behind its last.
+    is_short: bool,
     states: Vec<Ways>,
     ids: HashMap<Ways, Node>,
     transitions: Vec<Transition>,
@@ -184,6 +191,7 @@ impl Cache {
             closure,
             shared,
             has_end_anchor: program.has_end_anchor(),
+            is_short: program.is_within(SHORT_ROWS_MAX) && !program.has_end_anchor(),
             states: Vec::new(),
             ids: HashMap::new(),
             transitions: Vec::new(),
@@ -200,8 +208,8 @@ impl Cache {
             row: 0,
             steps: Cell::new(0),
         };
-        // FIRST and IDLE.
-        for begins in [Begins::AtFirstRow, Begins::AtRow] {
+        // FIRST, IDLE and DEAD.
+        for begins in [Begins::AtFirstRow, Begins::AtRow, Begins::No] {
             cache.add_state(Ways { threads: Box::default(), ends: Box::default(), begins });
         }
         // Number 0 stands for a transition that is not known.
@@ -229,6 +237,11 @@ impl Cache {
         }
         (*row, *known) = (self.row, class as u32);
         None
+    }
+
+    /// Whether every match has a row, none more than [`SHORT_ROWS_MAX`], and none waits for the end behind its last.
+    pub(super) fn is_short(&self) -> bool {
+        self.is_short && !self.entry.empty && !self.first_entry.empty
     }
 
     /// What a search at a row can begin with.

@@ -38,6 +38,22 @@ fn cost(matcher: &DfaMatcher, letters: &[Letter]) -> f64 {
 }
 
 #[test]
+fn a_match_of_as_many_rows_as_are_short_is_found_where_it_waits_for_the_end_too() {
+    let options = SearchOptions { skip: Skip::ToNextRow, ..SearchOptions::default() };
+    for (text, starts) in [("A{8}", vec![0, 1, 2, 3, 4]), ("A{8} $", vec![4]), ("A{9}", vec![0, 1, 2, 3])] {
+        for cut in 1..=12 {
+            let matcher = DfaMatcher::new(program(text), options.clone());
+            let (mut runs, mut out) = (matcher.start(), Vec::new());
+            for letters in [set(&[0]); 12].chunks(cut) {
+                matcher.push(&mut runs, Rows { letters, poison: &[], times: &[] }, &mut out).unwrap();
+            }
+            matcher.finish(&mut runs, &mut out).unwrap();
+            assert_eq!(out.iter().map(|found| found.start).collect::<Vec<_>>(), starts, "{text}, {cut} rows at a time");
+        }
+    }
+}
+
+#[test]
 fn work_per_row_does_not_grow_with_the_run() {
     let (a, b, c, ab) = (set(&[0]), set(&[1]), set(&[2]), set(&[0, 1]));
     let (past, next) = (Skip::PastLastRow, Skip::ToNextRow);

@@ -212,7 +212,7 @@ fn hosts_agree_on_generated_clauses() {
         );
         let query = query(&mut dice);
         let parallelism = (1 + dice.roll(4)).to_string();
-        let batch = dice.pick(&["1", "3", "8192"]);
+        let batch = dice.pick(&["1", "3", "32768"]);
         let skip_errors = ("match.skip-error", "next-row");
         let streaming = [
             ("execution.runtime-mode", "streaming"),

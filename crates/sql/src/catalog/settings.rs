@@ -35,7 +35,7 @@ const SKIP_ERROR: &str = "match.skip-error";
 const SETTINGS: &[Setting] = &[
     Setting {
         key: BATCH_SIZE,
-        default: "8192",
+        default: "32768",
         description: "the most rows in a batch that a source makes",
         kind: Kind::Number { min: 1, max: 1 << 20 },
     },

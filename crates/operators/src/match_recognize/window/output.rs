@@ -10,9 +10,10 @@ use dipper_graph::RowPatternWindowSpec;
 use dipper_pattern::{Excluded, Labels, Match, Status};
 use dipper_types::{Error, Result, Timestamp};
 
+use super::super::found::{Found, FoundMatches};
 use super::super::frame_expr::as_type;
 use super::super::kept_columns::KeptColumns;
-use super::super::measures::{Found, MatchBatch, MeasureRow, Measures};
+use super::super::measures::{MatchBatch, MeasureRow, Measures};
 use super::super::output::MATCHED_ROWS;
 use super::super::partition_rows::PartitionRows;
 use super::super::partitions::PartitionId;
@@ -40,7 +41,8 @@ pub(super) struct OutputRows {
     first: u64,
     /// For each row its match.
     seen: Vec<Option<u32>>,
-    matches: Vec<Found>,
+    matches: FoundMatches,
+    skip_errors: usize,
     frames: Vec<PartitionRows>,
     matched_rows: usize,
 }
@@ -76,7 +78,7 @@ impl Output {
         }
         // A match without rows stands for no match.
         let no_match = rows.matches.len() as u32;
-        rows.matches.push(Found { partition: no_match, found: empty_match() });
+        rows.matches.push(no_match, None, &empty_match());
         rows.frames.push(PartitionRows::default());
         let seen: UInt32Array = seen.iter().map(|found| Some(found.unwrap_or(no_match))).collect();
         for value in evaluate(&self.functions, &rows.matches, &rows.frames, store, now)? {
@@ -92,15 +94,12 @@ impl Output {
 /// The value of each measure for each match.
 fn evaluate(
     measures: &Measures,
-    matches: &[Found],
+    matches: &FoundMatches,
     frames: &[PartitionRows],
     store: &RowStore,
     now: Timestamp,
 ) -> Result<Vec<ArrayRef>> {
-    let last = |(index, found): (usize, &Found)| MeasureRow {
-        found: index,
-        offset: found.found.symbols.len().saturating_sub(1),
-    };
+    let last = |(found, of): (usize, Found<'_>)| MeasureRow { found, offset: of.symbols.len().saturating_sub(1) };
     let rows: Vec<MeasureRow> = matches.iter().enumerate().map(last).collect();
     measures.evaluate(MatchBatch { matches, rows: &rows, partitions: frames, store, processing_time: now })
 }
@@ -120,7 +119,14 @@ fn empty_match() -> Match {
 impl OutputRows {
     /// No rows yet, the next being `first`.
     pub(super) fn from(first: u64) -> Self {
-        Self { first, seen: Vec::new(), matches: Vec::new(), frames: Vec::new(), matched_rows: 0 }
+        Self {
+            first,
+            seen: Vec::new(),
+            matches: FoundMatches::default(),
+            skip_errors: 0,
+            frames: Vec::new(),
+            matched_rows: 0,
+        }
     }
 
     /// The next row and the match that it sees.
@@ -131,7 +137,8 @@ impl OutputRows {
         };
         self.matched_rows += found.symbols.len();
         self.seen.push(Some(self.matches.len() as u32));
-        self.matches.push(Found { partition: self.frames.len() as PartitionId, found });
+        self.skip_errors += usize::from(found.skip_failed);
+        self.matches.push(self.frames.len() as PartitionId, None, &found);
         self.frames.push(frame);
     }
 
@@ -152,6 +159,6 @@ impl OutputRows {
 
     /// How many matches the rows see, and after how many of them skipping was not possible.
     pub(super) fn counts(&self) -> (usize, usize) {
-        (self.matches.len(), self.matches.iter().filter(|found| found.found.skip_failed).count())
+        (self.matches.len(), self.skip_errors)
     }
 }

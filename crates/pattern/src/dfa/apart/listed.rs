@@ -2,7 +2,7 @@
 
 use smallvec::smallvec;
 
-use super::{Apart, Class, NONE, Start};
+use super::{Apart, Class, Known, NONE, Start};
 use crate::Letter;
 use crate::dfa::cache::Cache;
 use crate::dfa::lists::{ListStep, Lists};
@@ -11,10 +11,10 @@ impl Apart {
     /// Lets all starts take the row at once, and starts a match at it. Says whether that is for lists to do.
     #[inline]
     pub(super) fn step_list(&mut self, cache: &mut Cache, lists: &mut Lists, row: u64, letter: Letter) -> bool {
-        let Some(list) = self.list else { return false };
+        let Known::List(list) = self.known else { return false };
         let Some(step) = lists.step(cache, list, letter) else { return false };
         debug_assert!(self.next_start <= row, "what is final ends before the row");
-        self.list = Some(step.next);
+        self.known = Known::List(step.next);
         let mut kept = 0;
         for index in 0..usize::from(step.len) {
             let number = self.open[index];
@@ -45,7 +45,8 @@ impl Apart {
 
     /// From here on class by class.
     pub(super) fn spread(&mut self, lists: &Lists) {
-        let Some(list) = self.list.take() else { return };
+        let Known::List(list) = self.known else { return };
+        self.known = Known::Classes;
         for (state, number) in lists.states(list).iter().zip(self.open) {
             if number >= self.left {
                 self.classes.push(Class { state: *state, latest: number, sets: smallvec![number] });
