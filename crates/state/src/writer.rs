@@ -65,6 +65,11 @@ impl StateWriter {
         Self { snapshot: StateSnapshot { epoch, tables, lists, committables } }
     }
 
+    /// The checkpoint that the snapshot belongs to.
+    pub fn epoch(&self) -> Epoch {
+        self.snapshot.epoch
+    }
+
     /// Rows that are new or have changed. A key may occur once among all upserts of a snapshot.
     pub fn upsert(&mut self, table: &TableSpec, key_groups: UInt16Array, rows: RecordBatch) -> Result<()> {
         if rows.schema_ref().fields() != table.schema.fields() {

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
 use dipper_operator_api::Barrier;
-use dipper_types::{Epoch, Timestamp};
+use dipper_types::Timestamp;
 
 use super::*;
 
@@ -49,8 +49,8 @@ impl Operator for Holding {
         Ok(())
     }
 
-    fn on_barrier(&mut self, epoch: Epoch, _ctx: &mut OperatorCtx<'_>) -> Result<()> {
-        self.note(format!("barrier {}", epoch.0));
+    fn snapshot(&mut self, state: &mut StateWriter) -> Result<()> {
+        self.note(format!("barrier {}", state.epoch().0));
         Ok(())
     }
 
