@@ -4,10 +4,11 @@
 
 mod clause;
 mod conditions;
-pub(in crate::match_recognize) mod dice;
 mod measures;
 mod random;
 mod rows;
 mod specialised;
 mod time;
 mod window;
+
+pub(in crate::match_recognize) use crate::testing::dice;
