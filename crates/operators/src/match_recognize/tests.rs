@@ -7,6 +7,7 @@ mod conditions;
 mod measures;
 mod random;
 mod rows;
+mod snapshots;
 mod specialised;
 mod time;
 mod window;
