@@ -7,11 +7,11 @@ use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::record_batch::RecordBatch;
 use dipper_operator_api::harness::OperatorHarness;
-use dipper_operator_api::{Operator, key_groups};
+use dipper_operator_api::{Operator, StreamElement, key_groups};
 use dipper_state::{
     Compression, Directory, OperatorState, SnapshotUploader, StateReader, StateSnapshot, StateWriter, UploaderSpec,
 };
-use dipper_types::{AttemptId, Epoch, JobId, ManifestNumber, OperatorId, Result, SubtaskId};
+use dipper_types::{AttemptId, Epoch, JobId, ManifestNumber, OperatorId, Result, SubtaskId, Watermark};
 use tokio::runtime::{Builder, Runtime};
 
 /// Few, so that several keys share one.
@@ -38,9 +38,19 @@ pub(crate) struct TestJob<M, O> {
     subtasks: Vec<(OperatorHarness<O>, SnapshotUploader)>,
     epoch: u64,
     attempt: u64,
-    /// The last snapshot: of which epoch, and whether its checkpoint has been completed.
-    offered: Option<(u64, OperatorState)>,
-    completed: Option<OperatorState>,
+    /// The last snapshot, if its checkpoint has not been completed.
+    offered: Option<Stored>,
+    completed: Option<Stored>,
+    /// The last watermark that each subtask has forwarded.
+    forwarded: Vec<Watermark>,
+}
+
+/// A checkpoint.
+struct Stored {
+    epoch: u64,
+    state: OperatorState,
+    /// The watermark that an operator behind this one has stored.
+    watermark: Watermark,
 }
 
 impl<M: Fn() -> O, O: Operator> TestJob<M, O> {
@@ -48,9 +58,18 @@ impl<M: Fn() -> O, O: Operator> TestJob<M, O> {
     pub(crate) fn start(make: M, keys: &[usize], parallelism: usize) -> Self {
         let runtime = Builder::new_current_thread().build().unwrap();
         let directory = Directory::open("memory://", &BTreeMap::new()).unwrap();
-        let (subtasks, keys) = (Vec::new(), keys.to_vec());
-        let mut job =
-            Self { make, keys, runtime, directory, subtasks, epoch: 0, attempt: 0, offered: None, completed: None };
+        let mut job = Self {
+            make,
+            keys: keys.to_vec(),
+            runtime,
+            directory,
+            subtasks: Vec::new(),
+            epoch: 0,
+            attempt: 0,
+            offered: None,
+            completed: None,
+            forwarded: Vec::new(),
+        };
         job.restart(parallelism);
         job
     }
@@ -69,7 +88,26 @@ impl<M: Fn() -> O, O: Operator> TestJob<M, O> {
             }
             Event::End => self.subtasks.iter_mut().try_for_each(|(subtask, _)| subtask.end())?,
         }
-        Ok(self.subtasks.iter_mut().flat_map(|(subtask, _)| subtask.take_batches()).collect())
+        let mut batches = Vec::new();
+        for ((subtask, _), forwarded) in self.subtasks.iter_mut().zip(&mut self.forwarded) {
+            for element in subtask.take() {
+                match element {
+                    StreamElement::Batch(batch) => batches.push(batch),
+                    StreamElement::Watermark(watermark) => {
+                        assert!(watermark > *forwarded, "{watermark:?} after {forwarded:?}");
+                        *forwarded = watermark;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        Ok(batches)
+    }
+
+    /// The watermark of an operator behind this one, which is stored and restored with it.
+    pub(crate) fn watermark(&self) -> Watermark {
+        let stored = self.completed.as_ref().map_or(Watermark::MIN, |stored| stored.watermark);
+        self.forwarded.iter().copied().min().unwrap_or(Watermark::MIN).max(stored)
     }
 
     /// A barrier: every subtask hands over, and what it hands over is stored. The first of the snapshots comes back.
@@ -82,14 +120,16 @@ impl<M: Fn() -> O, O: Operator> TestJob<M, O> {
             first.get_or_insert_with(|| snapshot.clone());
             handles.push(self.runtime.block_on(uploader.upload(snapshot)).unwrap());
         }
-        self.offered = Some((self.epoch, OperatorState { operator: operator_id(), subtasks: handles }));
+        let state = OperatorState { operator: operator_id(), subtasks: handles };
+        self.offered = Some(Stored { epoch: self.epoch, state, watermark: self.watermark() });
         first.unwrap()
     }
 
     /// The checkpoint of the last snapshot is completed; merges that are due are made.
     pub(crate) fn complete(&mut self) {
-        let Some((epoch, state)) = self.offered.take() else { return };
-        self.completed = Some(state);
+        let Some(stored) = self.offered.take() else { return };
+        let epoch = stored.epoch;
+        self.completed = Some(stored);
         for (_, uploader) in &mut self.subtasks {
             uploader.on_completed(Epoch(epoch));
             for merge in uploader.plan_merges() {
@@ -122,7 +162,7 @@ impl<M: Fn() -> O, O: Operator> TestJob<M, O> {
             };
             let mut uploader = SnapshotUploader::new(self.directory.clone(), spec);
             let mut reader = None;
-            if let Some(state) = &self.completed {
+            if let Some(Stored { state, .. }) = &self.completed {
                 uploader = uploader.restored(state);
                 let load = StateReader::load(&self.directory, state, subtask, KEY_GROUPS);
                 reader = Some(self.runtime.block_on(load)?);
@@ -134,6 +174,7 @@ impl<M: Fn() -> O, O: Operator> TestJob<M, O> {
             subtasks.push((harness, uploader));
         }
         self.subtasks = subtasks;
+        self.forwarded = vec![Watermark::MIN; parallelism];
         Ok(())
     }
 

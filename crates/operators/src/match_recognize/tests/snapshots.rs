@@ -6,6 +6,7 @@ use arrow::datatypes::DataType;
 use datafusion::prelude::lit;
 use dipper_graph::{FrameColumn, RowsPerMatch, Specialised, Target};
 use dipper_pattern::{OnSkipError, Skip, Timeouts};
+use dipper_types::Watermark;
 
 use super::clause::{Clause, KEY, Row, W, next, rows, text, time_type};
 use super::dice::Dice;
@@ -152,12 +153,14 @@ fn a_run_that_is_restored_puts_out_what_an_undisturbed_one_does() {
         let names = dice.pick(&[&KEYS[..3], &KEYS]);
         let events = events(&mut dice, names);
         let mut undisturbed = TestJob::start(|| operator(draw.clause()), keys, 1);
-        let expected: Vec<Lines> = events.iter().map(|event| lines(&undisturbed.feed(event))).collect();
+        let expected = events.iter().map(|event| (lines(&undisturbed.feed(event)), undisturbed.watermark()));
+        let expected: Vec<(Lines, Watermark)> = expected.collect();
 
         let mut job = TestJob::start(|| operator(draw.clause()), keys, 1 + dice.roll(most) as usize);
         let (mut at, mut offered_at, mut completed_at) = (0, 0, 0);
         while at < events.len() {
-            assert_eq!(lines(&job.feed(&events[at])), expected[at], "seed {seed}, event {at}, {restarts}: {draw:?}");
+            let found = (lines(&job.feed(&events[at])), job.watermark());
+            assert_eq!(found, expected[at], "seed {seed}, event {at}, {restarts}: {draw:?}");
             at += 1;
             if dice.roll(4) == 0 {
                 job.snapshot();
