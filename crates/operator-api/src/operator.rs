@@ -31,7 +31,8 @@ pub trait Operator: Send {
         Ok(())
     }
 
-    /// A checkpoint's barrier has been aligned: hand over how what is remembered differs from the last snapshot, or all of it the first time after [`Operator::restore`].
+    /// A checkpoint's barrier has been aligned: hand over how what is remembered differs from the last snapshot, or from what
+    /// [`Operator::restore`] took. Whoever stores it begins with what was restored, or an operator says that a table is replaced.
     /// What has been seen up to here belongs to `state.epoch()`. The runtime forwards the barrier after this call.
     ///
     /// The call holds up the stream, so it costs what has changed, not what there is (see [`StateWriter`]). An operator that remembers nothing hands over nothing.

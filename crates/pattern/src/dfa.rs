@@ -457,7 +457,8 @@ impl Open {
 impl DfaRuns {
     /// The search behind `rows` rows and `matches` matches, of which nothing is open. Once the letters since the first open start, which is
     /// [`Self::first_needed_row`], have been pushed again, it is where it was: nothing comes out on the way, because what was final has been
-    /// reported.
+    /// reported. How far event time has come is to be told again, or deadlines that have passed are
+    /// named once more where something waits for the end behind them.
     ///
     /// ```
     /// # use dipper_pattern::{CompileLimits, DfaMatcher, DfaRuns, Program, Rows, SearchOptions, SymbolId, SymbolSet, parse};

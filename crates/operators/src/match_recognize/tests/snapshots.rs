@@ -18,6 +18,9 @@ use crate::testing::{Event, TestJob};
 /// Keys enough for several to share a key group.
 const KEYS: [&str; 14] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n"];
 
+/// Further patterns: with anchors, which take other engines, with exclusions, and with empty matches.
+const OTHERS: [&str; 7] = ["A+ $", "A B* $ | C", "^ A+ B | B C", "A {- B+ -} C", "A* B?", "(A | B)*? C", "A (B A)* C?"];
+
 /// What is drawn of a clause.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "independent choices")]
@@ -37,12 +40,17 @@ struct Draw {
 
 impl Draw {
     fn new(dice: &mut Dice) -> Self {
-        let pattern = dice.pick(&PATTERNS);
+        let pattern = if dice.roll(3) == 0 { dice.pick(&OTHERS) } else { dice.pick(&PATTERNS) };
         let skips: &[Skip] = if pattern.contains('B') {
             let b = dipper_pattern::SymbolSet::of(&[Clause::new(pattern).symbol("B")]);
             &[Skip::PastLastRow, Skip::PastLastRow, Skip::ToNextRow, Skip::ToFirst(b), Skip::ToLast(b)]
         } else {
             &[Skip::PastLastRow, Skip::ToNextRow]
+        };
+        let rows_per_match: &[RowsPerMatch] = if pattern.contains("{-") {
+            &[RowsPerMatch::One, RowsPerMatch::AllOmitEmpty]
+        } else {
+            &[RowsPerMatch::One, RowsPerMatch::One, RowsPerMatch::AllShowEmpty, RowsPerMatch::AllWithUnmatched]
         };
         let within = (dice.roll(2) == 0).then(|| (2 + dice.roll(12) as i64, dice.roll(2) == 0));
         let timeouts = if within.is_some() {
@@ -56,12 +64,7 @@ impl Draw {
             skip: dice.pick(skips),
             within,
             timeouts,
-            rows_per_match: dice.pick(&[
-                RowsPerMatch::One,
-                RowsPerMatch::One,
-                RowsPerMatch::AllShowEmpty,
-                RowsPerMatch::AllWithUnmatched,
-            ]),
+            rows_per_match: dice.pick(rows_per_match),
             looks_ahead: dice.roll(4) == 0,
             measures_ahead: dice.roll(4) == 0,
             holds: dice.roll(4) == 0,
