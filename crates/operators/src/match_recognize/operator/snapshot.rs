@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 use dipper_state::{Redistribution, StateRows, StateWriter};
 use dipper_types::Result;
 
-use super::super::partition_states::NO_TIME;
+use super::super::partition_states::{NO_TIME, PartitionStates};
 use super::super::partitions::PartitionId;
 use super::super::row_store::Addresses;
 use super::super::snapshot::{Changes, PartitionKey, Progress, StoredPartitions, Tables};
@@ -67,20 +67,25 @@ impl MatchRecognizeOperator {
 
     fn hand_over_partitions(&self, changes: &Changes, changed: &[PartitionId], state: &mut StateWriter) -> Result<()> {
         for ids in changed.chunks(STEP_ROWS) {
-            let mut stored = StoredPartitions::default();
-            for id in ids {
-                let (PartitionKey { group, number }, index) = (changes.key(*id), *id as usize);
-                let rows = self.partitions.rows(*id);
-                stored.groups.push(group);
-                stored.numbers.push(number);
-                stored.first.push(rows.first());
-                stored.seen.push(rows.seen());
-                stored.searched.push(self.partitions.runs.rows_seen(*id));
-                stored.needed.push(self.partitions.runs.first_needed_row(*id));
-                stored.matches.push(self.partitions.runs.matches(*id));
-                stored.reported.push(self.partitions.reported.get(index).copied().unwrap_or(rows.seen()));
-                stored.wakeups.push(self.partitions.wakeups.get(index).copied().unwrap_or(NO_TIME));
+            let PartitionStates { runs, wakeups, reported, .. } = &self.partitions;
+            let (mut groups, mut numbers) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
+            for PartitionKey { group, number } in ids.iter().map(|id| changes.key(*id)) {
+                groups.push(group);
+                numbers.push(number);
             }
+            // One column after the other: nearly all of the cost is to wait for memory, and so it is waited for many at a time.
+            let seen: Vec<u64> = ids.iter().map(|id| self.partitions.rows(*id).seen()).collect();
+            let stored = StoredPartitions {
+                groups,
+                numbers,
+                first: ids.iter().map(|id| self.partitions.rows(*id).first()).collect(),
+                searched: ids.iter().map(|id| runs.rows_seen(*id)).collect(),
+                needed: ids.iter().map(|id| runs.first_needed_row(*id)).collect(),
+                matches: ids.iter().map(|id| runs.matches(*id)).collect(),
+                reported: if reported.is_empty() { seen.clone() } else { of_each(ids, reported) },
+                wakeups: if wakeups.is_empty() { vec![NO_TIME; ids.len()] } else { of_each(ids, wakeups) },
+                seen,
+            };
             let table = &changes.tables.partitions;
             let StateRows { key_groups, rows } = stored.into_rows(table)?;
             state.upsert(table, key_groups, rows)?;
@@ -90,9 +95,15 @@ impl MatchRecognizeOperator {
 
     fn hand_over_rows(&self, changes: &mut Changes, changed: &[PartitionId], state: &mut StateWriter) -> Result<()> {
         let (mut new, mut addresses, mut gone) = (RowKeys::default(), Addresses::default(), RowKeys::default());
-        for id in changed {
+        new.reserve(changed.len().min(STEP_ROWS));
+        let kept = changed.iter().map(|id| self.partitions.rows(*id)).map(|rows| rows.first()..rows.seen());
+        let kept: Vec<Range<u64>> = kept.collect();
+        let moved: Vec<_> = changed.iter().zip(kept).map(|(id, kept)| changes.rows(*id, kept)).collect();
+        for (id, (mut come, left)) in changed.iter().zip(moved) {
+            if come.is_empty() && left.is_empty() {
+                continue;
+            }
             let (key, rows) = (changes.key(*id), self.partitions.rows(*id));
-            let (mut come, left) = changes.rows(*id, rows.first()..rows.seen());
             gone.push(key, left);
             while !come.is_empty() {
                 let end = come.end.min(come.start + (STEP_ROWS - new.rows.len()) as u64);
@@ -133,7 +144,18 @@ impl MatchRecognizeOperator {
     }
 }
 
+/// What a column of all partitions says of some.
+fn of_each<T: Copy>(ids: &[PartitionId], column: &[T]) -> Vec<T> {
+    ids.iter().map(|id| column[*id as usize]).collect()
+}
+
 impl RowKeys {
+    fn reserve(&mut self, rows: usize) {
+        self.groups.reserve(rows);
+        self.partitions.reserve(rows);
+        self.rows.reserve(rows);
+    }
+
     fn push(&mut self, key: PartitionKey, rows: Range<u64>) {
         let count = (rows.end - rows.start) as usize;
         self.groups.extend(std::iter::repeat_n(key.group, count));
