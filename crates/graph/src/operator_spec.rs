@@ -144,6 +144,8 @@ pub struct WindowAggregateSpec {
     pub group_by: Vec<usize>,
     /// The input's `window_end` column.
     pub window_end: usize,
+    /// Those group columns that are not the window's, as the exchange in front hashes them; none if there is one subtask.
+    pub keys: Vec<usize>,
     /// The aggregates.
     pub aggregates: Vec<AggregateFunction>,
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
+use dipper_state::{StateReader, StateSnapshot, StateWriter};
 use dipper_types::{Result, SubtaskId, Timestamp, Watermark};
 
 use crate::{Operator, OperatorCtx, OperatorMetrics, StreamElement};
@@ -10,6 +11,7 @@ use crate::{Operator, OperatorCtx, OperatorMetrics, StreamElement};
 /// Feeds an operator and gathers what it emits.
 pub struct OperatorHarness<O> {
     operator: O,
+    subtask: SubtaskId,
     metrics: Arc<OperatorMetrics>,
     out: Vec<StreamElement>,
 }
@@ -17,9 +19,23 @@ pub struct OperatorHarness<O> {
 impl<O: Operator> OperatorHarness<O> {
     /// Opens the operator as the only subtask.
     pub fn open(operator: O) -> Result<Self> {
-        let mut harness = Self { operator, metrics: Arc::default(), out: Vec::new() };
+        Self::open_as(operator, SubtaskId { index: 0, parallelism: 1 }, None)
+    }
+
+    /// Opens the operator as one of several subtasks, and restores it if there is something to restore it from.
+    pub fn open_as(operator: O, subtask: SubtaskId, state: Option<&mut StateReader>) -> Result<Self> {
+        let mut harness = Self { operator, subtask, metrics: Arc::default(), out: Vec::new() };
         harness.call(Operator::open)?;
+        if let Some(state) = state {
+            harness.operator.restore(state)?;
+        }
         Ok(harness)
+    }
+
+    /// What the operator hands over at a barrier.
+    pub fn snapshot(&mut self, mut state: StateWriter) -> Result<StateSnapshot> {
+        self.operator.snapshot(&mut state)?;
+        Ok(state.finish())
     }
 
     /// Rows on port 0.
@@ -60,7 +76,6 @@ impl<O: Operator> OperatorHarness<O> {
     }
 
     fn call(&mut self, act: impl FnOnce(&mut O, &mut OperatorCtx<'_>) -> Result<()>) -> Result<()> {
-        let subtask = SubtaskId { index: 0, parallelism: 1 };
-        act(&mut self.operator, &mut OperatorCtx::new(&mut self.out, &self.metrics, subtask))
+        act(&mut self.operator, &mut OperatorCtx::new(&mut self.out, &self.metrics, self.subtask))
     }
 }

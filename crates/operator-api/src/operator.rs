@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use dipper_types::{Epoch, Result, SubtaskId, Timestamp, Watermark};
+use dipper_state::{StateReader, StateWriter};
+use dipper_types::{Result, SubtaskId, Timestamp, Watermark};
 
 use crate::{OperatorMetrics, StreamElement};
 
@@ -30,9 +31,18 @@ pub trait Operator: Send {
         Ok(())
     }
 
-    /// A checkpoint's barrier has been aligned: what the operator has seen up to here belongs to `epoch`. The runtime
-    /// forwards the barrier after this call.
-    fn on_barrier(&mut self, _epoch: Epoch, _ctx: &mut OperatorCtx<'_>) -> Result<()> {
+    /// A checkpoint's barrier has been aligned: hand over how what is remembered differs from the last snapshot, or from what
+    /// [`Operator::restore`] took. Whoever stores it begins with what was restored, or an operator says that a table is replaced.
+    /// What has been seen up to here belongs to `state.epoch()`. The runtime forwards the barrier after this call.
+    ///
+    /// The call holds up the stream, so it costs what has changed, not what there is (see [`StateWriter`]). An operator that remembers nothing hands over nothing.
+    fn snapshot(&mut self, _state: &mut StateWriter) -> Result<()> {
+        Ok(())
+    }
+
+    /// Called once, after [`Operator::open`] and before any element, when the job goes on from a checkpoint: take what was handed over, by whatever parallelism.
+    /// What nobody takes is state that the operator does not know; the runtime refuses it.
+    fn restore(&mut self, _state: &mut StateReader) -> Result<()> {
         Ok(())
     }
 

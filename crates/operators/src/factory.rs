@@ -90,6 +90,7 @@ mod tests {
         let aggregate = OperatorSpec::WindowAggregate(WindowAggregateSpec {
             group_by: vec![5, 1],
             window_end: 4,
+            keys: vec![1],
             aggregates: vec![
                 AggregateFunction { name: "views".to_owned(), expr: BoundExpr(count(lit(1_i64))) },
                 AggregateFunction { name: "slowest".to_owned(), expr: BoundExpr(max(col("ms"))) },

@@ -8,6 +8,8 @@ mod expression;
 mod factory;
 mod match_recognize;
 mod source_pipeline;
+#[cfg(test)]
+mod testing;
 mod union;
 mod values;
 mod watermark_generator;

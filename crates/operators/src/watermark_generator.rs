@@ -87,6 +87,11 @@ impl SplitWatermarks {
         open.peek().is_some() && open.all(|split| split.status == Status::Idle)
     }
 
+    /// The watermark of a split so far: what a checkpoint stores with its offset. To restore it, [`SplitWatermarks::update`] the split with it.
+    pub fn split(&self, split: usize) -> Watermark {
+        self.splits[split].watermark
+    }
+
     /// The combined watermark so far.
     pub fn combined(&self) -> Watermark {
         self.combined
@@ -139,6 +144,17 @@ mod tests {
         assert_eq!(splits.combined(), at(10));
         assert_eq!(splits.update(0, at(12)), None, "held back again by split 1 at 5");
         assert_eq!(splits.update(1, at(30)), Some(at(12)));
+    }
+
+    #[test]
+    fn splits_go_on_from_their_stored_watermarks() {
+        let mut splits = SplitWatermarks::new(2);
+        splits.update(0, at(10));
+        splits.update(1, at(3));
+        let mut restored = SplitWatermarks::new(2);
+        let combined: Vec<_> = [0, 1].map(|split| restored.update(split, splits.split(split))).to_vec();
+        assert_eq!((combined, restored.split(0)), (vec![None, Some(at(3))], at(10)));
+        assert_eq!(restored.update(1, at(2)), None, "a row that is late stays late");
     }
 
     #[test]

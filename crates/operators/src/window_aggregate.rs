@@ -2,6 +2,8 @@
 
 mod aggregate;
 mod open_window;
+mod snapshot;
+mod stored_groups;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,6 +13,7 @@ use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use dipper_graph::WindowAggregateSpec;
 use dipper_operator_api::{Operator, OperatorCtx, OperatorMetrics, Port, floor_us, timestamp_values};
+use dipper_state::{StateReader, StateWriter};
 use dipper_types::{Error, Result, Timestamp, Watermark};
 
 use aggregate::Aggregate;
@@ -30,10 +33,14 @@ pub(crate) struct WindowAggregate {
     kept: Vec<usize>,
     group_by: Vec<usize>,
     group_schema: SchemaRef,
+    /// Which of the group columns tell the key group.
+    keys: Vec<usize>,
     window_end: usize,
     unit: TimeUnit,
     aggregates: Vec<Aggregate>,
     windows: BTreeMap<i64, OpenWindow>,
+    /// The keys of groups that have been handed over and whose windows have closed since; from the first snapshot, or a restore, on.
+    closed: Option<Vec<Vec<ArrayRef>>>,
     watermark: Watermark,
     output: SchemaRef,
 }
@@ -66,16 +73,23 @@ impl WindowAggregate {
         for (aggregate, field) in aggregates.iter().zip(&output.fields()[group_by.len()..]) {
             aggregate.check_type(field)?;
         }
+        let keys = spec.keys.iter().map(|key| {
+            let place = spec.group_by.iter().position(|column| column == key);
+            place.ok_or_else(|| Error::internal("a key of a window aggregate is no group column"))
+        });
+        let keys = keys.collect::<Result<_>>()?;
         let group_schema = SchemaRef::new(schema.project(&group_by)?);
         let (windows, output) = (BTreeMap::new(), SchemaRef::clone(output));
         Ok(Self {
             kept,
             group_by,
             group_schema,
+            keys,
             window_end,
             unit,
             aggregates,
             windows,
+            closed: None,
             watermark: Watermark::MIN,
             output,
         })
@@ -101,7 +115,11 @@ impl WindowAggregate {
         }
     }
 
-    fn emit(&self, window: OpenWindow, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+    fn emit(&mut self, mut window: OpenWindow, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        let stored = window.load_all(&self.group_schema, &self.aggregates)?;
+        if let (Some(closed), Some(stored)) = (&mut self.closed, stored) {
+            closed.push(stored.into_keys()?);
+        }
         let rows = RecordBatch::try_new(SchemaRef::clone(&self.output), window.into_columns(&self.aggregates)?)?;
         for first in (0..rows.num_rows()).step_by(BATCH_ROWS_MAX) {
             ctx.emit(rows.slice(first, BATCH_ROWS_MAX.min(rows.num_rows() - first)));
@@ -131,6 +149,10 @@ impl Operator for WindowAggregate {
     }
 
     fn on_watermark(&mut self, watermark: Watermark, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        if watermark <= self.watermark {
+            // After a restore the inputs begin anew.
+            return Ok(());
+        }
         self.watermark = watermark;
         while let Some((&end, _)) = self.windows.first_key_value()
             && self.is_closed(end)
@@ -140,6 +162,14 @@ impl Operator for WindowAggregate {
         }
         ctx.emit_watermark(watermark);
         Ok(())
+    }
+
+    fn snapshot(&mut self, state: &mut StateWriter) -> Result<()> {
+        self.hand_over(state)
+    }
+
+    fn restore(&mut self, state: &mut StateReader) -> Result<()> {
+        self.take_over(state)
     }
 }
 

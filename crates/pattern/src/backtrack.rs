@@ -270,6 +270,18 @@ impl Default for BacktrackRuns {
 }
 
 impl BacktrackRuns {
+    /// The search behind `rows` rows and `matches` matches, of which nothing is open. Once the rows from [`Self::first_needed_row`] on have been
+    /// pushed again, it is where it was, and has asked the same questions: nothing comes out on the way, because what was final has been reported.
+    ///
+    /// ```
+    /// # use dipper_pattern::BacktrackRuns;
+    /// let runs = BacktrackRuns::resumed(7, 2);
+    /// assert_eq!((runs.rows_seen(), runs.first_needed_row(), runs.matches(), runs.is_idle()), (7, 7, 2, true));
+    /// ```
+    pub fn resumed(rows: u64, matches: u64) -> Self {
+        Self { rows_seen: rows, next_start: rows, matches, ..Self::default() }
+    }
+
     /// How many rows have been pushed.
     pub fn rows_seen(&self) -> u64 {
         self.rows_seen

@@ -460,6 +460,30 @@ impl Open {
 }
 
 impl DfaRuns {
+    /// The search behind `rows` rows and `matches` matches, of which nothing is open. Once the letters since the first open start, which is
+    /// [`Self::first_needed_row`], have been pushed again, it is where it was: nothing comes out on the way, because what was final has been
+    /// reported. How far event time has come is to be told again, or deadlines that have passed are
+    /// named once more where something waits for the end behind them.
+    ///
+    /// ```
+    /// # use dipper_pattern::{CompileLimits, DfaMatcher, DfaRuns, Program, Rows, SearchOptions, SymbolId, SymbolSet, parse};
+    /// # let program = Program::compile(&parse("A B+")?.pattern, CompileLimits::default())?;
+    /// # let matcher = DfaMatcher::new(program.into(), SearchOptions::default());
+    /// # let (a, b) = (SymbolSet::of(&[SymbolId(0)]), SymbolSet::of(&[SymbolId(1)]));
+    /// let letters = [a, b, a, b];
+    /// let (mut runs, mut out) = (matcher.start(), Vec::new());
+    /// matcher.push(&mut runs, Rows { letters: &letters, poison: &[], times: &[] }, &mut out)?;
+    /// assert_eq!((out.len(), runs.first_needed_row()), (1, 2));
+    ///
+    /// let mut again = DfaRuns::resumed(runs.first_needed_row(), runs.matches());
+    /// matcher.push(&mut again, Rows { letters: &letters[2..], poison: &[], times: &[] }, &mut out)?;
+    /// assert_eq!((out.len(), again.rows_seen(), again.first_needed_row()), (1, 4, 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn resumed(rows: u64, matches: u64) -> Self {
+        Self { rows_seen: rows, matches, open: None }
+    }
+
     /// How many rows have been pushed.
     pub fn rows_seen(&self) -> u64 {
         self.rows_seen

@@ -41,6 +41,15 @@ impl Excluded {
     }
 }
 
+/// By the indices of the rows, counted from the match's first.
+impl FromIterator<usize> for Excluded {
+    fn from_iter<I: IntoIterator<Item = usize>>(rows: I) -> Self {
+        let mut excluded = Self::default();
+        rows.into_iter().for_each(|row| excluded.insert(row));
+        excluded
+    }
+}
+
 /// The variable of each row of a match. Short ones need no memory of their own.
 pub type Labels = SmallVec<[SymbolId; 16]>;
 

@@ -90,6 +90,11 @@ fn agree(case: &Case) {
         assert_eq!(dfa, expected, "automaton of {bytes} bytes");
         let dfa = unbudgeted.dfa(4, bytes, |_, _| ());
         assert_eq!(dfa, expected, "automaton of {bytes} bytes, several rows at a time");
+        for every in [1, 3] {
+            let see =
+                |row: usize, found: &Outcome| assert_eq!(*found, known(row), "automaton, resumed, after row {row}");
+            assert_eq!(unbudgeted.dfa_resumed(every, bytes, see), expected, "automaton of {bytes} bytes, resumed");
+        }
     }
     // So far apart that the automaton cannot have a slot for each letter.
     let apart = |symbol: SymbolId| SymbolId(symbol.0 * 20);
@@ -100,6 +105,9 @@ fn agree(case: &Case) {
     assert_eq!(backtrack, expected, "backtracking");
     let backtrack = unbudgeted.backtrack(4, |_, _| ());
     assert_eq!(backtrack, expected, "backtracking, several rows at a time");
+    for cut in [1, 4] {
+        assert_eq!(unbudgeted.backtrack_resumed(cut, true, |_, _| ()), expected, "backtracking, resumed");
+    }
 }
 
 fn config() -> ProptestConfig {
@@ -153,6 +161,7 @@ proptest! {
         let threads = case.threads(|_, _| ());
         for bytes in [usize::MAX, 5000] {
             prop_assert_eq!(&case.dfa(cut, bytes, |_, _| ()), &threads);
+            prop_assert_eq!(&case.dfa_resumed(cut, bytes, |_, _| ()), &threads);
         }
     }
 

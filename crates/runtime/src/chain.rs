@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dipper_operator_api::{Operator, OperatorCtx, OperatorMetrics, Port, StreamElement};
+use dipper_state::StateWriter;
 use dipper_types::{Result, SubtaskId, Watermark};
 
 use crate::clock::processing_time;
@@ -75,8 +76,8 @@ impl Chain {
             }
             StreamElement::Watermark(watermark) => self.advance(index, watermark, out),
             StreamElement::Barrier(barrier) => {
-                let emitted = self.call(index, |operator, ctx| operator.on_barrier(barrier.epoch, ctx))?;
-                self.pass_on(index, emitted, out)?;
+                let mut state = StateWriter::new(barrier.epoch);
+                self.call(index, |operator, _| operator.snapshot(&mut state))?;
                 self.feed_link(index + 1, 0, element, out)
             }
             StreamElement::Idle | StreamElement::Active => self.feed_link(index + 1, 0, element, out),

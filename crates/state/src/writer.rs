@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::UInt16Array;
 use arrow::record_batch::RecordBatch;
-use dipper_types::{Epoch, Error, Result};
+use dipper_types::{DEFAULT_KEY_GROUPS, Epoch, Error, Result};
 use serde_json::Value;
 
 use crate::list_state::{ListItem, ListState, Redistribution};
@@ -37,6 +37,7 @@ use crate::table::{StateRows, TableSpec};
 #[derive(Debug)]
 pub struct StateWriter {
     snapshot: StateSnapshot,
+    key_groups: u16,
 }
 
 /// What one operator of one subtask has handed over for one checkpoint. Cheap to clone.
@@ -59,10 +60,27 @@ pub(crate) struct TableChanges {
 }
 
 impl StateWriter {
-    /// For the checkpoint of an epoch.
+    /// For the checkpoint of an epoch, in a job of [`DEFAULT_KEY_GROUPS`].
     pub fn new(epoch: Epoch) -> Self {
         let (tables, lists, committables) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { snapshot: StateSnapshot { epoch, tables, lists, committables } }
+        Self { snapshot: StateSnapshot { epoch, tables, lists, committables }, key_groups: DEFAULT_KEY_GROUPS }
+    }
+
+    /// In a job of so many key groups.
+    #[must_use]
+    pub fn with_key_groups(mut self, key_groups: u16) -> Self {
+        self.key_groups = key_groups;
+        self
+    }
+
+    /// The checkpoint that the snapshot belongs to.
+    pub fn epoch(&self) -> Epoch {
+        self.snapshot.epoch
+    }
+
+    /// How many key groups the job has: what an operator needs in order to say which one a row is of.
+    pub fn key_groups(&self) -> u16 {
+        self.key_groups
     }
 
     /// Rows that are new or have changed. A key may occur once among all upserts of a snapshot.
@@ -117,6 +135,18 @@ impl StateSnapshot {
     /// The checkpoint that it belongs to.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// How many rows and how many deletes have been handed over, table by table.
+    ///
+    /// ```
+    /// # use dipper_state::StateWriter;
+    /// # use dipper_types::Epoch;
+    /// assert_eq!(StateWriter::new(Epoch(1)).finish().changes().count(), 0);
+    /// ```
+    pub fn changes(&self) -> impl Iterator<Item = (&str, usize, usize)> {
+        let rows = |parts: &[StateRows]| parts.iter().map(|part| part.rows.num_rows()).sum();
+        self.tables.iter().map(move |(name, table)| (name.as_str(), rows(&table.upserts), rows(&table.deletes)))
     }
 
     /// What a sink commits later. The protocol says in which manifest it comes to stand.

@@ -11,10 +11,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("state", &["types"]),
     ("graph", &["types", "pattern"]),
     ("sql", &["types", "pattern", "graph"]),
-    ("operator-api", &["types"]),
-    ("operators", &["types", "pattern", "graph", "operator-api"]),
+    ("operator-api", &["types", "state"]),
+    ("operators", &["types", "state", "pattern", "graph", "operator-api"]),
     ("connectors", &["types", "operator-api"]),
-    ("runtime", &["types", "checkpoint", "graph", "operator-api", "operators", "connectors"]),
+    ("runtime", &["types", "checkpoint", "state", "graph", "operator-api", "operators", "connectors"]),
     ("session", &["types", "pattern", "graph", "sql", "operator-api", "operators", "connectors", "runtime"]),
     ("cli", &["types", "session"]),
 ];

@@ -177,6 +177,7 @@ fn windows(graph: &mut JobGraph, input: NodeId, ticks: &SchemaRef) {
     let spec = WindowAggregateSpec {
         group_by: vec![1, 4],
         window_end: 4,
+        keys: vec![1],
         aggregates: vec![
             AggregateFunction { name: "kinds".to_owned(), expr: BoundExpr(count_distinct(col("symbol"))) },
             AggregateFunction { name: "prices".to_owned(), expr: BoundExpr(ordered) },

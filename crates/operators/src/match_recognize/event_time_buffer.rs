@@ -3,6 +3,8 @@
 //! Each batch is sorted by time when it comes and waits as a *run*. An index by the runs' earliest times finds those that a
 //! watermark releases rows of, so a watermark costs what it releases, and what stays is not moved.
 
+mod snapshot;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use arrow::record_batch::RecordBatch;
 use dipper_operator_api::OperatorMetrics;
 use dipper_types::{Error, Result, Watermark};
 
+pub(super) use self::snapshot::HandedRuns;
 use super::gather::Places;
 use super::kept_columns::KeptColumns;
 use super::native_time::{native_values, native_watermark};
@@ -51,6 +54,8 @@ struct Run {
     rows: Option<Vec<u32>>,
     /// How many have been released.
     released: usize,
+    /// How many had been released and were dropped before those.
+    base: usize,
 }
 
 /// Rows in order, as places in the runs they come from.
@@ -113,7 +118,7 @@ impl EventTimeBuffer {
             None => (Vec::new().into(), None),
         };
         let partitions = partitions.intern(&batch)?.into();
-        let run = Run { columns: kept.of(&batch), partitions, times, rows, released: 0 };
+        let run = Run { columns: kept.of(&batch), partitions, times, rows, released: 0, base: 0 };
         self.by_earliest.insert((run.times.first().copied().unwrap_or(i64::MAX), self.arrivals));
         self.runs.insert(self.arrivals, run);
         self.arrivals += 1;
@@ -222,6 +227,7 @@ impl Run {
         self.partitions = rows.values().iter().map(|row| self.partitions[*row as usize]).collect();
         self.times = self.times[self.released..].to_vec().into();
         self.rows = None;
+        self.base += self.released;
         self.released = 0;
         Ok(())
     }

@@ -47,6 +47,21 @@ impl KeptColumns {
         (0..self.inputs.len()).map(|slot| self.data_type(slot).clone()).collect()
     }
 
+    /// The input's columns.
+    pub(super) fn input(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The slots in the order of the input's columns: an order that does not depend on who asked for which first.
+    pub(super) fn in_order(&self) -> Vec<usize> {
+        self.slots.iter().copied().flatten().collect()
+    }
+
+    /// The name of a kept column.
+    pub(super) fn name(&self, slot: usize) -> &str {
+        self.schema.field(self.inputs[slot]).name()
+    }
+
     /// The kept columns of a batch of the input.
     pub(super) fn of(&self, batch: &RecordBatch) -> Vec<ArrayRef> {
         self.inputs.iter().map(|input| ArrayRef::clone(batch.column(*input))).collect()

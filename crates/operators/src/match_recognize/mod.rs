@@ -4,7 +4,7 @@
 //! ([`row_order`]); [`partitions`] brings those of a partition together; [`row_store`] keeps them in columns as long as a match may
 //! refer to them; [`letters`] evaluates ahead what conditions say of a row and its neighbours; [`search`] finds matches,
 //! asking [`history`] about conditions on the match so far, which [`scalar`] programs evaluate; [`deadlines`] wakes what WITHIN ends; [`measures`] and [`output`] make
-//! rows of the matches. The automata are `dipper-pattern`'s, the expressions DataFusion's. [`window`]
+//! rows of the matches; [`snapshot`] says what a checkpoint holds of all this. The automata are `dipper-pattern`'s, the expressions DataFusion's. [`window`]
 //! does the same for each frame of a window with a row pattern.
 
 mod aggregates;
@@ -30,6 +30,7 @@ mod row_order;
 mod row_store;
 mod scalar;
 mod search;
+mod snapshot;
 mod stretches;
 #[cfg(test)]
 mod tests;

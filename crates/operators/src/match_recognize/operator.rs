@@ -1,5 +1,8 @@
 //! The operator: the stages in the order in which rows meet them.
 
+mod restore;
+mod snapshot;
+
 use std::cell::LazyCell;
 
 use arrow::array::ArrayRef;
@@ -8,6 +11,7 @@ use arrow::record_batch::RecordBatch;
 use dipper_graph::{MatchRecognizeSpec, OrderKey, RowsPerMatch, Specialised};
 use dipper_operator_api::{Operator, OperatorCtx, OperatorMetrics, Port};
 use dipper_pattern::{Match, SearchOptions, Status, Timeouts, Within};
+use dipper_state::{StateReader, StateWriter};
 use dipper_types::{Error, Result, Timestamp, Watermark};
 
 use super::appended_rows::AppendedRows;
@@ -25,6 +29,7 @@ use super::row_order::RowOrder;
 use super::row_store::{Addresses, RowStore};
 use super::scalar::{CopiedColumn, read_all};
 use super::search::{NewRows, Place, Search, SearchLimits};
+use super::snapshot::Changes;
 
 /// The most rows that go through the stages at once.
 pub(super) const STEP_ROWS: usize = 1 << 18;
@@ -54,6 +59,8 @@ pub struct MatchRecognizeOperator {
     forwarded: Watermark,
     ended: bool,
     skip_warned: bool,
+    /// From the first snapshot, or a restore, on.
+    changes: Option<Box<Changes>>,
 }
 
 /// The time that the rows are ordered by.
@@ -146,6 +153,7 @@ impl MatchRecognizeOperator {
             forwarded: Watermark::MIN,
             ended: false,
             skip_warned: false,
+            changes: None,
         })
     }
 }
@@ -175,6 +183,14 @@ impl Operator for MatchRecognizeOperator {
         self.store.compact()?;
         self.forward(watermark, ctx);
         Ok(())
+    }
+
+    fn snapshot(&mut self, state: &mut StateWriter) -> Result<()> {
+        self.hand_over(state)
+    }
+
+    fn restore(&mut self, state: &mut StateReader) -> Result<()> {
+        self.take_over(state)
     }
 
     fn on_end(&mut self, ctx: &mut OperatorCtx<'_>) -> Result<()> {
@@ -411,6 +427,10 @@ impl MatchRecognizeOperator {
 
     /// Lets go of what a partition needs no more. `open` is the first row that it may still refer to.
     fn settle(&mut self, id: PartitionId, open: u64) {
+        if let Some(changes) = &mut self.changes {
+            // Whoever is searched, or woken, comes by here.
+            changes.mark(id);
+        }
         let partitions = &mut self.partitions;
         let kept = partitions.reported.get(id as usize).map_or(open, |reported| open.min(*reported));
         partitions.rows[id as usize].release_before(kept.saturating_sub(self.reach.back), &mut self.store);

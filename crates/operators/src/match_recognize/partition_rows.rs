@@ -40,8 +40,13 @@ impl PartitionRows {
     }
 
     /// The first of the kept rows.
-    fn first(&self) -> u64 {
+    pub(super) fn first(&self) -> u64 {
         self.seen - u64::from(self.kept)
+    }
+
+    /// A partition that has had so many rows and keeps none of them.
+    pub(super) fn behind(seen: u64) -> Self {
+        Self { seen, ..Self::default() }
     }
 
     /// New rows with consecutive sequence numbers, which are the store's latest.

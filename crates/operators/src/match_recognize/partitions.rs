@@ -64,19 +64,28 @@ impl Partitions {
         self.count
     }
 
+    /// The input columns that partition.
+    pub(super) fn columns(&self) -> &[usize] {
+        &self.columns
+    }
+
     /// The partition of each row; new keys become new partitions.
     pub(super) fn intern(&mut self, batch: &RecordBatch) -> Result<Vec<PartitionId>> {
-        let rows = batch.num_rows();
+        let keys: Vec<ArrayRef> = self.columns.iter().map(|column| ArrayRef::clone(batch.column(*column))).collect();
+        self.intern_keys(&keys, batch.num_rows())
+    }
+
+    /// The same for so many keys, column by column in the order of PARTITION BY.
+    pub(super) fn intern_keys(&mut self, keys: &[ArrayRef], rows: usize) -> Result<Vec<PartitionId>> {
         let Some(values) = &mut self.values else {
             self.count = self.count.max(usize::from(rows > 0));
             return Ok(vec![0; rows]);
         };
-        let keys: Vec<ArrayRef> = self.columns.iter().map(|column| ArrayRef::clone(batch.column(*column))).collect();
-        values.intern(&keys, &mut self.ids).or_plan_error()?;
+        values.intern(keys, &mut self.ids).or_plan_error()?;
         let known = self.count;
         self.count = values.len();
         if self.count > known {
-            self.keep_new_keys(known, &keys)?;
+            self.keep_new_keys(known, keys)?;
         }
         Ok(self.ids.iter().map(|id| *id as PartitionId).collect())
     }

@@ -288,6 +288,22 @@ impl Runs {
         }
     }
 
+    /// Puts a partition behind so many rows and matches, with nothing open: those since the first open start are to be pushed again.
+    pub(super) fn resume(&mut self, id: PartitionId, rows: u64, matches: u64) {
+        match self {
+            Self::Automaton(runs) => runs[id as usize] = DfaRuns::resumed(rows, matches),
+            Self::Backtrack(runs) => runs[id as usize] = HistoryRuns::resumed(rows, matches),
+        }
+    }
+
+    /// How many matches have been found in a partition.
+    pub(super) fn matches(&self, id: PartitionId) -> u64 {
+        match self {
+            Self::Automaton(runs) => runs[id as usize].matches(),
+            Self::Backtrack(runs) => runs[id as usize].runs.matches(),
+        }
+    }
+
     /// Lets go of everything.
     pub(super) fn clear(&mut self) {
         match self {

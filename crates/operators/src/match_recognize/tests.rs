@@ -4,10 +4,12 @@
 
 mod clause;
 mod conditions;
-pub(in crate::match_recognize) mod dice;
 mod measures;
 mod random;
 mod rows;
+mod snapshots;
 mod specialised;
 mod time;
 mod window;
+
+pub(in crate::match_recognize) use crate::testing::dice;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, BooleanArray};
 use arrow::datatypes::{Field, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use datafusion::logical_expr::GroupsAccumulator;
 use datafusion::logical_expr::utils::AggregateOrderSensitivity::{Beneficial, Insensitive};
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr};
@@ -17,6 +17,8 @@ use dipper_types::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Aggregate {
     text: String,
+    /// The columns of a group's state.
+    state: Vec<Field>,
     function: Arc<AggregateFunctionExpr>,
     /// The arguments, then the ORDER BY keys of a function that heeds them.
     arguments: Vec<Arc<dyn PhysicalExpr>>,
@@ -42,7 +44,11 @@ impl Aggregate {
         }
         let mut arguments = function.expressions();
         arguments.extend(function.order_bys().iter().map(|key| Arc::clone(&key.expr)));
-        Ok(Self { text, function, arguments, filter })
+        let fields = function.state_fields().or_plan_error()?;
+        let name = |index: usize| format!("{}.{}.{index}", spec.name, function.fun().name());
+        let field = |(index, field): (usize, &Arc<Field>)| Field::new(name(index), field.data_type().clone(), true);
+        let state = fields.iter().enumerate().map(field).collect();
+        Ok(Self { text, state, function, arguments, filter })
     }
 
     /// The input columns that it reads.
@@ -68,6 +74,36 @@ impl Aggregate {
         }
         let function = Arc::clone(&self.function);
         Ok(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator())))
+    }
+
+    /// The columns of a group's state. They are called after the output column and the function, as another function's state is not.
+    pub(super) fn state_fields(&self) -> &[Field] {
+        &self.state
+    }
+
+    /// Takes the state of all groups out of an accumulator, which is of no use afterwards.
+    pub(super) fn take_state(&self, state: &mut dyn GroupsAccumulator) -> Result<Vec<ArrayRef>> {
+        state.state(EmitTo::All).or_plan_error().map_err(|error| self.name(error))
+    }
+
+    /// The state of a group that has seen no row. `input` is of any rows, at least one.
+    pub(super) fn empty_state(&self, input: &AggregateInput) -> Result<Vec<ArrayRef>> {
+        let mut state = self.accumulator()?;
+        let arguments = input.arguments.iter().map(|argument| argument.slice(0, 1)).collect();
+        let none = AggregateInput { arguments, filter: Some(BooleanArray::from(vec![false])) };
+        self.update(state.as_mut(), &none, &[0], 1)?;
+        self.take_state(state.as_mut())
+    }
+
+    /// Adds states to their groups.
+    pub(super) fn merge(
+        &self,
+        state: &mut dyn GroupsAccumulator,
+        stored: &[ArrayRef],
+        group_of_row: &[usize],
+        groups: usize,
+    ) -> Result<()> {
+        state.merge_batch(stored, group_of_row, groups).or_plan_error().map_err(|error| self.name(error))
     }
 
     /// Evaluates the arguments and the FILTER for all rows.

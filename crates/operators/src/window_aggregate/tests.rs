@@ -7,7 +7,7 @@ use arrow::array::{Float64Array, Int64Array, StringArray, make_array};
 use arrow::datatypes::{Field, Schema};
 use arrow::util::pretty::pretty_format_batches;
 use datafusion::functions_aggregate::expr_fn::{
-    array_agg, avg, count, count_distinct, first_value, max, median, min, sum,
+    array_agg, avg, count, count_distinct, first_value, last_value, max, median, min, stddev, sum,
 };
 use datafusion::logical_expr::{Expr, ExprFunctionExt as _, col, lit};
 use dipper_graph::{AggregateFunction, BoundExpr};
@@ -15,6 +15,7 @@ use dipper_operator_api::StreamElement;
 use dipper_operator_api::harness::OperatorHarness;
 
 use super::*;
+use crate::testing::{Dice, Event, TestJob};
 
 /// Rows `(window end, key, value)`.
 type Row<'a> = (i64, Option<&'a str>, i64);
@@ -37,7 +38,7 @@ fn operator(unit: TimeUnit, aggregates: Vec<(&str, Expr, DataType)>) -> Result<W
     let function =
         |(name, expr, _): (&str, Expr, _)| AggregateFunction { name: name.to_owned(), expr: BoundExpr(expr) };
     let aggregates = aggregates.into_iter().map(function).collect();
-    let spec = WindowAggregateSpec { group_by: vec![2, 1], window_end: 1, aggregates };
+    let spec = WindowAggregateSpec { group_by: vec![2, 1], window_end: 1, keys: vec![2], aggregates };
     WindowAggregate::new(&spec, &rows(unit, &[]).schema(), &SchemaRef::new(Schema::new(fields)))
 }
 
@@ -191,4 +192,104 @@ fn a_window_with_many_groups_comes_in_batches_of_bounded_size() {
     harness.end().unwrap();
     let sizes: Vec<usize> = harness.take_batches().iter().map(RecordBatch::num_rows).collect();
     assert_eq!(sizes, [8_192, 8_192, 3_616]);
+}
+
+/// Every kind of aggregate that has a state of its own.
+fn all_kinds() -> Vec<(&'static str, Expr, DataType)> {
+    let value = || col("value");
+    let float = || datafusion::logical_expr::cast(col("value"), DataType::Float64);
+    let list = DataType::List(Arc::new(Field::new_list_field(DataType::Int64, true)));
+    vec![
+        ("n", count(lit(1_i64)), DataType::Int64),
+        ("total", sum(value()), DataType::Int64),
+        ("min", min(value()), DataType::Int64),
+        ("max", max(value()), DataType::Int64),
+        ("avg", avg(float() / lit(3.0)), DataType::Float64),
+        ("sum", sum(float() / lit(7.0)), DataType::Float64),
+        ("kinds", count_distinct(value() % lit(5_i64)), DataType::Int64),
+        ("odd", sum(value()).filter((value() % lit(2_i64)).eq(lit(1_i64))).build().unwrap(), DataType::Int64),
+        ("first", first_value(value(), vec![value().sort(false, false)]), DataType::Int64),
+        ("arrived", first_value(value(), vec![]), DataType::Int64),
+        ("last", last_value(value(), vec![value().sort(true, false)]), DataType::Int64),
+        ("median", median(float()), DataType::Float64),
+        ("all", array_agg(value()), list),
+        ("deviation", stddev(float()), DataType::Float64),
+        ("names", datafusion::functions_aggregate::string_agg::string_agg(col("key"), lit("+")), DataType::LargeUtf8),
+    ]
+}
+
+/// Lines of text; what may differ in its last digits, by the order in which numbers are added, is rounded.
+fn lines(batches: &[RecordBatch]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for batch in batches {
+        let batch = batch.clone();
+        let rounded = batch.column_by_name("deviation").map(|column| {
+            let values = column.as_any().downcast_ref::<Float64Array>().unwrap();
+            values.iter().map(|value| value.map(|value| (value * 1e9).round() / 1e9)).collect::<Float64Array>()
+        });
+        let schema = batch.schema();
+        let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
+            let rounded = rounded.clone().filter(|_| field.name() == "deviation");
+            (field.name().clone(), rounded.map_or_else(|| Arc::clone(column), |column| Arc::new(column) as ArrayRef))
+        });
+        let columns: Vec<(String, ArrayRef)> = columns.collect();
+        let shown = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, c)| (name, c, true)));
+        let text = pretty_format_batches(&[shown.unwrap()]).unwrap().to_string();
+        lines.extend(text.lines().skip(3).filter(|line| line.starts_with('|')).map(squeezed));
+    }
+    lines.sort();
+    lines
+}
+
+/// Without the padding, which depends on the other rows.
+fn squeezed(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn windows_that_are_restored_put_out_what_undisturbed_ones_do() {
+    let names: Vec<String> = (0..25).map(|key| format!("k{key}")).collect();
+    let mut restarts = 0;
+    for seed in 0..16_u64 {
+        let mut dice = Dice(seed);
+        let keys = 1 + dice.roll(25) as usize;
+        let mut events = Vec::new();
+        for time in 0..40 {
+            let mut row = || {
+                let key = dice.roll(keys as u64 + 1) as usize;
+                let end = (time / 10 + dice.roll(4) as i64) * 100;
+                (end, names[..keys].get(key).map(String::as_str), dice.roll(50) as i64)
+            };
+            let sample: Vec<Row<'_>> = (0..12).map(|_| row()).collect();
+            events.push(Event::Rows(rows(TimeUnit::Microsecond, &sample)));
+            if dice.roll(3) == 0 {
+                events.push(Event::Watermark(time * 10 - 1));
+            }
+        }
+        events.push(Event::End);
+        let make = || operator(TimeUnit::Microsecond, all_kinds()).unwrap();
+        let mut undisturbed = TestJob::start(make, &[2], 1);
+        let expected: Vec<Vec<String>> = events.iter().map(|event| lines(&undisturbed.feed(event))).collect();
+
+        let mut job = TestJob::start(make, &[2], 1 + dice.roll(4) as usize);
+        let (mut at, mut offered_at, mut completed_at) = (0, 0, 0);
+        while at < events.len() {
+            assert_eq!(lines(&job.feed(&events[at])), expected[at], "seed {seed}, event {at}");
+            at += 1;
+            if dice.roll(4) == 0 {
+                job.snapshot();
+                offered_at = at;
+            }
+            if offered_at > completed_at && dice.roll(2) == 0 {
+                job.complete();
+                completed_at = offered_at;
+            }
+            if dice.roll(12) == 0 {
+                job.restart(1 + dice.roll(4) as usize);
+                (at, offered_at) = (completed_at, completed_at);
+                restarts += 1;
+            }
+        }
+    }
+    assert!(restarts > 16, "{restarts}");
 }

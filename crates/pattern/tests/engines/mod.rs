@@ -1,12 +1,13 @@
 //! The three matchers behind one face, so that a corpus or a generator can ask each of them the same question.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "a test; not every test uses every part")]
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use dipper_pattern::reference::{Ending, find_all};
 use dipper_pattern::{
-    BacktrackMatcher, CompileLimits, Conditions, DfaMatcher, Letter, Match, MatchError, Path, Pattern, Program, Rows,
-    SearchOptions, SymbolId, SymbolSet, ThreadMatcher,
+    BacktrackMatcher, BacktrackRuns, CompileLimits, Conditions, DfaMatcher, DfaRuns, Letter, Match, MatchError, Path,
+    Pattern, Program, Rows, SearchOptions, SymbolId, SymbolSet, ThreadMatcher,
 };
 
 /// A partition and what to look for in it.
@@ -70,8 +71,7 @@ impl Case {
 
     /// What is known behind row `row` once its expiry has been told.
     pub fn ending(&self, row: usize) -> Ending {
-        let reached = self.rows[..=row].iter().filter_map(|row| row.expire).max();
-        reached.map_or(Ending::Open, Ending::Reached)
+        self.reached(row).map_or(Ending::Open, Ending::Reached)
     }
 
     /// What the thread engine finds; `see` is called after each row with its index and what has been reported so far.
@@ -129,6 +129,50 @@ impl Case {
         Ok(out)
     }
 
+    /// The same, one row at a time, where behind every `every`-th row all but rows and counters is lost.
+    pub fn dfa_resumed(&self, every: usize, bytes: usize, mut see: impl FnMut(usize, &Outcome)) -> Outcome {
+        let matcher = DfaMatcher::with_cache(self.program(), self.options.clone(), bytes);
+        let (letters, poison, times): (Vec<_>, Vec<_>, Vec<_>) =
+            self.rows.iter().map(|row| (row.letter, row.poison, row.time)).collect();
+        let rows = |rows: Range<usize>| Rows {
+            letters: &letters[rows.clone()],
+            poison: &poison[rows.clone()],
+            times: &times[rows],
+        };
+        let mut runs = matcher.start();
+        let mut out = Vec::new();
+        let run = |result: Result<(), MatchError>| result.map_err(|error| failure(error, |never| match never {}));
+        for (index, row) in self.rows.iter().enumerate() {
+            let mut pushed = run(matcher.push(&mut runs, rows(index..index + 1), &mut out));
+            if let (Ok(()), Some(time)) = (&pushed, row.expire) {
+                pushed = run(matcher.expire(&mut runs, time, &mut out));
+            }
+            let outcome = pushed.map(|()| out.clone());
+            see(index, &outcome);
+            outcome?;
+            if (index + 1) % every == 0 {
+                let (needed, reported) = (runs.first_needed_row(), out.len());
+                let mut again = DfaRuns::resumed(needed, runs.matches());
+                run(matcher.push(&mut again, rows(needed as usize..index + 1), &mut out))?;
+                if let Some(time) = self.reached(index) {
+                    run(matcher.expire(&mut again, time, &mut out))?;
+                }
+                let state = |runs: &DfaRuns| {
+                    (runs.rows_seen(), runs.matches(), runs.first_needed_row(), matcher.next_deadline(runs))
+                };
+                assert_eq!((state(&again), out.len()), (state(&runs), reported));
+                runs = again;
+            }
+        }
+        run(matcher.finish(&mut runs, &mut out))?;
+        Ok(out)
+    }
+
+    /// How far event time has come behind row `row`.
+    fn reached(&self, row: usize) -> Option<i64> {
+        self.rows[..=row].iter().filter_map(|row| row.expire).max()
+    }
+
     /// The row before which the rows from `first` on are cut: there are at most `cut`, and event time advances only behind the last.
     fn cut(&self, first: usize, cut: usize) -> usize {
         let ahead = self.rows[first..].iter().take(cut).position(|row| row.expire.is_some());
@@ -136,7 +180,12 @@ impl Case {
     }
 
     /// What the depth-first engine finds, given at most `cut` rows at a time.
-    pub fn backtrack(&self, cut: usize, mut see: impl FnMut(usize, &Outcome)) -> Outcome {
+    pub fn backtrack(&self, cut: usize, see: impl FnMut(usize, &Outcome)) -> Outcome {
+        self.backtrack_resumed(cut, false, see)
+    }
+
+    /// The same; where `resumes`, all but rows and counters is lost each time.
+    pub fn backtrack_resumed(&self, cut: usize, resumes: bool, mut see: impl FnMut(usize, &Outcome)) -> Outcome {
         let matcher = BacktrackMatcher::new(self.program(), self.options.clone());
         let mut runs = matcher.start();
         let mut out = Vec::new();
@@ -159,6 +208,20 @@ impl Case {
             outcome?;
             conditions.needed = runs.first_needed_row();
             first = end;
+            if resumes {
+                let (needed, reported) = (runs.first_needed_row(), out.len());
+                let mut again = BacktrackRuns::resumed(needed, runs.matches());
+                let rows = &times[needed as usize..end];
+                run(matcher.push_rows(&mut again, rows.len(), rows, &mut conditions, &mut out))?;
+                if let Some(time) = self.reached(end - 1) {
+                    run(matcher.expire(&mut again, time, &mut conditions, &mut out))?;
+                }
+                let state = |runs: &BacktrackRuns| {
+                    (runs.rows_seen(), runs.matches(), runs.first_needed_row(), runs.next_deadline())
+                };
+                assert_eq!((state(&again), out.len()), (state(&runs), reported));
+                runs = again;
+            }
         }
         run(matcher.finish(&mut runs, &mut conditions, &mut out))?;
         assert!(runs.is_idle());

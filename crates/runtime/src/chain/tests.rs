@@ -49,8 +49,8 @@ impl Operator for Holding {
         Ok(())
     }
 
-    fn on_barrier(&mut self, epoch: Epoch, _ctx: &mut OperatorCtx<'_>) -> Result<()> {
-        self.note(format!("barrier {}", epoch.0));
+    fn snapshot(&mut self, state: &mut StateWriter) -> Result<()> {
+        self.note(format!("barrier {}", state.epoch().0));
         Ok(())
     }
 

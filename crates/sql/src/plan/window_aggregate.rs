@@ -47,7 +47,7 @@ impl Dataflow<'_> {
             group_by.iter().zip(&roles).filter(|(_, role)| !role.is_of_window()).map(|(column, _)| *column).collect();
         let names: Vec<&str> = group_by.iter().map(|column| input.schema.field(*column).name().as_str()).collect();
         let signature = Signature::of(&format!("window-aggregate {}", names.join(",")), &[input.signature]);
-        let spec = WindowAggregateSpec { window_end: group_by[window_end], group_by, aggregates };
+        let spec = WindowAggregateSpec { window_end: group_by[window_end], group_by, keys: keys.clone(), aggregates };
         let (parallelism, keys) = if keys.is_empty() { (1, None) } else { (self.parallelism, Some(keys)) };
         let spec = OperatorSpec::WindowAggregate(spec);
         Ok(self.add("window-aggregate", "WindowAggregate", spec, output, parallelism, signature, &[(input, keys)]))

@@ -75,6 +75,12 @@ impl MemoryBudget {
 }
 
 impl HistoryRuns {
+    /// The search behind so many rows and matches, of which nothing is open.
+    pub(in super::super) fn resumed(rows: u64, matches: u64) -> Self {
+        let known = KnownRows { first: rows, ..KnownRows::default() };
+        Self { runs: BacktrackRuns::resumed(rows, matches), known, ..Self::default() }
+    }
+
     /// Forgets what concerns rows that are needed no more, and charges for the rest; `false` if that is too much.
     pub(in super::super) fn settle(&mut self, budget: &MemoryBudget) -> bool {
         self.known.forget_before(self.runs.first_needed_row());

@@ -13,12 +13,12 @@ use dipper_pattern::{Skip, Timeouts, Within, reference};
 use super::clause::{Clause, Row, next, prev, rows, time_type};
 use super::dice::Dice;
 
-const PATTERNS: [&str; 8] =
+pub(super) const PATTERNS: [&str; 8] =
     ["A B", "A+ B", "A B+ C", "A (B | C)* A", "A+? C", "(A B?)+ C", "PERMUTE(A, B, C)", "A {2,4} B*"];
 
 /// What the conditions look at beside the row and its neighbour.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum History {
+pub(super) enum History {
     Nothing,
     /// Always true, but only the search can tell.
     First,
@@ -28,13 +28,13 @@ enum History {
     Others,
 }
 
-const HISTORIES: [History; 4] = [History::Nothing, History::First, History::Sums, History::Others];
+pub(super) const HISTORIES: [History; 4] = [History::Nothing, History::First, History::Sums, History::Others];
 
 const SUM_MAX: i64 = 14;
 const SUM_OF_B_MAX: i64 = 6;
 
 /// A: v is odd. B: v is not less than the value before. C: v is small.
-fn clause(pattern: &str, history: History) -> Clause {
+pub(super) fn clause(pattern: &str, history: History) -> Clause {
     let mut clause = Clause::new(pattern);
     let has_b = clause.spec.variables.iter().any(|variable| variable == "B");
     for name in clause.spec.variables.clone() {
@@ -139,7 +139,7 @@ fn expected(clause: &Clause, history: History, rows: &[Row<'_>]) -> BTreeMap<Str
     out
 }
 
-fn by_key(lines: Vec<String>) -> BTreeMap<String, Vec<String>> {
+pub(super) fn by_key(lines: Vec<String>) -> BTreeMap<String, Vec<String>> {
     let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in lines {
         out.entry(line.split(' ').next().unwrap().to_owned()).or_default().push(line);

@@ -4,7 +4,8 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use dipper_graph::RowPatternWindowSpec;
 use dipper_operator_api::{Operator, OperatorCtx, OperatorMetrics, Port};
-use dipper_types::{Result, Watermark};
+use dipper_state::StateWriter;
+use dipper_types::{Error, Result, Watermark};
 
 use super::super::event_time_buffer::EventTimeBuffer;
 use super::super::kept_columns::KeptColumns;
@@ -86,6 +87,10 @@ impl Operator for RowPatternWindowOperator {
             })?;
         }
         if out.is_empty() { Ok(()) } else { emit(&mut out) }
+    }
+
+    fn snapshot(&mut self, _state: &mut StateWriter) -> Result<()> {
+        Err(Error::internal("row patterns in windows run in ad-hoc queries only, which take no checkpoints"))
     }
 
     fn on_end(&mut self, ctx: &mut OperatorCtx<'_>) -> Result<()> {

@@ -1,0 +1,174 @@
+//! From stored state back to where the operator was. The searches are not stored: the rows since the first open start are searched again,
+//! and must lead to where the search stood, without anything coming out.
+
+use std::cell::LazyCell;
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{UInt32Type, UInt64Type};
+use dipper_state::{StateReader, StateRows};
+use dipper_types::{Error, Result};
+
+use super::super::letters::AddressedRows;
+use super::super::partition_rows::PartitionRows;
+use super::super::partition_states::NO_TIME;
+use super::super::partitions::PartitionId;
+use super::super::search::{NewRows, Place};
+use super::super::snapshot::{Changes, PartitionKey, Progress, StoredPartitions, Tables, does_not_fit, gather};
+use super::{MatchRecognizeOperator, STEP_ROWS, Work};
+
+/// Where a stored row is: partition, index in it, batch, row of the batch.
+type StoredRow = (PartitionId, u64, usize, usize);
+
+impl MatchRecognizeOperator {
+    /// Takes what was handed over of the subtask's key groups.
+    pub(super) fn take_over(&mut self, state: &mut StateReader) -> Result<()> {
+        let Some(progress) = Progress::of_items(&state.take_list(Progress::LIST))? else {
+            // Nothing has been handed over; what there is otherwise is for others to refuse.
+            return Ok(());
+        };
+        let mut changes = Box::new(Changes::new(Tables::new(&self.kept, self.keys.columns())));
+        let keys = state.take_table(&changes.tables.keys)?;
+        let stored = state.take_table(&changes.tables.partitions)?;
+        let rows = state.take_table(&changes.tables.rows)?;
+        let buffered = state.take_table(&changes.tables.buffer)?;
+        let waiting = state.take_table(&changes.tables.waiting)?;
+        let partitions = self.take_over_partitions(&stored, &keys, &mut changes)?;
+        let partition = |key: PartitionKey| Ok(partitions.find(key.group, key.number)? as PartitionId);
+        self.take_over_rows(&rows, &partitions, &changes.tables)?;
+        self.search_again(&partitions)?;
+        self.partitions.waiting = changes.take_over_waiting(&waiting, partition)?;
+        self.take_over_notes(&partitions);
+        let time = self.time.filter(|time| time.is_watermarked).map(|time| time.slot);
+        let time = time.and_then(|time| changes.tables.slots.iter().position(|slot| *slot == time));
+        changes.buffered = self.buffer.take_over(&buffered, &changes.tables, time.map(|place| place + 3), partition)?;
+        self.buffer.resume(progress.passed);
+        self.forwarded = progress.forwarded;
+        self.ended = progress.passed == i64::MAX;
+        self.changes = Some(changes);
+        Ok(())
+    }
+
+    /// Makes the partitions known, in the order in which they are read: the id of each is its index.
+    fn take_over_partitions(
+        &mut self,
+        stored: &[StateRows],
+        keys: &[StateRows],
+        changes: &mut Changes,
+    ) -> Result<StoredPartitions> {
+        if stored.is_empty() && keys.is_empty() {
+            return Ok(StoredPartitions::default());
+        }
+        let partitions = StoredPartitions::read(stored)?;
+        let places = partitions.places_of_keys(keys)?;
+        let mut expected = 0..;
+        for places in places.chunks(STEP_ROWS) {
+            let columns = 1..=self.keys.columns().len();
+            let keys = columns.map(|column| gather(keys, column, places)).collect::<Result<Vec<ArrayRef>>>()?;
+            if !self.keys.intern_keys(&keys, places.len())?.into_iter().eq(expected.by_ref().take(places.len())) {
+                return Err(does_not_fit("two partitions have the same key"));
+            }
+        }
+        self.partitions.grow(self.keys.count());
+        for index in 0..partitions.len() {
+            let (group, number) = (partitions.groups[index], partitions.numbers[index]);
+            let rows = partitions.first[index]..partitions.seen[index];
+            let (needed, searched) = (partitions.needed[index], partitions.searched[index]);
+            let is_in_order = rows.start <= needed && needed <= searched && searched <= rows.end;
+            if !is_in_order || partitions.reported[index] > rows.end {
+                return Err(does_not_fit(format_args!("the counters of partition {number} in key group {group}")));
+            }
+            self.partitions.rows[index] = PartitionRows::behind(rows.start);
+            changes.restored(PartitionKey { group, number }, rows);
+        }
+        Ok(partitions)
+    }
+
+    /// Puts the kept rows into the store, partition by partition.
+    fn take_over_rows(&mut self, stored: &[StateRows], partitions: &StoredPartitions, tables: &Tables) -> Result<()> {
+        let mut rows: Vec<StoredRow> = Vec::new();
+        for (batch, StateRows { key_groups, rows: part }) in stored.iter().enumerate() {
+            let numbers = part.column(0).as_primitive::<UInt32Type>().values();
+            let indices = part.column(1).as_primitive::<UInt64Type>().values();
+            for (row, (group, number)) in key_groups.values().iter().zip(numbers).enumerate() {
+                rows.push((partitions.find(*group, *number)? as PartitionId, indices[row], batch, row));
+            }
+        }
+        rows.sort_unstable();
+        for rows in rows.chunks(STEP_ROWS) {
+            let places: Vec<(usize, usize)> = rows.iter().map(|(_, _, batch, row)| (*batch, *row)).collect();
+            let columns = tables.columns(stored, 2, &places)?;
+            let mut seq = self.store.append(columns, rows.len());
+            for rows in rows.chunk_by(|one, next| one.0 == next.0) {
+                let partition = &mut self.partitions.rows[rows[0].0 as usize];
+                if rows.iter().zip(partition.seen()..).any(|((_, row, ..), expected)| *row != expected) {
+                    return Err(does_not_fit("rows of a partition are missing"));
+                }
+                partition.append(seq, rows.len(), &mut self.store)?;
+                seq += rows.len() as u64;
+            }
+        }
+        let are_all = self.partitions.rows.iter().zip(&partitions.seen).all(|(rows, seen)| rows.seen() == *seen);
+        if are_all { Ok(()) } else { Err(does_not_fit("rows of a partition are missing")) }
+    }
+
+    /// Brings every search to where it stood.
+    fn search_again(&mut self, partitions: &StoredPartitions) -> Result<()> {
+        let (mut work, mut at) = (Vec::new(), 0);
+        for index in 0..partitions.len() {
+            let (id, first) = (index as PartitionId, partitions.needed[index]);
+            self.partitions.runs.resume(id, first, partitions.matches[index]);
+            let len = (partitions.searched[index] - first) as usize;
+            if len > 0 {
+                work.push(Work { partition: id, first, len, at, open: first });
+                at += len;
+            }
+            if at >= STEP_ROWS {
+                self.search_rows_again(&work, at, partitions)?;
+                (at, work) = (0, Vec::new());
+            }
+        }
+        self.search_rows_again(&work, at, partitions)
+    }
+
+    fn search_rows_again(&mut self, work: &[Work], count: usize, partitions: &StoredPartitions) -> Result<()> {
+        if work.is_empty() {
+            return Ok(());
+        }
+        let shifted = |shift: &i64| self.addresses(work, *shift);
+        let shifted = self.search.letters().shifts().iter().map(shifted).collect::<Result<Vec<_>>>()?;
+        let letters = self.search.letters().evaluate(count, &AddressedRows { shifted, store: &self.store })?;
+        let same = LazyCell::new(|| self.addresses(work, 0));
+        let column = |slot| same.as_ref().map_err(Error::clone).and_then(|same| self.store.gather(slot, same));
+        let (times, values) = self.search_columns(column)?;
+        let mut found = Vec::new();
+        for Work { partition: id, first, len, at, .. } in work {
+            let new = NewRows { letters: &letters, times: &times, values: &values, start: *at, end: at + len };
+            let place = Place { id: *id, rows: &self.partitions.rows[*id as usize], store: &self.store };
+            self.search.push(&mut self.partitions.runs, place, new, &mut found)?;
+            let (runs, matches) = (&self.partitions.runs, partitions.matches[*id as usize]);
+            if !found.is_empty() || runs.first_needed_row(*id) != *first || runs.matches(*id) != matches {
+                return Err(Error::invalid("the stored rows of a partition do not lead the search to where it stood")
+                    .with_hint("the query has changed: restore it as it was, or start fresh"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What else is noted of each partition.
+    fn take_over_notes(&mut self, partitions: &StoredPartitions) {
+        for index in 0..partitions.len() {
+            let id = index as PartitionId;
+            if let Some(reported) = self.partitions.reported.get_mut(index) {
+                *reported = partitions.reported[index];
+            }
+            if let Some(entered) = self.partitions.wakeups.get_mut(index) {
+                let deadline = Some(partitions.wakeups[index]).filter(|deadline| *deadline != NO_TIME);
+                self.wakeups.schedule(id, deadline, entered);
+            }
+            let needed = self.hold.is_some().then(|| self.time_of(id, self.partitions.first_open_row(id))).flatten();
+            if let Some(hold) = &mut self.hold {
+                hold.update(needed.unwrap_or(NO_TIME), &mut self.partitions.held[index]);
+            }
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! A run that is stored, lost and restored, again and again and at any parallelism, puts out what an undisturbed one does, and when it does.
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::DataType;
+use datafusion::prelude::lit;
+use dipper_graph::{FrameColumn, RowsPerMatch, Specialised, Target};
+use dipper_pattern::{OnSkipError, Skip, Timeouts};
+use dipper_types::Watermark;
+
+use super::clause::{Clause, KEY, Row, W, next, rows, text, time_type};
+use super::dice::Dice;
+use super::random::{HISTORIES, History, PATTERNS, by_key, clause};
+use crate::MatchRecognizeOperator;
+use crate::match_recognize::search::SearchLimits;
+use crate::testing::{Event, TestJob};
+
+/// Keys enough for several to share a key group.
+const KEYS: [&str; 14] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n"];
+
+/// Further patterns: with anchors, which take other engines, with exclusions, and with empty matches.
+const OTHERS: [&str; 7] = ["A+ $", "A B* $ | C", "^ A+ B | B C", "A {- B+ -} C", "A* B?", "(A | B)*? C", "A (B A)* C?"];
+
+/// What is drawn of a clause.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent choices")]
+struct Draw {
+    pattern: &'static str,
+    history: History,
+    skip: Skip,
+    within: Option<(i64, bool)>,
+    timeouts: Timeouts,
+    rows_per_match: RowsPerMatch,
+    looks_ahead: bool,
+    measures_ahead: bool,
+    holds: bool,
+    is_partitioned: bool,
+    is_ad_hoc: bool,
+}
+
+impl Draw {
+    fn new(dice: &mut Dice) -> Self {
+        let pattern = if dice.roll(3) == 0 { dice.pick(&OTHERS) } else { dice.pick(&PATTERNS) };
+        let skips: &[Skip] = if pattern.contains('B') {
+            let b = dipper_pattern::SymbolSet::of(&[Clause::new(pattern).symbol("B")]);
+            &[Skip::PastLastRow, Skip::PastLastRow, Skip::ToNextRow, Skip::ToFirst(b), Skip::ToLast(b)]
+        } else {
+            &[Skip::PastLastRow, Skip::ToNextRow]
+        };
+        let rows_per_match: &[RowsPerMatch] = if pattern.contains("{-") {
+            &[RowsPerMatch::One, RowsPerMatch::AllOmitEmpty]
+        } else {
+            &[RowsPerMatch::One, RowsPerMatch::One, RowsPerMatch::AllShowEmpty, RowsPerMatch::AllWithUnmatched]
+        };
+        let within = (dice.roll(2) == 0).then(|| (2 + dice.roll(12) as i64, dice.roll(2) == 0));
+        let timeouts = if within.is_some() {
+            dice.pick(&[Timeouts::Hide, Timeouts::Show, Timeouts::Only])
+        } else {
+            Timeouts::Hide
+        };
+        Self {
+            pattern,
+            history: dice.pick(&HISTORIES),
+            skip: dice.pick(skips),
+            within,
+            timeouts,
+            rows_per_match: dice.pick(rows_per_match),
+            looks_ahead: dice.roll(4) == 0,
+            measures_ahead: dice.roll(4) == 0,
+            holds: dice.roll(4) == 0,
+            is_partitioned: dice.roll(6) > 0,
+            is_ad_hoc: dice.roll(12) == 0,
+        }
+    }
+
+    fn clause(&self) -> Clause {
+        let mut clause = clause(self.pattern, self.history).skip(self.skip);
+        clause.spec.after_match.on_error = OnSkipError::NextRow;
+        if let Some((span, inclusive)) = self.within {
+            clause = clause.within(span, self.timeouts);
+            clause.spec.within = clause.spec.within.map(|within| dipper_graph::WithinSpec { inclusive, ..within });
+        }
+        clause = clause.measure("number", DataType::Int64, |c| c.column(FrameColumn::MatchNumber, DataType::Int64));
+        if self.looks_ahead {
+            let define = clause.spec.defines.remove(0);
+            let name = clause.spec.variables[define.symbol.index()].clone();
+            clause = clause.define(&name, |c| c.v(next(1)).gt_eq(lit(1_i64)).and(c.v(Target::CURRENT).gt(lit(0_i64))));
+        }
+        if self.measures_ahead {
+            clause = clause.measure("ahead", DataType::Int64, |c| c.v(next(2)));
+        }
+        if self.holds {
+            clause = clause.measure("rowtime", time_type(), |c| c.column(FrameColumn::MatchRowtime, time_type()));
+        }
+        if self.rows_per_match != RowsPerMatch::One {
+            clause = clause.all_rows(self.rows_per_match);
+        }
+        if !self.is_partitioned {
+            clause.spec.partition_by.clear();
+        }
+        if self.is_ad_hoc { clause.ad_hoc() } else { clause }
+    }
+}
+
+/// Makes the operator of a clause.
+fn operator(clause: Clause) -> MatchRecognizeOperator {
+    let spec = clause.finish();
+    let specialised = Specialised::new(&spec).unwrap();
+    MatchRecognizeOperator::of(&spec, specialised, SearchLimits::default()).unwrap()
+}
+
+/// Rows out of order within a bound, and watermarks behind it; some rows are late.
+fn events(dice: &mut Dice, keys: &[&'static str]) -> Vec<Event> {
+    let (bound, count) = (dice.roll(8) as i64, 30 + dice.roll(120) as i64);
+    let ties = dice.roll(3) == 0;
+    let mut arriving: Vec<(i64, Row<'_>)> = (0..count)
+        .map(|time| {
+            let late = if dice.roll(30) == 0 { 20 } else { 0 };
+            let stamp = if ties { time / 3 } else { time };
+            let key = dice.pick(keys);
+            (time + late + dice.roll(bound as u64 + 1) as i64, (key, stamp, dice.roll(6) as i64, time))
+        })
+        .collect();
+    arriving.sort_by_key(|(arrival, _)| *arrival);
+    let arriving: Vec<Row<'_>> = arriving.into_iter().map(|(_, row)| row).collect();
+    let (mut events, mut at, mut greatest, mut watermark) = (Vec::new(), 0, i64::MIN, i64::MIN);
+    while at < arriving.len() {
+        let end = arriving.len().min(at + 1 + dice.roll(9) as usize);
+        events.push(Event::Rows(rows(&arriving[at..end])));
+        greatest = arriving[at..end].iter().map(|row| row.1).max().unwrap().max(greatest);
+        at = end;
+        if dice.roll(2) == 0 && greatest - bound - 1 > watermark {
+            watermark = greatest - bound - 1;
+            events.push(Event::Watermark(watermark));
+        }
+    }
+    events.push(Event::End);
+    events
+}
+
+type Lines = BTreeMap<String, Vec<String>>;
+
+fn lines(batches: &[arrow::record_batch::RecordBatch]) -> Lines {
+    by_key(text(batches))
+}
+
+#[test]
+fn a_run_that_is_restored_puts_out_what_an_undisturbed_one_does() {
+    let mut restarts = 0;
+    for seed in 0..80_u64 {
+        let mut dice = Dice(seed);
+        let draw = Draw::new(&mut dice);
+        let keys: &[usize] = if draw.is_partitioned { &[KEY] } else { &[] };
+        // Without partitions there is only one subtask.
+        let most = if draw.is_partitioned { 4 } else { 1 };
+        let names = dice.pick(&[&KEYS[..3], &KEYS]);
+        let events = events(&mut dice, names);
+        let mut undisturbed = TestJob::start(|| operator(draw.clause()), keys, 1);
+        let expected = events.iter().map(|event| (lines(&undisturbed.feed(event)), undisturbed.watermark()));
+        let expected: Vec<(Lines, Watermark)> = expected.collect();
+
+        let mut job = TestJob::start(|| operator(draw.clause()), keys, 1 + dice.roll(most) as usize);
+        let (mut at, mut offered_at, mut completed_at) = (0, 0, 0);
+        while at < events.len() {
+            let found = (lines(&job.feed(&events[at])), job.watermark());
+            assert_eq!(found, expected[at], "seed {seed}, event {at}, {restarts}: {draw:?}");
+            at += 1;
+            if dice.roll(4) == 0 {
+                job.snapshot();
+                offered_at = at;
+            }
+            if offered_at > completed_at && dice.roll(2) == 0 {
+                job.complete();
+                completed_at = offered_at;
+            }
+            if dice.roll(12) == 0 {
+                job.restart(1 + dice.roll(most) as usize);
+                (at, offered_at) = (completed_at, completed_at);
+                restarts += 1;
+            }
+        }
+    }
+    assert!(restarts > 80, "{restarts}");
+}
+
+/// What a snapshot hands over, table by table: rows and deletes.
+fn changes(snapshot: &dipper_state::StateSnapshot) -> Vec<String> {
+    snapshot.changes().map(|(table, rows, deletes)| format!("{table} +{rows} -{deletes}")).collect()
+}
+
+/// Rows of distinct keys at a time.
+fn of_keys(keys: std::ops::Range<usize>, time: i64, v: i64) -> Event {
+    let names: Vec<String> = keys.map(|key| format!("k{key}")).collect();
+    Event::Rows(rows(&names.iter().map(|name| (name.as_str(), time, v, 0)).collect::<Vec<_>>()))
+}
+
+#[test]
+fn a_snapshot_hands_over_what_has_changed_and_not_what_is_held() {
+    // A: v is odd. C: v is small. Every partition has a match open once A has come.
+    let make = || operator(clause("A+? C", History::Nothing));
+    let mut job = TestJob::start(make, &[KEY], 1);
+    job.feed(&of_keys(0..20_000, 10, 5));
+    let first = ["buffer +20000 -0", "keys +20000 -0", "partitions +20000 -0", "rows +0 -0", "waiting +0 -0"];
+    assert_eq!(changes(&job.snapshot()), first);
+    job.feed(&Event::Watermark(10));
+    let released = ["buffer +0 -20000", "partitions +20000 -0", "rows +20000 -0"];
+    assert_eq!(changes(&job.snapshot()), released);
+    job.complete();
+    assert_eq!(changes(&job.snapshot()), [""; 0], "nothing has changed");
+    job.feed(&of_keys(7..9, 20, 5));
+    job.feed(&of_keys(19_999..20_001, 20, 4));
+    job.feed(&of_keys(5..6, 20, 1));
+    job.feed(&Event::Watermark(20));
+    // Two grow, one fails, one is new, and one ends with a match.
+    assert_eq!(changes(&job.snapshot()), ["keys +1 -0", "partitions +5 -0", "rows +2 -2"]);
+    job.complete();
+    // A restored operator goes on with what changes.
+    for parallelism in [1, 3, 1] {
+        job.restart(parallelism);
+        assert_eq!(changes(&job.snapshot()), [""; 0]);
+        job.complete();
+    }
+    job.feed(&of_keys(7..8, 30, 1));
+    job.feed(&Event::Watermark(30));
+    assert_eq!(changes(&job.snapshot()), ["partitions +1 -0", "rows +0 -2"]);
+    job.feed(&Event::End);
+    assert_eq!(
+        changes(&job.snapshot()),
+        ["buffer", "keys", "partitions", "rows", "waiting"].map(|t| format!("{t} +0 -0"))
+    );
+}
+
+#[test]
+fn nothing_is_noted_before_the_first_snapshot() {
+    let make = || operator(clause("A+? C", History::Nothing));
+    let mut job = TestJob::start(make, &[KEY], 1);
+    job.feed(&of_keys(0..3, 10, 5));
+    job.feed(&Event::Watermark(10));
+    job.feed(&of_keys(0..2, 20, 5));
+    job.feed(&Event::Watermark(20));
+    let whole = ["keys +3 -0", "partitions +3 -0", "rows +5 -0"];
+    let of_all = ["buffer +0 -0", whole[0], whole[1], whole[2], "waiting +0 -0"];
+    assert_eq!(changes(&job.snapshot()), of_all);
+}
+
+#[test]
+fn a_query_that_finds_other_matches_in_the_stored_rows_is_refused() {
+    let changed = std::cell::Cell::new(false);
+    // Both clauses read the same columns.
+    let make = || operator(clause(if changed.get() { "A" } else { "A B+ C" }, History::Nothing));
+    let mut job = TestJob::start(make, &[KEY], 1);
+    job.feed(&of_keys(0..3, 10, 5));
+    job.feed(&Event::Watermark(10));
+    job.snapshot();
+    job.complete();
+    changed.set(true);
+    let error = job.try_restart(2).unwrap_err();
+    insta::assert_snapshot!(error, @"the stored rows of a partition do not lead the search to where it stood");
+    assert!(error.hint().unwrap().contains("the query has changed"));
+}
+
+#[test]
+fn a_query_that_reads_other_columns_is_refused_by_their_names() {
+    let changed = std::cell::Cell::new(false);
+    let make = || {
+        let clause = clause("A B+ C", History::Nothing);
+        operator(if changed.get() {
+            clause.measure("w", DataType::Int64, |c| c.input(W, Target::CURRENT))
+        } else {
+            clause
+        })
+    };
+    let mut job = TestJob::start(make, &[KEY], 1);
+    job.feed(&of_keys(0..3, 10, 5));
+    job.feed(&Event::Watermark(10));
+    job.snapshot();
+    job.complete();
+    changed.set(true);
+    insta::assert_snapshot!(job.try_restart(2).unwrap_err(), @"table 'rows' of operator operator was stored with the columns (partition UInt32, row UInt64; input.ts Timestamp(µs), input.v Int64), and is expected with (partition UInt32, row UInt64; input.ts Timestamp(µs), input.v Int64, input.w Int64)");
+}
+
+#[test]
+fn a_condition_that_failed_still_fails_when_it_is_asked_after_a_restore() {
+    // 6 / v fails on the second row, but counts only once A+ goes on no more.
+    let make = || {
+        let clause = Clause::new("A+ C").define("A", |c| c.v(Target::CURRENT).gt_eq(lit(0_i64)));
+        operator(clause.define("C", |c| (lit(6_i64) / c.v(Target::CURRENT)).gt(lit(1_i64))).bounds())
+    };
+    let mut job = TestJob::start(make, &[KEY], 1);
+    job.feed(&of_keys(0..1, 10, 9));
+    job.feed(&of_keys(0..1, 20, 0));
+    job.feed(&Event::Watermark(20));
+    job.snapshot();
+    job.complete();
+    for _ in 0..2 {
+        job.feed(&of_keys(0..1, 30, -1));
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(job.try_feed(&Event::Watermark(30)).unwrap_err(), @"DEFINE C: division by zero");
+        }
+        job.restart(1);
+    }
+}
