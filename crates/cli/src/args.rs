@@ -65,6 +65,42 @@ pub(crate) enum Command {
     Sql(SqlArguments),
     /// Show the plans of a SQL file's queries and inserts without running them.
     Explain(ExplainArguments),
+    /// Look at the checkpoints of jobs.
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
+}
+
+/// `dipper checkpoint`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckpointCommand {
+    /// List the checkpoints in a directory: size, what of it earlier ones had stored, duration.
+    List {
+        /// The directory or URL, as 'state.checkpoints.dir'.
+        directory: String,
+        /// Only this job.
+        #[arg(long, value_name = "NAME")]
+        job: Option<String>,
+        /// How rows are written.
+        #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+        output: OutputFormat,
+    },
+    /// Explain a manifest: the state of each operator.
+    Show {
+        /// A manifest (DIR/JOB/manifests/N.json), a job's directory (DIR/JOB) for its last one, or a savepoint.
+        path: String,
+        /// How it is written.
+        #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+        output: OutputFormat,
+    },
+}
+
+impl CheckpointCommand {
+    /// How rows are written.
+    pub(crate) fn output(&self) -> OutputFormat {
+        match self {
+            Self::List { output, .. } | Self::Show { output, .. } => *output,
+        }
+    }
 }
 
 /// `dipper run`.
@@ -75,9 +111,34 @@ pub(crate) struct RunArguments {
     /// Settings.
     #[command(flatten)]
     pub(crate) settings: SettingArguments,
+    /// Checkpoints.
+    #[command(flatten)]
+    pub(crate) checkpoints: CheckpointArguments,
     /// How result rows are written.
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
     pub(crate) output: OutputFormat,
+}
+
+/// The checkpoints of the jobs of a file.
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointArguments {
+    /// Take checkpoints there, and go on from the last one: 'state.checkpoints.dir'. The job is known by 'pipeline.name', else by the
+    /// file's name.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkpoint_dir: Option<String>,
+    /// Start over, whatever checkpoints there are.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Leave behind state of operators that the query does not have any more.
+    #[arg(long)]
+    pub(crate) allow_non_restored_state: bool,
+}
+
+impl CheckpointArguments {
+    /// The settings that they stand for.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (String, String)> {
+        self.checkpoint_dir.iter().map(|directory| ("state.checkpoints.dir".to_owned(), directory.clone()))
+    }
 }
 
 /// `dipper sql`.
