@@ -22,11 +22,11 @@ use std::process::ExitCode;
 use std::thread;
 
 use clap::Parser;
-use dipper_session::{JobConfig, Session, SessionConfig, StartFrom};
+use dipper_session::{JobConfig, Session, SessionConfig};
 use dipper_types::Error;
 use mimalloc::MiMalloc;
 
-use crate::args::{Arguments, CheckpointArguments, Command, OutputFormat};
+use crate::args::{Arguments, Command, OutputFormat};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::script::Script;
@@ -89,11 +89,10 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Run(run) => {
             let script = Script::read(&run.file)?;
             let name = run.file.file_stem().and_then(|stem| stem.to_str()).filter(|stem| *stem != "-");
-            let CheckpointArguments { fresh, allow_non_restored_state, .. } = run.checkpoints;
             let job = JobConfig {
                 name: name.map(str::to_owned),
-                start_from: if fresh { StartFrom::Nothing } else { StartFrom::Latest },
-                allow_non_restored_state,
+                start_from: run.checkpoints.start_from(),
+                allow_non_restored_state: run.checkpoints.allow_non_restored_state,
             };
             let settings = run.settings.pairs().into_iter().chain(run.checkpoints.pairs()).collect();
             let mut session = session(settings, true, job)?;
@@ -105,6 +104,7 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
             explain::run(&console(OutputFormat::Table, false), &mut session, &script, explain.format)
         }
         Command::Checkpoint(command) => stored::checkpoint(&console(command.output(), false), command).await,
+        Command::Savepoint(command) => stored::savepoint(&console(command.output(), false), command).await,
         Command::Sql(sql) => {
             let mut session = session(sql.settings.pairs(), false, JobConfig::default())?;
             let given = !sql.command.is_empty() || !sql.file.is_empty();

@@ -1,10 +1,10 @@
 //! `dipper checkpoint` and `dipper savepoint`: what is stored of jobs, whether they run or not.
 
-use dipper_session::{Rows, StoredCheckpoint};
+use dipper_session::{AfterSavepoint, Rows, StoredCheckpoint};
 use dipper_types::{Error, ErrorKind};
 use futures::StreamExt;
 
-use crate::args::{CheckpointCommand, OutputFormat};
+use crate::args::{CheckpointCommand, OutputFormat, SavepointCommand};
 use crate::failure::Failure;
 use crate::output::{WriteError, row_writer};
 use crate::statement::Console;
@@ -19,6 +19,38 @@ pub(crate) async fn checkpoint(console: &Console, command: CheckpointCommand) ->
         CheckpointCommand::Show { path, .. } => {
             show(console, &dipper_session::show_checkpoint(&path).await.map_err(failed)?).await
         }
+    }
+}
+
+/// Runs `dipper savepoint`.
+pub(crate) async fn savepoint(console: &Console, command: SavepointCommand) -> Result<(), Failure> {
+    match command {
+        SavepointCommand::Create { job, target, last: true, .. } => {
+            dipper_session::copy_last_checkpoint(&job, &target).await.map_err(failed)?;
+            console.terminal.notice(&format!("savepoint '{target}' is a copy of the last checkpoint"));
+            Ok(())
+        }
+        SavepointCommand::Create { job, target, stop, drain, .. } => {
+            let after = match (stop, drain) {
+                (_, true) => AfterSavepoint::Drain,
+                (true, _) => AfterSavepoint::Stop,
+                _ => AfterSavepoint::GoOn,
+            };
+            let token = console.interrupt.token();
+            tokio::select! {
+                taken = dipper_session::take_savepoint(&job, &target, after) => taken.map_err(failed)?,
+                () = token.cancelled() => return Err(Failure::Cancelled),
+            }
+            console.terminal.notice(&format!("savepoint '{target}' has been taken"));
+            Ok(())
+        }
+        SavepointCommand::List { directory, .. } => {
+            show_rows(console, dipper_session::list_savepoints(&directory).await.map_err(failed)?).await
+        }
+        SavepointCommand::Show { path, .. } => {
+            show(console, &dipper_session::show_checkpoint(&path).await.map_err(failed)?).await
+        }
+        SavepointCommand::Delete { path } => dipper_session::delete_savepoint(&path).await.map_err(failed),
     }
 }
 

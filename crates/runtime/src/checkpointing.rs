@@ -2,7 +2,8 @@
 //!
 //! [`supervisor`] runs one attempt after the other: [`recovery`] takes the job over, [`restore`] brings the state back, [`attempt`] runs the
 //! tasks under a coordinator, each with an [`acknowledger`] that stores what it hands over. [`log`] is the job's log of manifests, the one
-//! place where the protocol's manifests and those at rest are made of each other; [`outputs`] are the sinks, as commits see them.
+//! place where the protocol's manifests and those at rest are made of each other; [`outputs`] are the sinks, as commits see them;
+//! [`savepoints`] serves those who ask a running job for one.
 
 mod acknowledger;
 mod attempt;
@@ -12,6 +13,7 @@ mod options;
 mod outputs;
 mod recovery;
 mod restore;
+mod savepoints;
 mod supervisor;
 #[cfg(test)]
 mod tests;
@@ -19,4 +21,4 @@ mod tests;
 pub(crate) use supervisor::start;
 
 pub use notice::JobNotice;
-pub use options::{Checkpointing, StartFrom};
+pub use options::{Checkpointing, OpenDirectory, StartFrom};

@@ -32,7 +32,7 @@ mod values_head;
 #[cfg(test)]
 mod tests;
 
-pub use checkpointing::{Checkpointing, JobNotice, StartFrom};
+pub use checkpointing::{Checkpointing, JobNotice, OpenDirectory, StartFrom};
 pub use clock::processing_time;
 pub use components::{BuiltIn, Components};
 pub use job::{Job, JobHandle, JobSummary, RowStream, start};

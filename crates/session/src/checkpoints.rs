@@ -1,6 +1,7 @@
 //! From the settings of a session to the checkpoints of its jobs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dipper_checkpoint::{CheckpointOptions, RestartStrategy};
 use dipper_runtime::{Checkpointing, StartFrom as RuntimeStart};
@@ -8,6 +9,7 @@ use dipper_sql::catalog::{Catalog, Relation, Settings, Table};
 use dipper_state::{Directory, Query};
 use dipper_types::{Error, JobId, Result};
 
+use crate::inspection::find_savepoint;
 use crate::{JobConfig, StartFrom};
 
 const DIRECTORY: &str = "state.checkpoints.dir";
@@ -22,7 +24,7 @@ pub(crate) fn are_periodic(settings: &Settings) -> bool {
 }
 
 /// How a job called `name` takes checkpoints; `None` if it takes none. `sql` is what it does.
-pub(crate) fn checkpointing(
+pub(crate) async fn checkpointing(
     settings: &Settings,
     catalog: &Catalog,
     config: &JobConfig,
@@ -39,6 +41,9 @@ pub(crate) fn checkpointing(
     let start_from = match &config.start_from {
         StartFrom::Latest => RuntimeStart::Latest,
         StartFrom::Nothing => RuntimeStart::Nothing,
+        StartFrom::Savepoint { url, over } => {
+            RuntimeStart::Savepoint { savepoint: Box::new(find_savepoint(url).await?), over: *over }
+        }
     };
     Ok(Some(Checkpointing {
         directory: open_directory(url)?,
@@ -48,6 +53,7 @@ pub(crate) fn checkpointing(
         start_from,
         allow_non_restored_state: config.allow_non_restored_state,
         query: Query { sql: sql.to_owned(), catalog: definitions(catalog) },
+        open_directory: Arc::new(open_directory),
         notices: None,
     }))
 }

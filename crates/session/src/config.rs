@@ -30,4 +30,11 @@ pub enum StartFrom {
     Latest,
     /// Nothing, whatever there is.
     Nothing,
+    /// A savepoint, or the manifest of a checkpoint; with `over` even if the job has checkpoints of its own.
+    Savepoint {
+        /// Its path or URL.
+        url: String,
+        /// Start over from it.
+        over: bool,
+    },
 }

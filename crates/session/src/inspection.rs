@@ -63,47 +63,71 @@ pub async fn delete_savepoint(url: &str) -> Result<()> {
 
 /// What a manifest says: of a checkpoint (`…/<job>/manifests/<number>.json`), the last one of a job (`…/<job>`), or a savepoint.
 pub async fn show_checkpoint(url: &str) -> Result<StoredCheckpoint> {
+    match find(url).await? {
+        Found::Savepoint(Savepoint { manifest, .. }) => {
+            Ok(StoredCheckpoint { operators: summarise(&manifest, None), manifest })
+        }
+        Found::Checkpoint(store, manifest) => {
+            let numbers = store.manifest_numbers().await?;
+            let before = match numbers.into_iter().rfind(|number| *number < manifest.number) {
+                // It may go at any time, and need not be readable.
+                Some(number) => store.find(number).await.ok().flatten(),
+                None => None,
+            };
+            Ok(StoredCheckpoint { operators: summarise(&manifest, before.as_ref()), manifest })
+        }
+    }
+}
+
+/// What a job can start from, called as for [`show_checkpoint`].
+pub(crate) async fn find_savepoint(url: &str) -> Result<Savepoint> {
+    Ok(match find(url).await? {
+        Found::Savepoint(savepoint) => savepoint,
+        Found::Checkpoint(store, manifest) => Savepoint { directory: store.directory().clone(), manifest },
+    })
+}
+
+enum Found {
+    Savepoint(Savepoint),
+    /// In the directory of its job.
+    Checkpoint(CheckpointStore, Manifest),
+}
+
+async fn find(url: &str) -> Result<Found> {
     let trimmed = url.trim_end_matches('/');
     let (parent, name) = trimmed.rsplit_once('/').unwrap_or((".", trimmed));
     if let Some((job, number)) = job_and_number(parent, name) {
-        let (directory, job) = job.rsplit_once('/').unwrap_or((".", job));
-        let store = CheckpointStore::new(&open_existing(directory)?, JobId(job.to_owned()));
-        return stored(&store, store.load(number).await?).await;
+        let store = job_store(job)?;
+        let manifest = store.load(number).await?;
+        return Ok(Found::Checkpoint(store, manifest));
     }
     if name == "manifest.json" {
-        return savepoint(parent).await;
+        return Ok(Found::Savepoint(Savepoint::open(open_existing(parent)?).await?));
     }
-    let store = CheckpointStore::new(&open_existing(parent)?, JobId(name.to_owned()));
+    let directory = open_existing(trimmed)?;
+    let store = job_store(trimmed)?;
     if store.manifest_numbers().await?.is_empty() {
-        return savepoint(trimmed)
-            .await
-            .map_err(|error| error.with_hint("give a manifest, the directory of a job, or a savepoint"));
+        let savepoint = Savepoint::open(directory).await;
+        let hint = "give a savepoint, the directory of a job (DIR/JOB), or a manifest in it (DIR/JOB/manifests/N.json)";
+        return savepoint.map(Found::Savepoint).map_err(|error| error.with_hint(hint));
     }
     match store.latest().await? {
-        Some(manifest) => stored(&store, manifest).await,
+        Some(manifest) => Ok(Found::Checkpoint(store, manifest)),
         None => Err(Error::invalid(format!("there is no checkpoint in '{url}'"))),
     }
+}
+
+/// The checkpoints of a job, by the job's directory.
+pub(crate) fn job_store(url: &str) -> Result<CheckpointStore> {
+    let trimmed = url.trim_end_matches('/');
+    let (parent, job) = trimmed.rsplit_once('/').unwrap_or((".", trimmed));
+    Ok(CheckpointStore::new(&open_existing(parent)?, JobId(job.to_owned())))
 }
 
 /// The directory of a job, and the number in the name of a manifest in it.
 fn job_and_number<'a>(parent: &'a str, name: &str) -> Option<(&'a str, u64)> {
     let job = parent.strip_suffix("/manifests").or_else(|| (parent == "manifests").then_some("."))?;
     Some((job, name.strip_suffix(".json")?.parse().ok()?))
-}
-
-async fn savepoint(url: &str) -> Result<StoredCheckpoint> {
-    let manifest = Savepoint::open(open_existing(url)?).await?.manifest;
-    Ok(StoredCheckpoint { operators: summarise(&manifest, None), manifest })
-}
-
-async fn stored(store: &CheckpointStore, manifest: Manifest) -> Result<StoredCheckpoint> {
-    let numbers = store.manifest_numbers().await?;
-    let before = match numbers.into_iter().rfind(|number| *number < manifest.number) {
-        // It may go at any time, and need not be readable.
-        Some(number) => store.find(number).await.ok().flatten(),
-        None => None,
-    };
-    Ok(StoredCheckpoint { operators: summarise(&manifest, before.as_ref()), manifest })
 }
 
 /// Looking at a directory does not make it.

@@ -5,6 +5,7 @@
 
 mod adhoc;
 mod checkpoints;
+mod clock;
 mod config;
 mod connector;
 mod dataflow;
@@ -13,6 +14,7 @@ mod job;
 mod listing;
 mod outcome;
 mod panic;
+mod savepoints;
 mod session;
 mod table;
 
@@ -23,5 +25,6 @@ pub use dipper_sql::is_complete;
 pub use inspection::{StoredCheckpoint, delete_savepoint, list_checkpoints, list_savepoints, show_checkpoint};
 pub use job::{JobControl, JobHandle, Progress};
 pub use outcome::{Outcome, RowStream, Rows};
+pub use savepoints::{AfterSavepoint, copy_last_checkpoint, take_savepoint};
 pub use session::Session;
 pub use table::{Column, Table};

@@ -274,7 +274,7 @@ impl Session {
             RuntimeMode::Automatic | RuntimeMode::Streaming => {
                 let plans = self.insert_plans(inserts).await?;
                 let mut graph = self.job_graph(inserts, &plans, &name)?;
-                let checkpointing = self.checkpointing(text)?;
+                let checkpointing = self.checkpointing(text).await?;
                 if let Some(checkpointing) = &checkpointing {
                     graph.name.clone_from(&checkpointing.job.0);
                 }
@@ -289,7 +289,7 @@ impl Session {
     }
 
     /// How the next job takes checkpoints, if it does. It needs a name by which it is found again.
-    fn checkpointing(&mut self, text: &str) -> Result<Option<Checkpointing>> {
+    async fn checkpointing(&mut self, text: &str) -> Result<Option<Checkpointing>> {
         let named = match (self.settings.pipeline_name(), &self.job.name) {
             (Some(name), _) => Some(name.to_owned()),
             (None, Some(name)) if self.unnamed_jobs == 0 => Some(name.clone()),
@@ -297,7 +297,7 @@ impl Session {
             (None, None) => None,
         };
         let name = named.as_deref().unwrap_or_default();
-        let checkpointing = checkpoints::checkpointing(&self.settings, &self.catalog, &self.job, name, text)?;
+        let checkpointing = checkpoints::checkpointing(&self.settings, &self.catalog, &self.job, name, text).await?;
         if checkpointing.is_some() {
             if named.is_none() {
                 let error = Error::invalid("a job with checkpoints needs a name, by which it finds them again");

@@ -1,6 +1,7 @@
 //! One recovery, told what the log holds.
 
 use super::*;
+use crate::Snapshot;
 use crate::{Found, TaskId};
 
 const TASK: TaskId = TaskId { task: 0, subtask: 0 };

@@ -1,6 +1,7 @@
 //! Jobs that are killed, and started again: nothing is lost, and nothing is there twice.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Child;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -46,7 +47,7 @@ fn lines(workspace: &Workspace, directory: &str) -> Vec<String> {
 }
 
 /// Waits for the process to end, but no longer than this; then it is killed. Whether it has ended by itself.
-fn ends_within(mut child: Child, limit: Duration) -> bool {
+fn ends_within(mut child: Child, limit: Duration, stderr: &Path) -> bool {
     let (ended, end) = mpsc::channel();
     let id = child.id().to_string();
     let waiter = std::thread::spawn(move || {
@@ -59,7 +60,8 @@ fn ends_within(mut child: Child, limit: Duration) -> bool {
         let _ = std::process::Command::new("kill").args(["-KILL", &id]).status();
     }
     let status = waiter.join().unwrap();
-    assert!(status.success() || status.code().is_none(), "{status:?}");
+    let said = || std::fs::read_to_string(stderr).unwrap();
+    assert!(status.success() || status.code().is_none(), "{status:?}: {}", said());
     status.success()
 }
 
@@ -74,8 +76,9 @@ fn run_with_kills(workspace: &Workspace, mut seed: u64) -> usize {
         let parallelism = (1 + dice(4)).to_string();
         let limit = Duration::from_millis(if kills < 12 { 150 + dice(500) } else { 120_000 });
         let mut command = workspace.command(&["run", "job.sql", "--checkpoint-dir", "checkpoints", "-p", &parallelism]);
-        let child = command.stderr(std::process::Stdio::inherit()).spawn().unwrap();
-        if ends_within(child, limit) {
+        let said = std::fs::File::create(workspace.path("stderr")).unwrap();
+        let child = command.stderr(said).spawn().unwrap();
+        if ends_within(child, limit, &workspace.path("stderr")) {
             return kills;
         }
         kills += 1;
@@ -142,5 +145,10 @@ fn a_job_says_what_it_goes_on_from_and_when_it_has_finished() {
 fn an_interval_without_a_directory_is_refused() {
     let workspace = Workspace::new();
     prepare(&workspace);
-    insta::assert_snapshot!(workspace.run(&["run", "job.sql"]).failure(), @"");
+    insta::assert_snapshot!(workspace.run(&["run", "job.sql"]).failure(), @r"
+    exit code 3
+    error: 'execution.checkpointing.interval' is set, but there is no directory for checkpoints
+     |
+     = help: add --checkpoint-dir DIR, or SET 'state.checkpoints.dir' = 'DIR'
+    ");
 }

@@ -30,6 +30,9 @@ pub(crate) enum Said {
     Lost(Error),
 }
 
+/// Merges of an operator's state under way.
+type Merges = JoinSet<(OperatorId, Result<MergedRun>)>;
+
 /// One subtask's checkpoints outside of its thread.
 #[derive(Debug)]
 pub(crate) struct Acknowledger {
@@ -41,12 +44,14 @@ pub(crate) struct Acknowledger {
     pub(crate) handed_over: UnboundedReceiver<HandedOver>,
     pub(crate) words: UnboundedReceiver<Word>,
     pub(crate) coordinator: UnboundedSender<(TaskId, Said)>,
+    /// The last state has been handed over.
+    pub(crate) has_ended: bool,
 }
 
 impl Acknowledger {
     /// Runs until the attempt is over.
     pub(crate) async fn run(mut self) {
-        let mut merges: JoinSet<(OperatorId, Result<MergedRun>)> = JoinSet::new();
+        let mut merges = Merges::new();
         loop {
             tokio::select! {
                 biased;
@@ -55,7 +60,7 @@ impl Acknowledger {
                     Some(word) => self.on_word(word, &mut merges),
                 },
                 Some(merged) = merges.join_next() => self.on_merged(merged),
-                Some(handed_over) = self.handed_over.recv() => self.on_handed_over(handed_over).await,
+                Some(handed_over) = self.handed_over.recv() => self.on_handed_over(handed_over, &mut merges).await,
             }
         }
     }
@@ -65,13 +70,14 @@ impl Acknowledger {
         let _ = self.coordinator.send((self.task, said));
     }
 
-    fn on_word(&mut self, word: Word, merges: &mut JoinSet<(OperatorId, Result<MergedRun>)>) {
+    fn on_word(&mut self, word: Word, merges: &mut Merges) {
         let answer = match word {
             Word::Aborted => self.checkpoints.on_aborted(),
             Word::Completed(epoch) => {
                 for (id, uploader) in &mut self.uploaders {
                     uploader.on_completed(epoch);
-                    for merge in uploader.plan_merges() {
+                    let planned = if self.has_ended { Vec::new() } else { uploader.plan_merges() };
+                    for merge in planned {
                         let id = id.clone();
                         merges.spawn(async move { (id, merge.run().await) });
                     }
@@ -97,10 +103,15 @@ impl Acknowledger {
         }
     }
 
-    async fn on_handed_over(&mut self, handed_over: HandedOver) {
+    async fn on_handed_over(&mut self, handed_over: HandedOver, merges: &mut Merges) {
         let said = match handed_over {
             HandedOver::Barrier { epoch, snapshots, prepared } => self.on_barrier(epoch, snapshots, prepared).await,
-            HandedOver::End { snapshots, committables } => self.on_end(snapshots, committables).await,
+            HandedOver::End { snapshots, committables } => {
+                self.has_ended = true;
+                // What they come to is of no use any more, but they must not write when the job is over.
+                while merges.join_next().await.is_some() {}
+                self.on_end(snapshots, committables).await
+            }
         };
         self.say(said.unwrap_or_else(Said::Lost));
     }

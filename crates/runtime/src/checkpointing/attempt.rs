@@ -7,7 +7,7 @@ use dipper_checkpoint as protocol;
 use dipper_checkpoint::{
     Action, Coordinator, Event, Garbage, ManifestKind, Outcome, Start, StoreReply, TaskCheckpoints, TaskId, Tasks,
 };
-use dipper_state::{CheckpointStore, Compression, Manifest, SnapshotUploader, UploaderSpec};
+use dipper_state::{CheckpointStore, Compression, JobRequest, Manifest, SnapshotUploader, UploaderSpec};
 use dipper_types::{AttemptId, Epoch, Error, OperatorId, Result};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -21,6 +21,7 @@ use super::acknowledger::{Acknowledger, Said, Word};
 use super::log::{self, explained};
 use super::outputs::Commit;
 use super::restore::{known_splits, restore};
+use super::savepoints::{self, Savepoints};
 use super::supervisor::Context;
 use crate::clock::{sleep, until};
 use crate::deployment::{DeployedSink, Deployment, Plan, deploy};
@@ -107,6 +108,7 @@ struct Attempt<'a> {
     /// What the store, a task or a sink has said last.
     last_error: Option<Error>,
     has_collected: bool,
+    savepoints: Savepoints,
     failure: RootCause,
     outcome: Option<Result<Outcome, protocol::Failure>>,
 }
@@ -118,6 +120,7 @@ type Acknowledgers = JoinSet<()>;
 struct Incoming {
     reports: UnboundedReceiver<Report>,
     said: UnboundedReceiver<(TaskId, Said)>,
+    requests: UnboundedReceiver<JobRequest>,
 }
 
 impl<'a> Attempt<'a> {
@@ -143,6 +146,7 @@ impl<'a> Attempt<'a> {
             begun_ms: 0,
             last_error: None,
             has_collected: false,
+            savepoints: Savepoints::new(context.store.clone(), context.open_directory()),
             failure: RootCause::default(),
             outcome: None,
         }
@@ -158,6 +162,8 @@ impl<'a> Attempt<'a> {
         let mut acknowledgers = JoinSet::new();
         let (reports, incoming_reports) = unbounded_channel();
         let (coordinator, said) = unbounded_channel();
+        let (asks, requests) = unbounded_channel();
+        acknowledgers.spawn_on(savepoints::watch(self.context.store.clone(), asks), &self.context.io);
         for mut task in tasks.into_iter().flatten() {
             let id = TaskId { task: task.index, subtask: task.subtask.index };
             let (notices, heard) = unbounded_channel();
@@ -173,6 +179,7 @@ impl<'a> Attempt<'a> {
                 handed_over,
                 words: heard_words,
                 coordinator: coordinator.clone(),
+                has_ended: false,
             };
             acknowledgers.spawn_on(acknowledger.run(), &self.context.io);
             self.notices.insert(id, notices);
@@ -183,7 +190,7 @@ impl<'a> Attempt<'a> {
                 break;
             }
         }
-        (acknowledgers, Incoming { reports: incoming_reports, said })
+        (acknowledgers, Incoming { reports: incoming_reports, said, requests })
     }
 
     fn uploaders(&self, task: &Task, from: Option<&Manifest>) -> BTreeMap<OperatorId, SnapshotUploader> {
@@ -208,7 +215,7 @@ impl<'a> Attempt<'a> {
 
     /// Does what the coordinator says until it says that the attempt is over, and all threads have ended.
     async fn lead(&mut self, incoming: Incoming) -> Result<Outcome> {
-        let Incoming { mut reports, mut said } = incoming;
+        let Incoming { mut reports, mut said, mut requests } = incoming;
         let cancel = self.context.cancel.clone();
         while self.outcome.is_none() {
             let deadline_ms = self.coordinator.deadline_ms();
@@ -221,6 +228,11 @@ impl<'a> Attempt<'a> {
                 }
                 Some(report) = reports.recv() => self.on_report(report),
                 Some((task, said)) = said.recv() => self.on_said(task, said),
+                Some(notice) = self.savepoints.next() => {
+                    self.context.notify(notice);
+                    None
+                }
+                Some(request) = requests.recv() => Some(Event::Request(self.savepoints.on_request(request))),
                 () = until(&self.context.stopwatch, deadline_ms) => Some(Event::Deadline),
             };
             if let Some(event) = event {
@@ -236,6 +248,12 @@ impl<'a> Attempt<'a> {
         // Deletions end; nothing else is under way when the coordinator has said that it is over.
         if matches!(self.outcome, Some(Ok(_))) {
             while self.calls.next().await.is_some() {}
+        }
+        self.savepoints.end();
+        while let Some(notice) = self.savepoints.next().await {
+            self.context.notify(notice);
+        }
+        if matches!(self.outcome, Some(Ok(_))) {
             collect(&self.context.store, self.context.options.retained).await;
         }
         let failure = std::mem::take(&mut self.failure).into_error();
@@ -276,8 +294,11 @@ impl<'a> Attempt<'a> {
 
     fn carry_out(&mut self, action: Action) {
         match action {
-            Action::Trigger { epoch, mode, sources, .. } => {
+            Action::Trigger { epoch, is_savepoint, mode, sources } => {
                 self.begun_ms = self.context.now_ms();
+                if is_savepoint {
+                    self.savepoints.on_begun();
+                }
                 for notices in sources.iter().filter_map(|source| self.notices.get(source)) {
                     // A source that has ended says so itself.
                     let _ = notices.send(Notice::Trigger { epoch, mode });
@@ -307,7 +328,9 @@ impl<'a> Attempt<'a> {
             Action::Completed(epoch) => {
                 self.is_in_doubt = false;
                 self.last_error = None;
-                self.writing = None;
+                if let Some(manifest) = self.writing.take() {
+                    self.savepoints.on_completed(&manifest);
+                }
                 self.tell(Word::Completed(epoch));
                 self.collect_once();
             }
@@ -318,12 +341,15 @@ impl<'a> Attempt<'a> {
                     Some(error) => format!("{reason}: {error}"),
                     None => reason.to_string(),
                 };
+                self.savepoints.on_aborted(&reason);
                 self.context.notify(JobNotice::CheckpointFailed { epoch: epoch.0, reason });
                 for notices in self.notices.values() {
                     let _ = notices.send(Notice::Aborted(epoch));
                 }
                 self.tell(Word::Aborted);
             }
+            // It is tried again with the next.
+            Action::Delete(_) if self.savepoints.is_copying() => {}
             Action::Delete(garbage) => self.delete(garbage),
             Action::End(outcome) => self.outcome = Some(outcome),
         }
@@ -349,6 +375,9 @@ impl<'a> Attempt<'a> {
                     self.calls.push(std::future::ready((Event::Store(StoreReply::Refused), Some(error))).boxed());
                     return;
                 }
+            }
+            if manifest.kind == ManifestKind::Savepoint {
+                self.savepoints.on_begun();
             }
             self.is_final = manifest.is_final();
             self.is_in_doubt = true;

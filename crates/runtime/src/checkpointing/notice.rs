@@ -36,6 +36,18 @@ pub enum JobNotice {
         /// After how long.
         delay: Duration,
     },
+    /// A savepoint that was asked for is there.
+    SavepointTaken {
+        /// Where.
+        target: String,
+    },
+    /// A savepoint that was asked for cannot be written.
+    SavepointFailed {
+        /// Where.
+        target: String,
+        /// Why.
+        reason: String,
+    },
     /// A checkpoint has been given up; the job goes on.
     CheckpointFailed {
         /// Its epoch.
@@ -48,7 +60,7 @@ pub enum JobNotice {
 impl JobNotice {
     /// Whether something is wrong.
     pub fn is_warning(&self) -> bool {
-        matches!(self, Self::Restarting { .. } | Self::CheckpointFailed { .. })
+        matches!(self, Self::Restarting { .. } | Self::CheckpointFailed { .. } | Self::SavepointFailed { .. })
     }
 }
 
@@ -71,6 +83,8 @@ impl fmt::Display for JobNotice {
             Self::Restarting { error, delay } => {
                 write!(f, "{error}; the job is restarted in {:.1} s", delay.as_secs_f64())
             }
+            Self::SavepointTaken { target } => write!(f, "savepoint '{target}' has been taken"),
+            Self::SavepointFailed { target, reason } => write!(f, "savepoint '{target}' cannot be taken: {reason}"),
             Self::CheckpointFailed { epoch, reason } => {
                 write!(f, "checkpoint of epoch {epoch} has been given up: {reason}")
             }

@@ -1,14 +1,20 @@
 //! How a job takes checkpoints, and what it starts from.
 
+use std::fmt;
+use std::sync::Arc;
+
 use dipper_checkpoint::{CheckpointOptions, RestartStrategy};
-use dipper_state::{Directory, Query};
-use dipper_types::JobId;
+use dipper_state::{Directory, Query, Savepoint};
+use dipper_types::{JobId, Result};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::JobNotice;
 
+/// Opens the directory of a savepoint by its path or URL.
+pub type OpenDirectory = Arc<dyn Fn(&str) -> Result<Directory> + Send + Sync>;
+
 /// How a job takes checkpoints.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Checkpointing {
     /// Where the checkpoints of all jobs are.
     pub directory: Directory,
@@ -24,8 +30,23 @@ pub struct Checkpointing {
     pub allow_non_restored_state: bool,
     /// What the job does, for those who look at its checkpoints.
     pub query: Query,
+    /// Opens the directories of savepoints that somebody asks for.
+    pub open_directory: OpenDirectory,
     /// Who wants to know what becomes of the job.
     pub notices: Option<UnboundedSender<JobNotice>>,
+}
+
+impl fmt::Debug for Checkpointing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { directory, job, options, restart, start_from, .. } = self;
+        f.debug_struct("Checkpointing")
+            .field("directory", directory)
+            .field("job", job)
+            .field("options", options)
+            .field("restart", restart)
+            .field("start_from", start_from)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a job starts from.
@@ -35,6 +56,11 @@ pub enum StartFrom {
     Latest,
     /// Nothing, whatever there is.
     Nothing,
-    /// The savepoint in this directory.
-    Savepoint(Directory),
+    /// A savepoint, or an earlier checkpoint of any job.
+    Savepoint {
+        /// Which.
+        savepoint: Box<Savepoint>,
+        /// Also if the job has checkpoints of its own.
+        over: bool,
+    },
 }

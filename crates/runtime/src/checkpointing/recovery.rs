@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use dipper_checkpoint::{Recovery, RecoveryAction, RecoveryEvent, Restore, Start, StoreReply};
-use dipper_state::{CheckpointStore, Manifest};
+use dipper_checkpoint::{Failure, Recovery, RecoveryAction, RecoveryEvent, Restore, Start, StoreReply};
+use dipper_state::{CheckpointKind, CheckpointStore, Manifest};
 use dipper_types::{Error, ErrorKind, Result};
 
 use super::log::{self, Letterhead, explained};
@@ -107,12 +107,35 @@ impl Takeover<'_> {
                     return Ok(Recovered::Start { start, from });
                 }
                 RecoveryAction::Finished => return Ok(Recovered::Finished),
-                RecoveryAction::Fail(failure) => return Err(explained(failure, last_error)),
+                RecoveryAction::Fail(failure) => {
+                    let error = explained(failure, last_error);
+                    return Err(if failure == Failure::CorruptManifest {
+                        self.with_way_out(error, &known)
+                    } else {
+                        error
+                    });
+                }
             };
             last_error = error;
             actions.extend(recovery.on_event(event));
         }
         Err(Error::internal("the recovery does not know how to go on"))
+    }
+}
+
+impl Takeover<'_> {
+    /// The last manifest cannot be read, and an older one is not taken by itself: sinks have gone on since.
+    fn with_way_out(self, error: Error, known: &BTreeMap<u64, Manifest>) -> Error {
+        let older = known.values().rev().find(|manifest| manifest.kind != CheckpointKind::Opening);
+        match older {
+            Some(older) => {
+                let path = format!("{}/manifests/{:020}.json", self.store.directory().url(), older.number);
+                error.with_hint(format!(
+                    "start from an older checkpoint under another name: --set pipeline.name=NAME --from-savepoint {path}"
+                ))
+            }
+            None => error.with_hint("start over under another name: --set pipeline.name=NAME"),
+        }
     }
 }
 

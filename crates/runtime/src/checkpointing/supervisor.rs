@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use dipper_checkpoint::{CheckpointOptions, Restore};
 use dipper_graph::{JobGraph, OperatorSpec};
-use dipper_state::{CheckpointStore, Manifest};
-use dipper_types::{Error, ErrorKind, OperatorId, Result, Timestamp};
+use dipper_state::{CheckpointStore, Manifest, Savepoint};
+use dipper_types::{Epoch, Error, ErrorKind, OperatorId, Result, Timestamp};
 use futures::FutureExt;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt;
-use super::log::Letterhead;
+use super::log::{Letterhead, protocol_manifest};
 use super::outputs::Outputs;
 use super::recovery::{Recovered, Takeover};
 use super::restore::check;
-use super::{Checkpointing, JobNotice, StartFrom};
+use super::{Checkpointing, JobNotice, OpenDirectory, StartFrom};
 use crate::clock::{Stopwatch, noise, nonce, sleep};
 use crate::deployment::{Plan, deploy};
 use crate::job::{Job, JobHandle, JobSummary};
@@ -129,16 +129,22 @@ impl Context {
             outputs: &self.outputs,
             retained: self.options.retained,
         };
-        let restore = match &*start_from {
-            StartFrom::Latest => Restore::Latest,
-            StartFrom::Nothing => Restore::Nothing,
-            StartFrom::Savepoint(_) => return Err(Error::unsupported("savepoints cannot be restored yet")),
+        let recover = async {
+            let nonce = nonce();
+            let (restore, savepoint) = match &*start_from {
+                StartFrom::Latest => (Restore::Latest, None),
+                StartFrom::Nothing => (Restore::Nothing, None),
+                StartFrom::Savepoint { savepoint, over } => {
+                    let adopted = self.adopt(savepoint, *over, nonce).await?;
+                    (Restore::From(Box::new(protocol_manifest(&adopted)?)), Some(adopted))
+                }
+            };
+            takeover.run(restore, savepoint, nonce, |manifest| self.check(manifest)).await
         };
-        let fits = |manifest: &Manifest| check(manifest, &self.graph, self.checkpointing.allow_non_restored_state);
         let recovered = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return Err(Error::cancelled()),
-            recovered = takeover.run(restore, None, nonce(), fits) => recovered?,
+            recovered = recover => recovered?,
         };
         match recovered {
             Recovered::Finished => {
@@ -161,6 +167,30 @@ impl Context {
                 attempt::run(self, *start, from.as_deref()).await.map(drop)
             }
         }
+    }
+
+    fn check(&self, manifest: &Manifest) -> Result<()> {
+        check(manifest, &self.graph, self.checkpointing.allow_non_restored_state)
+    }
+
+    /// Copies a savepoint into the job's directory. A job that has checkpoints of its own is `over` only if somebody says so.
+    async fn adopt(&self, savepoint: &Savepoint, over: bool, nonce: u64) -> Result<Manifest> {
+        self.check(&savepoint.manifest)?;
+        let last = self.store.latest().await?;
+        if last.is_some() && !over {
+            let job = &self.letterhead.job.0;
+            let error =
+                Error::invalid(format!("job '{job}' has checkpoints of its own, and is to start from a savepoint"));
+            return Err(error.with_hint(
+                "leave out --from-savepoint to go on from its last checkpoint, or add --fresh to start over from the savepoint",
+            ));
+        }
+        let epoch = Epoch(last.map_or(0, |last| last.epoch.0) + 1);
+        savepoint.adopt(&self.store, nonce, epoch).await
+    }
+
+    pub(crate) fn open_directory(&self) -> OpenDirectory {
+        OpenDirectory::clone(&self.checkpointing.open_directory)
     }
 
     fn summary(&self) -> JobSummary {

@@ -1,6 +1,7 @@
 //! Whole jobs with checkpoints, over sources and sinks in memory and an operator that remembers.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,7 +11,9 @@ use arrow::record_batch::RecordBatch;
 use dipper_checkpoint::{CheckpointOptions, RestartStrategy};
 use dipper_graph::{CalcSpec, OperatorSpec, Partitioning};
 use dipper_operator_api::{Operator, OperatorCtx, Port, key_groups};
-use dipper_state::{CheckpointStore, Directory, Query, StateReader, StateWriter, TableSpec};
+use dipper_state::{
+    Answer, CheckpointStore, Directory, JobRequest, Query, RequestKind, Savepoint, StateReader, StateWriter, TableSpec,
+};
 use dipper_types::{Error, ErrorKind, JobId, Result, Timestamp, Watermark};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -115,6 +118,7 @@ impl Bench {
             start_from: StartFrom::Latest,
             allow_non_restored_state: false,
             query: Query { sql: String::new(), catalog: String::new() },
+            open_directory: Arc::new(|url| Directory::open(url, &BTreeMap::new())),
             notices: Some(notices),
         };
         (checkpointing, incoming)
@@ -360,4 +364,92 @@ async fn only_what_is_retained_stays_in_the_directory() {
         .collect();
     left.sort();
     assert_eq!(left, named);
+}
+
+/// Asks a job for something, and waits for the answer.
+async fn ask(bench: &Bench, kind: RequestKind, target: &Path) -> Answer {
+    let (store, id) = (bench.store(), "request".to_owned());
+    store.ask(&JobRequest { id, kind, target: target.to_str().unwrap().to_owned() }).await.unwrap();
+    let answered = async {
+        loop {
+            match store.answer_to("request").await.unwrap() {
+                None | Some(Answer::Taken) => tokio::task::yield_now().await,
+                Some(answer) => return answer,
+            }
+        }
+    };
+    let answer = tokio::time::timeout(std::time::Duration::from_mins(1), answered).await.unwrap();
+    store.withdraw("request").await.unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_is_stopped_with_a_savepoint_from_which_another_goes_on() {
+    let bench = Bench::new();
+    let (job, mut notices) = bench.start(ScriptedSource::new(vec![script([rows(0..100), vec![Step::Hang]])]), 1);
+    reaches(&bench.sink.written, 10).await;
+    let savepoints = tempfile::tempdir().unwrap();
+    let target = savepoints.path().join("one");
+    assert_eq!(ask(&bench, RequestKind::Stop, &target).await, Answer::Done);
+    finish(job).await.unwrap();
+    bench.assert_numbered(100);
+    let last = drain(&mut notices).pop().unwrap();
+    assert!(last.starts_with("savepoint '") && last.ends_with("one' has been taken"), "{last}");
+
+    // The job's own directory is not needed any more.
+    std::fs::remove_dir_all(bench.directory.path().join("job")).unwrap();
+    let savepoint =
+        Savepoint::open(Directory::open(target.to_str().unwrap(), &BTreeMap::new()).unwrap()).await.unwrap();
+    let from = |over| StartFrom::Savepoint { savepoint: Box::new(savepoint.clone()), over };
+    let source = || ScriptedSource::new(vec![script([rows(0..100), vec![bench.commits(0)], rows(100..200)])]);
+    let (checkpointing, _) = bench.checkpointing(5);
+    let checkpointing = Checkpointing { start_from: from(false), ..checkpointing };
+    finish(bench.fixture(source(), 3).start_with(Some(checkpointing.clone())).unwrap()).await.unwrap();
+    bench.assert_numbered(200);
+
+    let error = finish(bench.fixture(source(), 3).start_with(Some(checkpointing.clone())).unwrap()).await.unwrap_err();
+    let expected = "job 'job' has checkpoints of its own, and is to start from a savepoint";
+    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Invalid, expected));
+    let checkpointing = Checkpointing { start_from: from(true), ..checkpointing };
+    finish(bench.fixture(source(), 2).start_with(Some(checkpointing)).unwrap()).await.unwrap();
+    assert_eq!(bench.sink.committed().len(), 300);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_savepoint_of_a_running_job_stays_as_it_is_while_the_job_goes_on() {
+    let bench = Bench::new();
+    let (signal, heard) = tokio::sync::watch::channel(0);
+    let split =
+        script([rows(0..100), vec![Step::Until(heard, 1)], rows(100..200), vec![bench.commits(0)], rows(200..300)]);
+    let (job, _) = bench.start(ScriptedSource::new(vec![split]), 2);
+    reaches(&bench.sink.written, 10).await;
+    let savepoints = tempfile::tempdir().unwrap();
+    let target = savepoints.path().join("one");
+    assert_eq!(ask(&bench, RequestKind::Savepoint, &target).await, Answer::Done);
+    signal.send_replace(1);
+    finish(job).await.unwrap();
+    bench.assert_numbered(300);
+    let savepoint =
+        Savepoint::open(Directory::open(target.to_str().unwrap(), &BTreeMap::new()).unwrap()).await.unwrap();
+    assert!(savepoint.manifest.tasks.iter().any(|task| !task.finished));
+    for file in savepoint.manifest.files().into_keys() {
+        assert!(target.join(file).exists(), "{file}");
+    }
+    let left = std::fs::read_dir(bench.directory.path().join("job/manifests")).unwrap().count();
+    assert_eq!(left, 1, "what could not be deleted during the copy is deleted afterwards");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drained_job_has_flushed_and_is_not_run_again() {
+    let bench = Bench::new();
+    let source = || ScriptedSource::new(vec![script([rows(0..100), vec![Step::Hang]])]);
+    let (job, _) = bench.start(source(), 1);
+    reaches(&bench.sink.written, 10).await;
+    let savepoints = tempfile::tempdir().unwrap();
+    assert_eq!(ask(&bench, RequestKind::Drain, &savepoints.path().join("one")).await, Answer::Done);
+    finish(job).await.unwrap();
+    bench.assert_numbered(100);
+    let (job, mut notices) = bench.start(source(), 1);
+    finish(job).await.unwrap();
+    assert!(drain(&mut notices)[0].contains("has finished before"));
 }
