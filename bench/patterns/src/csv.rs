@@ -71,7 +71,7 @@ pub(crate) fn pass(query: &CsvQuery, rows: u64) -> Result<Pass> {
 fn run(script: &str, data: &Path) -> Result<(f64, Progress)> {
     let script = script.replace(DATA, &format!("'{}/", data.display()));
     let settings = vec![("parallelism.default".to_owned(), "1".to_owned())];
-    let mut session = Session::new(SessionConfig { settings, fixed: true })?;
+    let mut session = Session::new(SessionConfig { settings, fixed: true, ..SessionConfig::default() })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut watch = Stopwatch::default();
     for parsed in session.parse(&script)? {

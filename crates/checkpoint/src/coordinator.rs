@@ -90,7 +90,7 @@ pub enum Action {
     Trigger {
         /// The checkpoint.
         epoch: Epoch,
-        /// Whether it is a savepoint, so that snapshots are complete and stand in a directory of their own.
+        /// Whether somebody has asked for it. To the tasks it is like any other; when it is completed, it is copied.
         is_savepoint: bool,
         /// What sources do then.
         mode: SourceMode,
@@ -348,7 +348,7 @@ impl Coordinator {
         now_ms: u64,
         actions: &mut Vec<Action>,
     ) {
-        let may_name = |file| self.is_new(file, epoch) || (!file.savepoint && self.retention.names(file));
+        let may_name = |file| self.is_new(file, epoch) || self.retention.names(file);
         let is_stale = !delivery.snapshot.files.iter().all(may_name);
         match &mut self.phase {
             Phase::Collecting(collecting) if collecting.epoch == epoch => {

@@ -23,12 +23,10 @@ impl fmt::Display for TaskId {
 /// A file of a snapshot. Its path is never used twice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SnapshotFile {
-    /// Where it stands in the checkpoint directory, or in the savepoint's.
+    /// Where it stands in the checkpoint directory.
     pub path: String,
     /// The opening of the attempt that wrote it.
     pub attempt: ManifestNumber,
     /// The checkpoint that it was written for.
     pub epoch: Epoch,
-    /// It belongs to a savepoint and so to the user: it is never collected, and no other checkpoint refers to it.
-    pub savepoint: bool,
 }

@@ -34,7 +34,7 @@ pub enum ManifestKind {
     Opening,
     /// A checkpoint.
     Checkpoint,
-    /// A savepoint: its files are the user's.
+    /// A checkpoint that somebody has asked for, to be copied into a savepoint.
     Savepoint,
 }
 

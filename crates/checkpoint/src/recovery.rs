@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dipper_types::Epoch;
 
 use crate::manifest_write::{ManifestWrite, WriteStep};
-use crate::{
-    AttemptId, Committables, Failure, Manifest, ManifestKind, ManifestNumber, Snapshot, SnapshotFile, StoreReply,
-};
+use crate::{AttemptId, Committables, Failure, Manifest, ManifestKind, ManifestNumber, SnapshotFile, StoreReply};
 
 /// What an attempt starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +14,8 @@ pub enum Restore {
     Latest,
     /// Nothing, whatever the log holds: the job starts over.
     Nothing,
-    /// A savepoint, or a manifest of another job. Its files are its owner's: nothing deletes them, and the first checkpoint
-    /// must be complete. What sinks have committed since is not taken back.
+    /// A savepoint, or a manifest of another job, whose files have been copied into this job's directory. What sinks have committed since is
+    /// not taken back.
     From(Box<Manifest>),
 }
 
@@ -61,8 +59,8 @@ pub enum RecoveryAction {
     Put(Box<Manifest>),
     /// As [`Action::Inspect`](crate::Action::Inspect).
     Inspect(ManifestNumber),
-    /// Remove what attempts *before* this one have staged in sinks, and their snapshot files except these and those of
-    /// savepoints. It need not have ended when the attempt starts.
+    /// Remove what attempts *before* this one have staged in sinks, and their snapshot files except these. It need not have ended when the
+    /// attempt starts.
     Sweep {
         /// The attempt that has taken over.
         before: ManifestNumber,
@@ -204,10 +202,7 @@ impl Recovery {
         if restored.is_some_and(Manifest::is_final) {
             return self.end([RecoveryAction::Finished]);
         }
-        let mut tasks = restored.map_or_else(BTreeMap::new, |restored| restored.tasks.clone());
-        if matches!(self.restore, Restore::From(_)) {
-            tasks.values_mut().for_each(lend);
-        }
+        let tasks = restored.map_or_else(BTreeMap::new, |restored| restored.tasks.clone());
         let number = self.head.next();
         let opening = Manifest {
             number,
@@ -234,12 +229,6 @@ impl Recovery {
         self.phase = Phase::Over;
         actions.into()
     }
-}
-
-/// What comes from outside the log stays its owner's, whoever wrote it.
-fn lend(snapshot: &mut Snapshot) {
-    let files = std::mem::take(&mut snapshot.files);
-    snapshot.files = files.into_iter().map(|file| SnapshotFile { savepoint: true, ..file }).collect();
 }
 
 #[cfg(test)]

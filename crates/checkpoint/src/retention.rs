@@ -57,7 +57,7 @@ impl Retention {
         }
         let subsumed = || self.log.iter().filter(|(_, entry)| entry.is_subsumed);
         let files: BTreeSet<&SnapshotFile> = subsumed().flat_map(|(_, entry)| &entry.files).collect();
-        let is_garbage = |file: &&&SnapshotFile| !file.savepoint && !self.names(file);
+        let is_garbage = |file: &&&SnapshotFile| !self.names(file);
         Garbage {
             manifests: subsumed().map(|(&number, _)| number).collect(),
             files: files.iter().filter(is_garbage).map(|file| (*file).clone()).collect(),
@@ -92,12 +92,8 @@ mod tests {
     use crate::{AttemptId, Snapshot, TaskId};
 
     fn manifest(number: u64, kind: ManifestKind, files: &[&str]) -> Manifest {
-        let file = |path: &&str| SnapshotFile {
-            path: (*path).to_owned(),
-            attempt: ManifestNumber(1),
-            epoch: Epoch(number),
-            savepoint: kind == ManifestKind::Savepoint,
-        };
+        let file =
+            |path: &&str| SnapshotFile { path: (*path).to_owned(), attempt: ManifestNumber(1), epoch: Epoch(number) };
         // A file keeps the epoch that it was written for.
         let files = files.iter().map(file).map(|file| SnapshotFile { epoch: Epoch(0), ..file }).collect();
         let snapshot = Snapshot { files, ..Snapshot::default() };
@@ -153,12 +149,5 @@ mod tests {
         let mut retention = Retention::new(1, &[manifest(1, Checkpoint, &["a"])]);
         retention.on_completed(&manifest(2, Checkpoint, &["b"]));
         assert_eq!(deleted(&mut retention, &manifest(3, Checkpoint, &["c"])), gone(&[1, 2], &["a", "b"]));
-    }
-
-    #[test]
-    fn the_files_of_a_savepoint_are_never_deleted() {
-        use ManifestKind::{Checkpoint, Savepoint};
-        let mut retention = Retention::new(1, &[manifest(1, Savepoint, &["s"])]);
-        assert_eq!(deleted(&mut retention, &manifest(2, Checkpoint, &["a"])), gone(&[1], &[]));
     }
 }

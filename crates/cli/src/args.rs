@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use dipper_session::StartFrom;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -65,6 +66,97 @@ pub(crate) enum Command {
     Sql(SqlArguments),
     /// Show the plans of a SQL file's queries and inserts without running them.
     Explain(ExplainArguments),
+    /// Look at the checkpoints of jobs.
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
+    /// Take savepoints of jobs, and look at them.
+    #[command(subcommand)]
+    Savepoint(SavepointCommand),
+}
+
+/// `dipper savepoint`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SavepointCommand {
+    /// Ask a running job for a savepoint, and wait until it is there.
+    Create {
+        /// The directory of the job's checkpoints (DIR/JOB).
+        job: String,
+        /// Where the savepoint is to stand: a directory of its own.
+        target: String,
+        /// Stop the job with the savepoint; it can be started again from it.
+        #[arg(long)]
+        stop: bool,
+        /// End the job's inputs, let it write what it still holds, and take the savepoint then: the job is over.
+        #[arg(long, conflicts_with = "stop")]
+        drain: bool,
+        /// Copy the last checkpoint; the job need not run.
+        #[arg(long, conflicts_with_all = ["stop", "drain"])]
+        last: bool,
+    },
+    /// List the savepoints in a directory.
+    List {
+        /// The directory above them.
+        directory: String,
+        /// How rows are written.
+        #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+        output: OutputFormat,
+    },
+    /// Explain a savepoint: the state of each operator.
+    Show {
+        /// The savepoint's directory.
+        path: String,
+        /// How it is written.
+        #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+        output: OutputFormat,
+    },
+    /// Delete a savepoint.
+    Delete {
+        /// The savepoint's directory.
+        path: String,
+    },
+}
+
+impl SavepointCommand {
+    /// How rows are written.
+    pub(crate) fn output(&self) -> OutputFormat {
+        match self {
+            Self::List { output, .. } | Self::Show { output, .. } => *output,
+            Self::Create { .. } | Self::Delete { .. } => OutputFormat::Table,
+        }
+    }
+}
+
+/// `dipper checkpoint`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckpointCommand {
+    /// List the checkpoints in a directory: size, what of it earlier ones had stored, duration.
+    List {
+        /// The directory or URL, as 'state.checkpoints.dir'.
+        directory: String,
+        /// Only this job.
+        #[arg(long, value_name = "NAME")]
+        job: Option<String>,
+        /// How rows are written.
+        #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+        output: OutputFormat,
+    },
+    /// Explain a manifest: the state of each operator.
+    Show {
+        /// A manifest (DIR/JOB/manifests/N.json), a job's directory (DIR/JOB) for its last one, or a savepoint.
+        path: String,
+        /// How it is written.
+        #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+        output: OutputFormat,
+    },
+}
+
+impl CheckpointCommand {
+    /// How rows are written.
+    pub(crate) fn output(&self) -> OutputFormat {
+        match self {
+            Self::List { output, .. } | Self::Show { output, .. } => *output,
+        }
+    }
 }
 
 /// `dipper run`.
@@ -75,9 +167,47 @@ pub(crate) struct RunArguments {
     /// Settings.
     #[command(flatten)]
     pub(crate) settings: SettingArguments,
+    /// Checkpoints.
+    #[command(flatten)]
+    pub(crate) checkpoints: CheckpointArguments,
     /// How result rows are written.
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
     pub(crate) output: OutputFormat,
+}
+
+/// The checkpoints of the jobs of a file.
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointArguments {
+    /// Take checkpoints there, and go on from the last one: 'state.checkpoints.dir'. The job is known by 'pipeline.name', else by the
+    /// file's name.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkpoint_dir: Option<String>,
+    /// Start over, whatever checkpoints there are.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Start from a savepoint, or from the manifest of an earlier checkpoint (DIR/JOB/manifests/N.json); with --fresh even if the job has
+    /// checkpoints of its own.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) from_savepoint: Option<String>,
+    /// Leave behind state of operators that the query does not have any more.
+    #[arg(long)]
+    pub(crate) allow_non_restored_state: bool,
+}
+
+impl CheckpointArguments {
+    /// What jobs start from.
+    pub(crate) fn start_from(&self) -> StartFrom {
+        match &self.from_savepoint {
+            Some(url) => StartFrom::Savepoint { url: url.clone(), over: self.fresh },
+            None if self.fresh => StartFrom::Nothing,
+            None => StartFrom::Latest,
+        }
+    }
+
+    /// The settings that they stand for.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (String, String)> {
+        self.checkpoint_dir.iter().map(|directory| ("state.checkpoints.dir".to_owned(), directory.clone()))
+    }
 }
 
 /// `dipper sql`.

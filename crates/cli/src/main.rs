@@ -13,6 +13,7 @@ mod report;
 mod script;
 mod shell;
 mod statement;
+mod stored;
 mod summary;
 mod terminal;
 
@@ -21,11 +22,11 @@ use std::process::ExitCode;
 use std::thread;
 
 use clap::Parser;
-use dipper_session::{Session, SessionConfig};
+use dipper_session::{JobConfig, Session, SessionConfig};
 use dipper_types::Error;
 use mimalloc::MiMalloc;
 
-use crate::args::{Arguments, Command, OutputFormat, SettingArguments};
+use crate::args::{Arguments, Command, OutputFormat};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::script::Script;
@@ -87,15 +88,25 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
     match arguments.command {
         Command::Run(run) => {
             let script = Script::read(&run.file)?;
-            console(run.output, false).run_script(&mut session(&run.settings, true)?, &script).await
+            let name = run.file.file_stem().and_then(|stem| stem.to_str()).filter(|stem| *stem != "-");
+            let job = JobConfig {
+                name: name.map(str::to_owned),
+                start_from: run.checkpoints.start_from(),
+                allow_non_restored_state: run.checkpoints.allow_non_restored_state,
+            };
+            let settings = run.settings.pairs().into_iter().chain(run.checkpoints.pairs()).collect();
+            let mut session = session(settings, true, job)?;
+            console(run.output, false).run_script(&mut session, &script).await
         }
         Command::Explain(explain) => {
             let script = Script::read(&explain.file)?;
-            let mut session = session(&explain.settings, true)?;
+            let mut session = session(explain.settings.pairs(), true, JobConfig::default())?;
             explain::run(&console(OutputFormat::Table, false), &mut session, &script, explain.format)
         }
+        Command::Checkpoint(command) => stored::checkpoint(&console(command.output(), false), command).await,
+        Command::Savepoint(command) => stored::savepoint(&console(command.output(), false), command).await,
         Command::Sql(sql) => {
-            let mut session = session(&sql.settings, false)?;
+            let mut session = session(sql.settings.pairs(), false, JobConfig::default())?;
             let given = !sql.command.is_empty() || !sql.file.is_empty();
             let console = console(sql.output, !given);
             for file in &sql.file {
@@ -110,8 +121,8 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
 }
 
 /// A session with the settings of the command line; `fixed` ones win over what a file sets.
-fn session(settings: &SettingArguments, fixed: bool) -> Result<Session, Failure> {
-    Session::new(SessionConfig { settings: settings.pairs(), fixed }).map_err(|error| match error.kind() {
+fn session(settings: Vec<(String, String)>, fixed: bool, job: JobConfig) -> Result<Session, Failure> {
+    Session::new(SessionConfig { settings, fixed, job }).map_err(|error| match error.kind() {
         dipper_types::ErrorKind::Invalid => Failure::Usage(error),
         _ => Failure::Session(error),
     })

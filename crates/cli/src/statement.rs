@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use dipper_session::{JobControl, JobHandle, Outcome, Parsed, Progress, Rows, Session};
+use dipper_session::{JobControl, JobHandle, JobNotice, Outcome, Parsed, Progress, Rows, Session};
 use dipper_types::{Error, ErrorKind};
 use futures::StreamExt;
 use indicatif::ProgressBar;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::OutputFormat;
@@ -158,7 +158,7 @@ impl Console {
 
     async fn show_job(
         &self,
-        job: JobHandle,
+        mut job: JobHandle,
         watch: Stopwatch,
         token: &CancellationToken,
         script: &Script,
@@ -166,10 +166,13 @@ impl Console {
         let view = JobView::new(&self.terminal, Some(&job), watch);
         self.warn(Some(&job));
         let mut ticks = clock::refresh();
+        let mut notices = job.notices();
         let mut ended = std::pin::pin!(job.wait());
         let (mut cancelled, mut told) = (false, false);
         let result = loop {
             tokio::select! {
+                biased;
+                Some(notice) = next(&mut notices) => self.notify(&notice),
                 result = &mut ended => break result,
                 _ = ticks.tick() => {
                     view.draw();
@@ -185,6 +188,9 @@ impl Console {
             }
         };
         view.clear();
+        while let Some(notice) = notices.as_mut().and_then(|notices| notices.try_recv().ok()) {
+            self.notify(&notice);
+        }
         let progress = result.map_err(|error| Failure::statement(error, Phase::Running, script))?;
         self.conclude(&view.name, &progress, watch, false);
         Ok(())
@@ -193,6 +199,15 @@ impl Console {
     fn warn(&self, job: Option<&JobHandle>) {
         for warning in job.map_or(&[][..], JobHandle::warnings) {
             self.terminal.warning(warning);
+        }
+    }
+
+    /// Says what becomes of a job with checkpoints.
+    fn notify(&self, notice: &JobNotice) {
+        match notice {
+            notice if notice.is_warning() => self.terminal.warning(&notice.to_string()),
+            JobNotice::AlreadyFinished { .. } => self.terminal.tell(&notice.to_string()),
+            notice => self.terminal.notice(&notice.to_string()),
         }
     }
 
@@ -234,6 +249,11 @@ async fn execute(session: &mut Session, statement: &Parsed, token: &Cancellation
             Err(Error::cancelled())
         }
     }
+}
+
+/// The next notice; `None` if none is to come.
+async fn next(notices: &mut Option<UnboundedReceiver<JobNotice>>) -> Option<JobNotice> {
+    notices.as_mut()?.recv().await
 }
 
 /// A job as the progress line shows it.

@@ -2,8 +2,8 @@
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use dipper_operator_api::{Committable, Sink, SinkWriter};
-use dipper_types::{Result, SubtaskId};
+use dipper_operator_api::{Committable, Prepared, Sink, SinkWriter};
+use dipper_types::{Epoch, Result, SubtaskId};
 
 use crate::options::TableOptions;
 use crate::table::{TableDefinition, no_metadata};
@@ -26,15 +26,15 @@ impl Sink for BlackholeSink {
         false
     }
 
-    async fn open(&self, _job: &str, _subtask: SubtaskId) -> Result<Box<dyn SinkWriter>> {
+    async fn open(&self, _run: &str, _subtask: SubtaskId) -> Result<Box<dyn SinkWriter>> {
         Ok(Box::new(BlackholeWriter))
     }
 
-    async fn commit(&self, _committables: Vec<Committable>) -> Result<()> {
+    async fn commit(&self, _epoch: Epoch, _committables: Vec<Committable>) -> Result<()> {
         Ok(())
     }
 
-    async fn abort(&self, _job: &str) -> Result<()> {
+    async fn abort(&self, _run: &str) -> Result<()> {
         Ok(())
     }
 }
@@ -45,6 +45,10 @@ struct BlackholeWriter;
 impl SinkWriter for BlackholeWriter {
     async fn write(&mut self, _batch: RecordBatch) -> Result<()> {
         Ok(())
+    }
+
+    async fn prepare(&mut self, _epoch: Epoch) -> Result<Prepared> {
+        Ok(Prepared::nothing())
     }
 
     async fn finish(&mut self) -> Result<Vec<Committable>> {

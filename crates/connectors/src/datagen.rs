@@ -1,20 +1,22 @@
 //! The `datagen` source: rows made up from a seed, as many and as fast as the table says.
 //!
-//! The same seed gives the same rows, whatever the batches; only a timestamp without `fields.<column>.start` reads the
-//! clock.
+//! The same seed gives the same rows, whatever the batches and however often reading begins anew; only a timestamp without
+//! `fields.<column>.start` reads the clock.
 
 mod generator;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
-use dipper_operator_api::{Boundedness, ReadOptions, Source, Split, SplitReader};
+use dipper_operator_api::{Boundedness, ReadOptions, Source, Split, SplitPosition, SplitReader};
 use dipper_types::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::clock::{Stopwatch, sleep};
 use crate::options::TableOptions;
@@ -86,23 +88,35 @@ impl Source for DatagenSource {
             .collect())
     }
 
-    async fn open(&self, split: &Split, options: ReadOptions) -> Result<Box<dyn SplitReader>> {
+    async fn open(
+        &self,
+        split: &Split,
+        from: Option<&SplitPosition>,
+        options: ReadOptions,
+    ) -> Result<Box<dyn SplitReader>> {
+        let made = from.map(|from| DatagenPosition::of(split, from)).transpose()?.unwrap_or_default();
         let number: u64 =
             split.description.parse().map_err(|_| Error::internal(format!("split '{}' of datagen", split.id)))?;
-        let columns = options
-            .projection
-            .iter()
-            .map(|column| ColumnGenerator::new(self.columns[*column].clone(), self.seed, number, *column))
-            .collect();
+        let column = |column: &usize| {
+            let mut generator = ColumnGenerator::new(self.columns[*column].clone(), self.seed, number, *column);
+            match made.words.get(column) {
+                Some(words) => generator.skip_words(*words),
+                // It was not asked for then.
+                None => generator.skip_rows(made.rows)?,
+            }
+            Ok((*column, generator))
+        };
+        let columns = options.projection.iter().map(column).collect::<Result<_>>()?;
         let row_bytes: u64 = options.projection.iter().map(|column| self.columns[*column].text_bytes()).sum();
         let batch_rows = (options.batch_rows as u64).min(BATCH_TEXT_BYTES / row_bytes.max(1)).max(1);
         Ok(Box::new(DatagenReader {
             schema: Arc::new(self.schema.project(&options.projection)?),
             columns,
-            next_row: number,
+            made: made.rows,
+            first_row: number,
             step: self.splits,
             // This split's share of the rows: every `splits`-th, beginning with its own number.
-            left: self.rows.map(|rows| rows.saturating_sub(number).div_ceil(self.splits)),
+            rows: self.rows.map(|rows| rows.saturating_sub(number).div_ceil(self.splits)),
             batch_rows,
             pace: self.rows_per_second.map(|rate| Pace {
                 rows_per_second: rate as f64 / self.splits as f64,
@@ -113,12 +127,31 @@ impl Source for DatagenSource {
     }
 }
 
+/// How far a split has been made up.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DatagenPosition {
+    rows: u64,
+    /// How many random numbers each column has taken, by its place in the table.
+    words: BTreeMap<usize, u64>,
+}
+
+impl DatagenPosition {
+    fn of(split: &Split, position: &SplitPosition) -> Result<Self> {
+        serde_json::from_value(position.0.clone())
+            .map_err(|error| Error::internal(format!("position of split '{}': {error}", split.id)))
+    }
+}
+
 struct DatagenReader {
     schema: SchemaRef,
-    columns: Vec<ColumnGenerator>,
-    next_row: u64,
+    /// Each with its place in the table.
+    columns: Vec<(usize, ColumnGenerator)>,
+    /// How many rows have been made, of how many.
+    made: u64,
+    rows: Option<u64>,
+    first_row: u64,
     step: u64,
-    left: Option<u64>,
     batch_rows: u64,
     pace: Option<Pace>,
 }
@@ -146,7 +179,8 @@ impl Pace {
 #[async_trait]
 impl SplitReader for DatagenReader {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        let mut rows = self.batch_rows.min(self.left.unwrap_or(u64::MAX));
+        let left = self.rows.map(|rows| rows.saturating_sub(self.made));
+        let mut rows = self.batch_rows.min(left.unwrap_or(u64::MAX));
         if rows == 0 {
             return Ok(None);
         }
@@ -154,14 +188,20 @@ impl SplitReader for DatagenReader {
             rows = rows.min(pace.due().await);
             pace.made += rows;
         }
+        let next_row = self.first_row + self.made * self.step;
         let arrays = self
             .columns
             .iter_mut()
-            .map(|column| column.generate(self.next_row, self.step, rows as usize))
+            .map(|(_, column)| column.generate(next_row, self.step, rows as usize))
             .collect::<Result<Vec<_>>>()?;
-        self.next_row += rows * self.step;
-        self.left = self.left.map(|left| left - rows);
+        self.made += rows;
         let options = RecordBatchOptions::new().with_row_count(Some(rows as usize));
         Ok(Some(RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)?))
+    }
+
+    fn position(&self) -> SplitPosition {
+        let words = self.columns.iter().map(|(column, generator)| (*column, generator.words())).collect();
+        let position = DatagenPosition { rows: self.made, words };
+        SplitPosition(serde_json::json!({ "rows": position.rows, "words": position.words }))
     }
 }

@@ -14,11 +14,14 @@ mod sink;
 mod source;
 #[cfg(test)]
 mod tests;
+mod text_position;
 
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use dipper_types::{Error, Result};
+use object_store::ObjectStore;
+use object_store::path::Path;
 
 use crate::format::Format;
 use crate::options::TableOptions;
@@ -32,6 +35,16 @@ use source::FilesystemSource;
 
 /// When a sink begins its next file.
 const ROLLING_FILE_BYTES: u64 = 128 << 20;
+
+/// The object store behind a URL, and where in it the URL points; `None` for a path of this machine. Credentials come from the
+/// environment, as those of tables do.
+pub fn object_store(url: &str) -> Result<Option<(Arc<dyn ObjectStore>, Path)>> {
+    match Location::of_url(url)? {
+        Location::Local(_) => Ok(None),
+        Location::Remote(remote) if remote.pattern.is_some() => Err(Error::invalid(format!("'{url}' is no directory"))),
+        location @ Location::Remote(_) => location.store().map(|store| Some((store.store, store.base))),
+    }
+}
 
 /// A table on a filesystem: what reading and writing have in common.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use std::io::Write;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use dipper_types::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::options::TableOptions;
 use bad_records::{BadRecords, OnError};
@@ -30,8 +31,26 @@ enum Name {
     Parquet,
 }
 
+/// Where a text file has been read up to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TextPosition {
+    /// Bytes before the first record that has not been read, decompressed.
+    pub(crate) offset: u64,
+    /// The number of its line, from 1.
+    pub(crate) line: u64,
+    /// Bytes of what stands before the records and must be known to read them: the header; 0 if there is none.
+    pub(crate) body: u64,
+}
+
 /// Turns the bytes of one file into batches. Bytes go in by `feed` in order, then `end` once.
 pub(crate) trait RecordDecoder: Send {
+    /// Where the records behind the last batch begin. 0 before the first batch.
+    fn position(&self) -> TextPosition;
+
+    /// Says before anything is fed that only the bytes before `position.body` and those from `position.offset` on will be.
+    fn resume(&mut self, position: TextPosition);
+
     /// Adds the next bytes of the file.
     fn feed(&mut self, block: &[u8]);
 

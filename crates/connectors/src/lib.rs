@@ -17,6 +17,7 @@ mod row_text;
 mod sink_rows;
 mod table;
 
+pub use filesystem::object_store;
 pub use near_miss::nearest;
 pub use option_values::{parse_duration, parse_size};
 pub use options::TableOptions;

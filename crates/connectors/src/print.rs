@@ -7,8 +7,8 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int8Type;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use dipper_operator_api::{Committable, ROW_KIND_COLUMN, RowKind, Sink, SinkWriter};
-use dipper_types::{Error, Result, SubtaskId};
+use dipper_operator_api::{Committable, Prepared, ROW_KIND_COLUMN, RowKind, Sink, SinkWriter};
+use dipper_types::{Epoch, Error, Result, SubtaskId};
 
 use crate::options::TableOptions;
 use crate::row_text::RowText;
@@ -48,15 +48,15 @@ impl Sink for PrintSink {
         false
     }
 
-    async fn open(&self, _job: &str, subtask: SubtaskId) -> Result<Box<dyn SinkWriter>> {
+    async fn open(&self, _run: &str, subtask: SubtaskId) -> Result<Box<dyn SinkWriter>> {
         Ok(Box::new(PrintWriter { prefix: self.prefix(subtask), standard_error: self.standard_error }))
     }
 
-    async fn commit(&self, _committables: Vec<Committable>) -> Result<()> {
+    async fn commit(&self, _epoch: Epoch, _committables: Vec<Committable>) -> Result<()> {
         Ok(())
     }
 
-    async fn abort(&self, _job: &str) -> Result<()> {
+    async fn abort(&self, _run: &str) -> Result<()> {
         Ok(())
     }
 }
@@ -82,6 +82,10 @@ impl SinkWriter for PrintWriter {
             io::ErrorKind::BrokenPipe => Error::cancelled(),
             _ => Error::unavailable(format!("cannot print: {error}")),
         })
+    }
+
+    async fn prepare(&mut self, _epoch: Epoch) -> Result<Prepared> {
+        Ok(Prepared::nothing())
     }
 
     async fn finish(&mut self) -> Result<Vec<Committable>> {

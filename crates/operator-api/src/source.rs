@@ -8,6 +8,7 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use dipper_types::Result;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::OperatorMetrics;
 
@@ -29,6 +30,10 @@ pub struct Split {
     /// What the source needs in order to read it.
     pub description: String,
 }
+
+/// How far a split has been read: opaque to everyone but the source, small, and the same in every version that can read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitPosition(pub Value);
 
 /// What a reader is asked for.
 #[derive(Debug, Clone)]
@@ -53,8 +58,13 @@ pub trait Source: Debug + Send + Sync {
     /// The parts of the table, in a stable order. Fails when the table cannot be read at all (no such file, no permission).
     async fn splits(&self) -> Result<Vec<Split>>;
 
-    /// Opens a split at its beginning.
-    async fn open(&self, split: &Split, options: ReadOptions) -> Result<Box<dyn SplitReader>>;
+    /// Opens a split behind the rows that had been read at `from`, or at its beginning.
+    async fn open(
+        &self,
+        split: &Split,
+        from: Option<&SplitPosition>,
+        options: ReadOptions,
+    ) -> Result<Box<dyn SplitReader>>;
 }
 
 /// Reads one split in order.
@@ -64,4 +74,8 @@ pub trait Source: Debug + Send + Sync {
 pub trait SplitReader: Send {
     /// The next rows, or `None` at the end of the split. Never an empty batch.
     async fn next(&mut self) -> Result<Option<RecordBatch>>;
+
+    /// Where [`Source::open`] finds the rows behind the last batch of [`SplitReader::next`], each of them once, whatever the columns
+    /// and the size of batches that are asked for then.
+    fn position(&self) -> SplitPosition;
 }

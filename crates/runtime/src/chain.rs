@@ -3,35 +3,52 @@
 use std::sync::Arc;
 
 use dipper_operator_api::{Operator, OperatorCtx, OperatorMetrics, Port, StreamElement};
-use dipper_state::StateWriter;
-use dipper_types::{Result, SubtaskId, Watermark};
+use dipper_state::{StateSnapshot, StateWriter};
+use dipper_types::{Epoch, OperatorId, Result, SubtaskId, Watermark};
 
 use crate::clock::processing_time;
 use crate::position::Position;
+use crate::restored::{Restored, put_watermark, take_watermark};
 
 /// The operators of one subtask, upstream first. May be empty.
 pub(crate) struct Chain {
     links: Vec<Link>,
     subtask: SubtaskId,
     position: Arc<Position>,
+    /// What the operators have handed over and nobody has taken.
+    snapshots: Vec<(OperatorId, StateSnapshot)>,
 }
 
 struct Link {
+    id: OperatorId,
     operator: Box<dyn Operator>,
     metrics: Arc<OperatorMetrics>,
     /// The place of the node in its task, for messages.
     place: usize,
     watermark: Watermark,
+    /// Restored as one that had flushed: it gets nothing but the end, and flushes nothing again.
+    finished: bool,
 }
 
 impl Chain {
     pub(crate) fn new(subtask: SubtaskId, position: Arc<Position>) -> Self {
-        Self { links: Vec::new(), subtask, position }
+        Self { links: Vec::new(), subtask, position, snapshots: Vec::new() }
     }
 
     /// Appends the operator of the task's node number `place`.
-    pub(crate) fn push(&mut self, place: usize, operator: Box<dyn Operator>, metrics: Arc<OperatorMetrics>) {
-        self.links.push(Link { operator, metrics, place, watermark: Watermark::MIN });
+    pub(crate) fn push(
+        &mut self,
+        place: usize,
+        id: OperatorId,
+        operator: Box<dyn Operator>,
+        metrics: Arc<OperatorMetrics>,
+    ) {
+        self.links.push(Link { id, operator, metrics, place, watermark: Watermark::MIN, finished: false });
+    }
+
+    /// The operators, upstream first.
+    pub(crate) fn operators(&self) -> impl Iterator<Item = &OperatorId> {
+        self.links.iter().map(|link| &link.id)
     }
 
     /// Opens all operators; what they emit goes the usual way into `out`.
@@ -40,6 +57,47 @@ impl Chain {
             let emitted = self.call(index, |operator, ctx| operator.open(ctx))?;
             self.pass_on(index, emitted, out)?;
         }
+        Ok(())
+    }
+
+    /// Gives the operators back what they had handed over, and the watermarks that they had reached.
+    pub(crate) fn restore(&mut self, restored: &mut Restored, out: &mut Vec<StreamElement>) -> Result<()> {
+        for link in &mut self.links {
+            let Some(mut operator) = restored.take(&link.id) else { continue };
+            self.position.enter(link.place);
+            link.watermark = take_watermark(&mut operator.state)?;
+            link.finished = operator.finished;
+            link.operator.restore(&mut operator.state)?;
+            operator.refuse_rest()?;
+        }
+        // The last one first: what the others pass on is no news to those behind them.
+        for index in (0..self.links.len()).rev() {
+            let Link { watermark, finished, .. } = self.links[index];
+            if watermark > Watermark::MIN && !finished {
+                let emitted = self.call(index, |operator, ctx| operator.on_watermark(watermark, ctx))?;
+                self.links[index].metrics.set_watermark(watermark);
+                self.pass_on(index, emitted, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the operators have handed over since this was last called.
+    pub(crate) fn take_snapshots(&mut self) -> Vec<(OperatorId, StateSnapshot)> {
+        std::mem::take(&mut self.snapshots)
+    }
+
+    /// Has all operators hand over without a barrier, after the end.
+    pub(crate) fn snapshot(&mut self, epoch: Epoch) -> Result<()> {
+        (0..self.links.len()).try_for_each(|index| self.snapshot_link(index, epoch))
+    }
+
+    fn snapshot_link(&mut self, index: usize, epoch: Epoch) -> Result<()> {
+        let mut state = StateWriter::new(epoch);
+        self.call(index, |operator, _| operator.snapshot(&mut state))?;
+        let link = &self.links[index];
+        put_watermark(&mut state, self.subtask, link.watermark);
+        self.snapshots.push((link.id.clone(), state.finish()));
         Ok(())
     }
 
@@ -76,11 +134,11 @@ impl Chain {
             }
             StreamElement::Watermark(watermark) => self.advance(index, watermark, out),
             StreamElement::Barrier(barrier) => {
-                let mut state = StateWriter::new(barrier.epoch);
-                self.call(index, |operator, _| operator.snapshot(&mut state))?;
+                self.snapshot_link(index, barrier.epoch)?;
                 self.feed_link(index + 1, 0, element, out)
             }
             StreamElement::Idle | StreamElement::Active => self.feed_link(index + 1, 0, element, out),
+            StreamElement::End if link.finished => self.feed_link(index + 1, 0, element, out),
             StreamElement::End => {
                 self.advance(index, Watermark::MAX, out)?;
                 let emitted = self.call(index, |operator, ctx| operator.on_end(ctx))?;

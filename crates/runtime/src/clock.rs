@@ -1,8 +1,10 @@
-//! The only place in this crate that reads a clock.
+//! The only place in this crate that reads a clock, or takes anything else from chance.
 
 #![expect(clippy::disallowed_methods, reason = "the one place of this crate that reads the clock")]
 
+use std::collections::hash_map::RandomState;
 use std::future::Future;
+use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dipper_types::Timestamp;
@@ -23,6 +25,32 @@ pub(crate) async fn within<F: Future>(limit: Option<Duration>, future: F) -> Res
         None => Ok(future.await),
         Some(limit) => tokio::time::timeout(limit, future).await.map_err(|_| Silence),
     }
+}
+
+/// Waits.
+pub(crate) async fn sleep(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+/// Waits until the stopwatch shows this time; for ever if there is none.
+pub(crate) async fn until(stopwatch: &Stopwatch, time_ms: Option<u64>) {
+    match time_ms {
+        None => std::future::pending().await,
+        Some(time_ms) => sleep(Duration::from_millis(time_ms).saturating_sub(stopwatch.elapsed())).await,
+    }
+}
+
+/// A number that no other attempt has: the randomness of hash tables, the time and the process.
+pub(crate) fn nonce() -> u64 {
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u128(now_us());
+    hasher.write_u32(std::process::id());
+    hasher.finish()
+}
+
+/// A random number from -1 to 1.
+pub(crate) fn noise() -> f64 {
+    nonce() as f64 / u64::MAX as f64 * 2.0 - 1.0
 }
 
 /// Nothing came in time.

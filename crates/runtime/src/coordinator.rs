@@ -1,21 +1,26 @@
-//! Leads one job: opens its tables, starts its tasks, and, when all of them have ended, commits the sinks or aborts them.
+//! Leads a job without checkpoints: opens its tables, starts its tasks, and, when all of them have ended, commits the sinks or aborts
+//! them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dipper_graph::JobGraph;
-use dipper_operator_api::{Committable, Split};
-use dipper_types::{Error, ErrorKind, Result};
+use dipper_operator_api::Committable;
+use dipper_types::{Epoch, Error, Result};
 use futures::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
 use crate::RunOptions;
-use crate::clock::{Stopwatch, now_us};
+use crate::clock::Stopwatch;
 use crate::deployment::{DeployedSink, Deployment, Plan, deploy};
 use crate::job::{Job, JobHandle, JobSummary, RowStream};
+use crate::opening::{deal_splits, open_sinks};
 use crate::progress::JobMetrics;
-use crate::task::{Head, Report, SinkTail, Tail, Task};
+use crate::root_cause::RootCause;
+use crate::run::{Run, unique_run_id};
+use crate::task::{Report, Task};
 use crate::validate::validate;
 
 /// Makes the job's parts and lets a coordinator loose on them.
@@ -24,9 +29,9 @@ pub(crate) fn start(graph: &JobGraph, options: RunOptions) -> Result<Job> {
     let metrics = Arc::new(JobMetrics::new(graph));
     let cancel = CancellationToken::new();
     let tasks_cancel = cancel.child_token();
-    let RunOptions { channel_bytes, io, run_id, components } = options;
-    let run_id = run_id.unwrap_or_else(|| unique_run_id(&graph.name));
-    let plan = Plan { graph, components: components.as_ref(), channel_bytes, run_id: &run_id };
+    let RunOptions { channel_bytes, io, run_id, components, .. } = options;
+    let run = Run::Only(run_id.unwrap_or_else(|| unique_run_id(&graph.name)));
+    let plan = Plan { graph, components: components.as_ref(), channel_bytes, run: &run };
     let Deployment { tasks, sinks, rows } = deploy(plan, &metrics, &tasks_cancel)?;
     let coordinator = Coordinator {
         sinks,
@@ -46,15 +51,6 @@ pub(crate) fn start(graph: &JobGraph, options: RunOptions) -> Result<Job> {
     let rows = rows.map(|(schema, receiver)| RowStream { schema, receiver, outcome: Some(outcome.clone()) });
     let cancel_on_drop = cancel.clone().drop_guard();
     Ok(Job { handle: JobHandle { cancel, metrics }, rows, outcome, cancel_on_drop })
-}
-
-/// A name for a run of the job that no other run has, fit for a file name.
-pub fn unique_run_id(job: &str) -> String {
-    let safe = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-    let name: String = job.chars().map(safe).take(40).collect();
-    let name = name.trim_matches('-');
-    let name = if name.is_empty() { "job" } else { name };
-    format!("{name}-{:x}-{:x}", now_us(), std::process::id())
 }
 
 struct Coordinator {
@@ -98,12 +94,13 @@ impl Coordinator {
             opened = self.open(&mut tasks) => opened?,
         }
         let (reports, mut incoming) = unbounded_channel();
-        let mut failure: Option<Error> = None;
+        let mut failure = RootCause::default();
         let mut staged: Vec<Vec<(usize, Vec<Committable>)>> = vec![Vec::new(); self.sinks.len()];
         for task in tasks.into_iter().flatten() {
             // A thread that cannot be started is a failed task: the others hear of it below.
             if let Err(error) = task.spawn(self.io.clone(), reports.clone()) {
-                self.note_failure(&mut failure, error);
+                failure.note(error, self.cancel.is_cancelled());
+                self.tasks_cancel.cancel();
                 break;
             }
         }
@@ -116,10 +113,13 @@ impl Coordinator {
                         staged[sink].push((subtask, committables));
                     }
                 }
-                Err(error) => self.note_failure(&mut failure, error),
+                Err(error) => {
+                    failure.note(error, self.cancel.is_cancelled());
+                    self.tasks_cancel.cancel();
+                }
             }
         }
-        if let Some(error) = failure {
+        if let Some(error) = failure.into_error() {
             return Err(error);
         }
         let in_order = |mut parts: Vec<(usize, Vec<Committable>)>| {
@@ -129,42 +129,17 @@ impl Coordinator {
         Ok(staged.into_iter().map(in_order).collect())
     }
 
-    /// Keeps the root cause: the first error that is not the echo of another task's end, or of the owner's wish.
-    fn note_failure(&self, failure: &mut Option<Error>, error: Error) {
-        let is_echo = |error: &Error| error.kind() == ErrorKind::Cancelled;
-        let error = if self.cancel.is_cancelled() && failure.is_none() { Error::cancelled() } else { error };
-        match failure {
-            None => *failure = Some(error),
-            Some(first) if is_echo(first) && !self.cancel.is_cancelled() => *failure = Some(error),
-            Some(_) => {}
-        }
-        self.tasks_cancel.cancel();
-    }
-
-    /// Lists the splits and divides them among the source's subtasks, then opens the sinks: when an input is missing,
-    /// nothing has been touched yet.
+    /// Opens everything: when an input is missing, nothing has been touched yet.
     async fn open(&mut self, tasks: &mut [Vec<Task>]) -> Result<()> {
-        for subtasks in tasks.iter_mut() {
-            let Some(Task { head: Head::Source(source), position, .. }) = subtasks.first() else { continue };
-            let splits = source.source().splits().await.map_err(|error| position.named(error))?;
-            assign(subtasks, splits);
-        }
+        deal_splits(tasks, |_| BTreeSet::new()).await?;
         self.opened = true;
-        for task in tasks.iter_mut().flatten() {
-            if let Tail::Sink(SinkTail { sink, run, writer, place, .. }) = &mut task.tail {
-                task.position.enter(*place);
-                let opened = sink.open(run, task.subtask).await;
-                *writer = Some(opened.map_err(|error| task.position.named(error))?);
-                task.position.enter(0);
-            }
-        }
-        Ok(())
+        open_sinks(tasks).await
     }
 
     /// Commits sink by sink; an error comes with the number of sinks that had been committed before.
     async fn commit(&self, staged: Vec<Vec<Committable>>) -> Result<(), (Error, usize)> {
         for (index, (sink, committables)) in self.sinks.iter().zip(staged).enumerate() {
-            let committed = sink.sink.commit(committables).await;
+            let committed = sink.sink.commit(Epoch(1), committables).await;
             committed.map_err(|error| (error, index))?;
         }
         Ok(())
@@ -182,19 +157,6 @@ impl Coordinator {
                     tracing::warn!(run = sink.run, %error, "cannot remove what the sink has staged");
                 }
             }
-        }
-    }
-}
-
-/// Round robin, by the order in which the source lists its splits.
-fn assign(subtasks: &mut [Task], splits: Vec<Split>) {
-    let mut shares: Vec<Vec<Split>> = vec![Vec::new(); subtasks.len()];
-    for (index, split) in splits.into_iter().enumerate() {
-        shares[index % subtasks.len()].push(split);
-    }
-    for (task, share) in subtasks.iter_mut().zip(shares) {
-        if let Head::Source(source) = &mut task.head {
-            source.assign(share);
         }
     }
 }

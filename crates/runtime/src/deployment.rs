@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use dipper_graph::{JobGraph, NodeId, OperatorSpec, Partitioning, TaskGraph};
 use dipper_operator_api::{Port, Sink, Source};
-use dipper_types::{Result, SubtaskId};
+use dipper_types::{OperatorId, Result, SubtaskId};
 use tokio_util::sync::CancellationToken;
 
 use crate::Components;
@@ -16,8 +16,10 @@ use crate::not_null::NotNull;
 use crate::output::Output;
 use crate::position::Position;
 use crate::progress::JobMetrics;
+use crate::run::Run;
 use crate::source_task::SourceTask;
-use crate::task::{Head, SinkTail, Tail, Task};
+use crate::task::{Ends as TaskEnds, Head, SinkTail, Tail, Task};
+use crate::values_head::ValuesHead;
 
 /// A job that is ready to be opened and run.
 pub(crate) struct Deployment {
@@ -34,6 +36,7 @@ pub(crate) struct DeployedSink {
     /// The task that ends in it.
     pub(crate) task: usize,
     pub(crate) node: NodeId,
+    pub(crate) id: OperatorId,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) run: String,
 }
@@ -44,7 +47,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) graph: &'a JobGraph,
     pub(crate) components: &'a dyn Components,
     pub(crate) channel_bytes: usize,
-    pub(crate) run_id: &'a str,
+    pub(crate) run: &'a Run,
 }
 
 /// Makes the subtasks of a valid graph.
@@ -133,13 +136,14 @@ impl TaskBuilder<'_> {
                 OperatorSpec::Source(spec) => self.source = Some(self.plan.components.source(&spec.table)?),
                 OperatorSpec::Sink(spec) => {
                     let sink = self.plan.components.sink(&spec.table)?;
-                    let run = format!("{}-{}", self.plan.run_id, id.0);
+                    let run = self.plan.run.of_sink(id);
                     self.end = Some(End::Sink {
                         sink: Arc::clone(&sink),
                         not_null: NotNull::of(&spec.table),
                         run: run.clone(),
                     });
-                    deployment.sinks.push(DeployedSink { task: self.index, node: id, sink, run });
+                    let operator = node.id.clone();
+                    deployment.sinks.push(DeployedSink { task: self.index, node: id, id: operator, sink, run });
                 }
                 OperatorSpec::Collect => {
                     let (sender, receiver) = channel(self.plan.channel_bytes);
@@ -168,11 +172,20 @@ impl TaskBuilder<'_> {
             let node = self.plan.graph.node(id);
             if is_operator(&node.spec) {
                 let operator = self.plan.components.operator(node, &self.input_schemas(id))?;
-                chain.push(place, operator, self.metrics.subtask(id.0, subtask.index));
+                chain.push(place, node.id.clone(), operator, self.metrics.subtask(id.0, subtask.index));
             }
         }
         let tail = self.tail(subtask, ends.outputs);
-        Ok(Task { index: self.index, subtask, position, head, chain, tail, cancel: self.cancel.clone() })
+        let (index, cancel, ends) = (self.index, self.cancel.clone(), self.task_ends());
+        Ok(Task { index, subtask, position, head, chain, tail, cancel, ends, restored: None, control: None })
+    }
+
+    fn task_ends(&self) -> TaskEnds {
+        let id = |node: Option<&NodeId>| {
+            let node = node.map(|&id| self.plan.graph.node(id));
+            node.filter(|node| !is_operator(&node.spec)).map(|node| node.id.clone())
+        };
+        TaskEnds { head: id(self.nodes.first()), tail: id(self.nodes.last()).filter(|_| self.end.is_some()) }
     }
 
     fn head(&self, subtask: SubtaskId, inputs: Vec<(Port, Receiver)>) -> Result<Head> {
@@ -190,7 +203,7 @@ impl TaskBuilder<'_> {
                     0 => dipper_operators::values(spec, &node.output_schema, self.plan.graph.batch_rows)?.into(),
                     _ => std::collections::VecDeque::new(),
                 };
-                Ok(Head::Values { batches, metrics })
+                Ok(Head::Values(ValuesHead::new(batches, metrics)))
             }
             _ => Ok(Head::Gate(InputGate::new(inputs))),
         }

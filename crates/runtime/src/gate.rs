@@ -37,6 +37,11 @@ impl InputGate {
         }
     }
 
+    /// The coordinator has given up this checkpoint and those before it: nothing waits for their barriers any more.
+    pub(crate) fn on_abort(&mut self, epoch: Epoch) {
+        self.alignment.barriers.on_abort(epoch);
+    }
+
     fn poll_any(&mut self, context: &mut Context<'_>) -> Poll<Result<(usize, StreamElement)>> {
         for offset in 0..self.receivers.len() {
             let channel = (self.first + offset) % self.receivers.len();

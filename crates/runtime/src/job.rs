@@ -31,8 +31,11 @@ pub struct JobSummary {
 
 /// Starts a job. The graph, the tables' options and the operators have been checked when it returns; what needs I/O (a
 /// missing file, say) is reported by [`Job::wait`] and by the row stream. It never blocks, and may be called from async code.
-pub fn start(graph: &JobGraph, options: RunOptions) -> Result<Job> {
-    crate::coordinator::start(graph, options)
+pub fn start(graph: &JobGraph, mut options: RunOptions) -> Result<Job> {
+    match options.checkpointing.take() {
+        None => crate::coordinator::start(graph, options),
+        Some(checkpointing) => crate::checkpointing::start(graph, options, *checkpointing),
+    }
 }
 
 /// A running job. Dropping it cancels it.

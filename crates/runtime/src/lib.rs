@@ -1,11 +1,12 @@
 //! Runs a job in this process: one thread per subtask, bounded channels between them, and a coordinator that commits the
-//! sinks when everything has gone well.
+//! sinks when everything has gone well, or after each checkpoint.
 //!
 //! Use [`start`] to run a [`dipper_graph::JobGraph`]. What an operator, a source or a sink does is theirs (`operators`,
 //! `connectors`); what a job consists of is the planner's (`sql`); what is done with the rows is the caller's.
 
 mod chain;
 mod channel;
+mod checkpointing;
 mod clock;
 mod components;
 mod coordinator;
@@ -13,21 +14,29 @@ mod deployment;
 mod gate;
 mod job;
 mod not_null;
+mod opening;
 mod options;
 mod output;
 mod position;
 mod progress;
+mod restored;
+mod root_cause;
+mod run;
 mod source_task;
+mod split_state;
 mod task;
+mod task_control;
 mod validate;
+mod values_head;
 
 #[cfg(test)]
 mod tests;
 
+pub use checkpointing::{Checkpointing, JobNotice, OpenDirectory, StartFrom};
 pub use clock::processing_time;
 pub use components::{BuiltIn, Components};
-pub use coordinator::unique_run_id;
 pub use job::{Job, JobHandle, JobSummary, RowStream, start};
 pub use not_null::NotNull;
 pub use options::RunOptions;
 pub use progress::{OperatorProgress, Progress};
+pub use run::unique_run_id;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::{BuiltIn, Components};
+use crate::{BuiltIn, Checkpointing, Components};
 
 /// How a job is run.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub struct RunOptions {
     /// Names the run in what sinks stage and commit; must differ from that of every other run. `None` makes one from the
     /// job's name, the time and the process.
     pub run_id: Option<String>,
+    /// How the job takes checkpoints, if it does. Its run is then called by the job and the attempt.
+    pub checkpointing: Option<Box<Checkpointing>>,
     /// Where sources, sinks and operators come from.
     pub components: Arc<dyn Components>,
 }
@@ -25,6 +27,6 @@ pub struct RunOptions {
 impl RunOptions {
     /// 4 MiB per channel, and Dipper's own connectors and operators.
     pub fn new(io: Handle) -> Self {
-        Self { channel_bytes: 4 << 20, io, run_id: None, components: Arc::new(BuiltIn) }
+        Self { channel_bytes: 4 << 20, io, run_id: None, checkpointing: None, components: Arc::new(BuiltIn) }
     }
 }

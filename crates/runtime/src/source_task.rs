@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use dipper_graph::SourceSpec;
-use dipper_operator_api::{Boundedness, OperatorMetrics, ReadOptions, Source, Split, SplitReader, StreamElement};
+use dipper_operator_api::{Boundedness, OperatorMetrics, ReadOptions, Source, SplitReader, StreamElement};
 use dipper_operators::{SourcePipeline, SplitWatermarks};
+use dipper_state::{StateReader, StateWriter};
 use dipper_types::{Result, Watermark};
 use futures::FutureExt;
 use futures::future::select_all;
 
-use crate::clock::{Silence, within};
+use crate::clock::{Silence, Stopwatch, within};
+use crate::split_state::{SplitProgress, put_splits, take_splits};
 
 /// The source of one subtask. It reads nothing before [`SourceTask::next`].
 #[derive(Debug)]
@@ -24,6 +26,10 @@ pub(crate) struct SourceTask {
     order: ReadOrder,
     /// What has been read and not been handed out.
     pending: VecDeque<StreamElement>,
+    /// The split that is waited for, and since when.
+    waiting: Option<(usize, Stopwatch)>,
+    /// No further row is read.
+    drained: bool,
 }
 
 /// Which split is read next.
@@ -38,17 +44,18 @@ enum ReadOrder {
 }
 
 struct SplitState {
-    split: Split,
+    /// The position is that of the reader, once it has read something.
+    progress: SplitProgress,
     /// Opened when it is first read.
     reader: Option<Box<dyn SplitReader>>,
-    finished: bool,
+    has_read: bool,
     /// It has fallen silent: it does not hold back the watermark, and is read along with every other one.
     silent: bool,
 }
 
 impl std::fmt::Debug for SplitState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("SplitState").field(&self.split.id).finish()
+        f.debug_tuple("SplitState").field(&self.progress.split.id).finish()
     }
 }
 
@@ -71,7 +78,8 @@ impl SourceTask {
             None => ReadOrder::AnyReady(0),
         };
         let options = ReadOptions { projection: pipeline.read_columns(), batch_rows, metrics };
-        Ok(Self { source, pipeline, options, splits: Vec::new(), order, pending: VecDeque::new() })
+        let (splits, pending) = (Vec::new(), VecDeque::new());
+        Ok(Self { source, pipeline, options, splits, order, pending, waiting: None, drained: false })
     }
 
     /// The table that is read.
@@ -79,13 +87,53 @@ impl SourceTask {
         &self.source
     }
 
-    /// Gives the subtask its splits.
-    pub(crate) fn assign(&mut self, splits: Vec<Split>) {
+    /// Gives the subtask splits to read, besides those that it has.
+    pub(crate) fn assign(&mut self, splits: Vec<SplitProgress>) {
+        self.splits.extend(splits.into_iter().map(|progress| SplitState {
+            progress,
+            reader: None,
+            has_read: false,
+            silent: false,
+        }));
         if let ReadOrder::ByWatermark { watermarks, .. } = &mut self.order {
-            *watermarks = SplitWatermarks::new(splits.len());
+            *watermarks = SplitWatermarks::new(self.splits.len());
+            for (index, SplitState { progress, .. }) in self.splits.iter().enumerate() {
+                if progress.finished {
+                    watermarks.finish(index);
+                } else {
+                    watermarks.update(index, progress.watermark);
+                }
+            }
+            let reached = Some(watermarks.combined()).filter(|reached| *reached > Watermark::MIN);
+            self.pending.clear();
+            self.advance(reached);
         }
-        let unread = |split| SplitState { split, reader: None, finished: false, silent: false };
-        self.splits = splits.into_iter().map(unread).collect();
+    }
+
+    /// Takes what has been read and not been handed out: with it, all that the positions say has been read.
+    pub(crate) fn take_read(&mut self) -> VecDeque<StreamElement> {
+        std::mem::take(&mut self.pending)
+    }
+
+    /// Reads no further row: the end is next.
+    pub(crate) fn drain(&mut self) {
+        self.drained = true;
+    }
+
+    /// Hands over how far the splits have been read. What has been read must have been taken.
+    pub(crate) fn snapshot(&mut self, state: &mut StateWriter) {
+        for split in &mut self.splits {
+            if let (Some(reader), true) = (&split.reader, split.has_read) {
+                split.progress.position = Some(reader.position());
+            }
+        }
+        put_splits(state, self.splits.iter().map(|split| &split.progress));
+    }
+
+    /// Takes back the splits that come to this subtask.
+    pub(crate) fn restore(&mut self, state: &mut StateReader) -> Result<()> {
+        self.assign(take_splits(state)?);
+        Ok(())
     }
 
     /// The next element; nothing follows the end. Cancellation-safe.
@@ -109,10 +157,14 @@ impl SourceTask {
             self.open(candidate).await?;
         }
         let limit = match self.order {
-            ReadOrder::ByWatermark { idle_timeout, .. } if !self.splits[chosen].silent => idle_timeout,
+            ReadOrder::ByWatermark { idle_timeout: Some(timeout), .. } if !self.splits[chosen].silent => {
+                Some(timeout.saturating_sub(self.waited(chosen)))
+            }
             _ => None,
         };
-        match within(limit, next_of(&mut self.splits, &candidates)).await {
+        let read = within(limit, next_of(&mut self.splits, &candidates)).await;
+        self.waiting = None;
+        match read {
             Ok((split, batch)) => match batch? {
                 Some(batch) => self.on_batch(split, &batch),
                 None => {
@@ -127,9 +179,23 @@ impl SourceTask {
         }
     }
 
+    /// How long this split has been waited for: checkpoints interrupt the waiting.
+    fn waited(&mut self, chosen: usize) -> Duration {
+        match &self.waiting {
+            Some((split, since)) if *split == chosen => since.elapsed(),
+            _ => {
+                self.waiting = Some((chosen, Stopwatch::start()));
+                Duration::ZERO
+            }
+        }
+    }
+
     /// The splits that may deliver the next batch, the preferred one first; none when all are finished.
     fn candidates(&self) -> Vec<usize> {
-        let unfinished = (0..self.splits.len()).filter(|&split| !self.splits[split].finished);
+        if self.drained {
+            return Vec::new();
+        }
+        let unfinished = (0..self.splits.len()).filter(|&split| !self.splits[split].progress.finished);
         match &self.order {
             ReadOrder::InTurn => unfinished.take(1).collect(),
             ReadOrder::AnyReady(first) => {
@@ -149,7 +215,8 @@ impl SourceTask {
     async fn open(&mut self, split: usize) -> Result<()> {
         let split = &mut self.splits[split];
         if split.reader.is_none() {
-            split.reader = Some(self.source.open(&split.split, self.options.clone()).await?);
+            let SplitProgress { split: read, position, .. } = &split.progress;
+            split.reader = Some(self.source.open(read, position.as_ref(), self.options.clone()).await?);
         }
         Ok(())
     }
@@ -157,7 +224,8 @@ impl SourceTask {
     fn on_batch(&mut self, split: usize, batch: &RecordBatch) -> Result<()> {
         let metrics = &self.options.metrics;
         OperatorMetrics::add(&metrics.rows_in, batch.num_rows());
-        let (rows, watermark) = self.pipeline.process_split(batch, &self.splits[split].split.id, metrics)?;
+        let (rows, watermark) = self.pipeline.process_split(batch, &self.splits[split].progress.split.id, metrics)?;
+        self.splits[split].has_read = true;
         match &mut self.order {
             ReadOrder::InTurn => {}
             ReadOrder::AnyReady(first) => *first = split + 1,
@@ -175,6 +243,8 @@ impl SourceTask {
             self.pending.push_back(StreamElement::Batch(rows));
         }
         if let (ReadOrder::ByWatermark { watermarks, .. }, Some(watermark)) = (&mut self.order, watermark) {
+            let progress = &mut self.splits[split].progress;
+            progress.watermark = progress.watermark.max(watermark);
             let advanced = watermarks.update(split, watermark);
             self.advance(advanced);
         }
@@ -182,7 +252,7 @@ impl SourceTask {
     }
 
     fn on_end(&mut self, split: usize) {
-        self.splits[split].finished = true;
+        self.splits[split].progress.finished = true;
         self.splits[split].reader = None;
         if let ReadOrder::ByWatermark { watermarks, .. } = &mut self.order {
             let advanced = watermarks.finish(split);

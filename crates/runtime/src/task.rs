@@ -1,12 +1,12 @@
 //! A subtask: its input, its operators and its output, on a thread of its own.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::record_batch::RecordBatch;
-use dipper_operator_api::{Committable, OperatorMetrics, Port, Sink, SinkWriter, StreamElement};
-use dipper_types::{Error, Result, SubtaskId, Watermark};
+use dipper_checkpoint::SourceMode;
+use dipper_operator_api::{Barrier, Committable, OperatorMetrics, Port, Prepared, Sink, SinkWriter, StreamElement};
+use dipper_state::{StateSnapshot, StateWriter};
+use dipper_types::{Epoch, Error, OperatorId, Result, SubtaskId, Watermark};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,10 @@ use crate::gate::InputGate;
 use crate::not_null::NotNull;
 use crate::output::Output;
 use crate::position::Position;
+use crate::restored::{Restored, RestoredOperator};
 use crate::source_task::SourceTask;
+use crate::task_control::{HandedOver, Notice, TaskControl};
+use crate::values_head::ValuesHead;
 
 /// Expressions, types and data nest. Memory that is not touched costs nothing.
 const STACK_BYTES: usize = 64 << 20;
@@ -32,12 +35,25 @@ pub(crate) struct Task {
     pub(crate) chain: Chain,
     pub(crate) tail: Tail,
     pub(crate) cancel: CancellationToken,
+    /// The nodes that read or write a table and so are no operators.
+    pub(crate) ends: Ends,
+    /// What is to be gone on from.
+    pub(crate) restored: Option<Restored>,
+    /// Only in a job with checkpoints.
+    pub(crate) control: Option<TaskControl>,
+}
+
+/// The nodes at the ends of a task by their identity, where they are not operators.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ends {
+    pub(crate) head: Option<OperatorId>,
+    pub(crate) tail: Option<OperatorId>,
 }
 
 /// Where a subtask's elements come from.
 pub(crate) enum Head {
     Source(Box<SourceTask>),
-    Values { batches: VecDeque<RecordBatch>, metrics: Arc<OperatorMetrics> },
+    Values(ValuesHead),
     Gate(InputGate),
 }
 
@@ -96,6 +112,11 @@ impl Task {
         }
     }
 
+    /// All its nodes.
+    pub(crate) fn operators(&self) -> impl Iterator<Item = &OperatorId> {
+        self.ends.head.iter().chain(self.chain.operators()).chain(&self.ends.tail)
+    }
+
     async fn run(mut self) -> Result<Vec<Committable>> {
         let cancel = self.cancel.clone();
         tokio::select! {
@@ -108,42 +129,150 @@ impl Task {
     async fn process(&mut self) -> Result<Vec<Committable>> {
         let mut out = Vec::new();
         self.chain.open(&mut out)?;
+        if let Some(restored) = self.restored.take() {
+            self.restore(restored, &mut out)?;
+        }
         loop {
             for element in out.drain(..) {
-                if let StreamElement::End = element {
-                    return self.tail.end(&self.position).await;
+                match element {
+                    StreamElement::End => return self.end().await,
+                    StreamElement::Barrier(barrier) => self.pass_barrier(barrier).await?,
+                    element => self.tail.accept(element, &self.position).await?,
                 }
-                self.tail.accept(element, &self.position).await?;
             }
             // A task that never waits must hear of it as well.
             if self.cancel.is_cancelled() {
                 return Err(Error::cancelled());
             }
             self.position.enter(0);
-            let (port, element) = self.head.next().await?;
-            self.chain.feed(port, element, &mut out)?;
+            self.step(&mut out).await?;
         }
+    }
+
+    fn restore(&mut self, mut restored: Restored, out: &mut Vec<StreamElement>) -> Result<()> {
+        if let Some(mut head) = self.ends.head.as_ref().and_then(|id| restored.take(id)) {
+            self.position.enter(0);
+            self.head.restore(&mut head)?;
+        }
+        self.chain.restore(&mut restored, out)
+    }
+
+    /// Takes the next element of the input through the chain, or heeds what the coordinator says.
+    async fn step(&mut self, out: &mut Vec<StreamElement>) -> Result<()> {
+        let Some(control) = &mut self.control else {
+            let (port, element) = self.head.next().await?;
+            return self.chain.feed(port, element, out);
+        };
+        let reads = !control.is_waiting();
+        tokio::select! {
+            biased;
+            notice = control.notice() => match notice? {
+                Notice::Trigger { epoch, mode } => self.on_trigger(epoch, mode, out),
+                Notice::Aborted(epoch) => {
+                    control.on_abort(epoch);
+                    if let Head::Gate(gate) = &mut self.head {
+                        gate.on_abort(epoch);
+                    }
+                    Ok(())
+                }
+            },
+            next = self.head.next(), if reads => {
+                let (port, element) = next?;
+                self.chain.feed(port, element, out)
+            }
+        }
+    }
+
+    /// A source sends the barrier behind the last row that it has read.
+    fn on_trigger(&mut self, epoch: Epoch, mode: SourceMode, out: &mut Vec<StreamElement>) -> Result<()> {
+        if !self.control.as_mut().is_some_and(|control| control.heeds(epoch, mode)) {
+            return Ok(());
+        }
+        if mode == SourceMode::End {
+            self.head.drain();
+            return Ok(());
+        }
+        if let Head::Source(source) = &mut self.head {
+            for element in source.take_read() {
+                self.chain.feed(0, element, out)?;
+            }
+        }
+        self.chain.feed(0, StreamElement::Barrier(Barrier { epoch }), out)
+    }
+
+    /// A barrier has come out of the chain: nothing behind it has been read or emitted yet.
+    async fn pass_barrier(&mut self, barrier: Barrier) -> Result<()> {
+        let snapshots = self.take_snapshots(barrier.epoch);
+        let prepared = self.tail.prepare(barrier.epoch, &self.position).await?;
+        if let Some(control) = &mut self.control {
+            control.hand_over(HandedOver::Barrier { epoch: barrier.epoch, snapshots, prepared });
+        }
+        self.tail.accept(StreamElement::Barrier(barrier), &self.position).await
+    }
+
+    async fn end(&mut self) -> Result<Vec<Committable>> {
+        let committables = self.tail.end(&self.position).await?;
+        let Some(passed) = self.control.as_ref().map(TaskControl::passed) else { return Ok(committables) };
+        let epoch = Epoch(passed.0 + 1);
+        self.chain.snapshot(epoch)?;
+        let snapshots = self.take_snapshots(epoch);
+        if let Some(control) = &mut self.control {
+            control.hand_over(HandedOver::End { snapshots, committables });
+        }
+        Ok(Vec::new())
+    }
+
+    /// What every node of the task has handed over, also those that have nothing to remember: a restore asks whether they had finished.
+    fn take_snapshots(&mut self, epoch: Epoch) -> Vec<(OperatorId, StateSnapshot)> {
+        let mut snapshots = self.chain.take_snapshots();
+        if let Some(id) = &self.ends.head {
+            let mut state = StateWriter::new(epoch);
+            self.head.snapshot(&mut state);
+            snapshots.push((id.clone(), state.finish()));
+        }
+        snapshots.extend(self.ends.tail.iter().map(|id| (id.clone(), StateWriter::new(epoch).finish())));
+        snapshots
     }
 }
 
 impl Head {
+    /// Whether a checkpoint begins here.
+    pub(crate) fn is_source(&self) -> bool {
+        !matches!(self, Self::Gate(_))
+    }
+
     async fn next(&mut self) -> Result<(Port, StreamElement)> {
         match self {
             Self::Source(source) => Ok((0, source.next().await?)),
-            Self::Values { batches, metrics } => Ok((0, next_of_values(batches, metrics))),
+            Self::Values(values) => Ok((0, values.next())),
             Self::Gate(gate) => gate.next().await,
         }
     }
-}
 
-fn next_of_values(batches: &mut VecDeque<RecordBatch>, metrics: &OperatorMetrics) -> StreamElement {
-    let Some(batch) = batches.pop_front() else {
-        metrics.set_watermark(Watermark::MAX);
-        return StreamElement::End;
-    };
-    OperatorMetrics::add(&metrics.rows_in, batch.num_rows());
-    OperatorMetrics::add(&metrics.rows_out, batch.num_rows());
-    StreamElement::Batch(batch)
+    fn drain(&mut self) {
+        match self {
+            Self::Source(source) => source.drain(),
+            Self::Values(values) => values.drain(),
+            Self::Gate(_) => {}
+        }
+    }
+
+    fn snapshot(&mut self, state: &mut StateWriter) {
+        match self {
+            Self::Source(source) => source.snapshot(state),
+            Self::Values(values) => values.snapshot(state),
+            Self::Gate(_) => {}
+        }
+    }
+
+    fn restore(&mut self, restored: &mut RestoredOperator) -> Result<()> {
+        match self {
+            Self::Source(source) => source.restore(&mut restored.state)?,
+            Self::Values(values) => values.restore(&mut restored.state)?,
+            Self::Gate(_) => {}
+        }
+        restored.refuse_rest()
+    }
 }
 
 impl Tail {
@@ -163,6 +292,17 @@ impl Tail {
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// Ends what has been staged so far.
+    async fn prepare(&mut self, epoch: Epoch, position: &Position) -> Result<Prepared> {
+        match self {
+            Self::Sink(sink) => {
+                position.enter(sink.place);
+                sink.writer()?.prepare(epoch).await
+            }
+            Self::Exchange(_) | Self::Collect { .. } => Ok(Prepared::nothing()),
         }
     }
 

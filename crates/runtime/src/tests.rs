@@ -248,8 +248,8 @@ async fn a_missing_input_leaves_the_sink_untouched() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_commit_is_the_jobs_error_and_the_sink_is_aborted() {
-    let mut sink = MemorySink::new();
-    sink.commit_fails = true;
+    let sink = MemorySink::new();
+    sink.commit_fails.store(true, std::sync::atomic::Ordering::Relaxed);
     let mut job = Fixture::new();
     let source = job.source("numbers", 1, ScriptedSource::new(vec![rows_at(0..10)]));
     let out = job.sink("out", 1, &sink);

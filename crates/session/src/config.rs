@@ -7,4 +7,34 @@ pub struct SessionConfig {
     pub settings: Vec<(String, String)>,
     /// Whether these settings win over what a script sets: so with `dipper run --set`.
     pub fixed: bool,
+    /// How jobs with checkpoints are called and what they start from.
+    pub job: JobConfig,
+}
+
+/// How jobs with checkpoints are called and what they start from.
+#[derive(Debug, Clone, Default)]
+pub struct JobConfig {
+    /// The name of a job that has no `pipeline.name`; those that follow the first are numbered.
+    pub name: Option<String>,
+    /// What jobs start from.
+    pub start_from: StartFrom,
+    /// Whether state may be left behind that belongs to no operator of the job.
+    pub allow_non_restored_state: bool,
+}
+
+/// What a job starts from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum StartFrom {
+    /// Its last checkpoint; nothing, if there is none.
+    #[default]
+    Latest,
+    /// Nothing, whatever there is.
+    Nothing,
+    /// A savepoint, or the manifest of a checkpoint; with `over` even if the job has checkpoints of its own.
+    Savepoint {
+        /// Its path or URL.
+        url: String,
+        /// Start over from it.
+        over: bool,
+    },
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dipper_graph::{Edge, JobGraph, NodeId, OperatorSpec};
-use dipper_runtime::RunOptions;
+use dipper_runtime::{Checkpointing, RunOptions};
 use dipper_types::{Error, OperatorId, Result, Timestamp, Watermark};
 use futures::{FutureExt, StreamExt};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::unbounded_channel;
 
 use crate::connector::definition;
 use crate::job::Control;
@@ -26,12 +27,19 @@ pub(crate) fn query(graph: &JobGraph, io: Handle) -> Result<Rows> {
 }
 
 /// Starts a graph that writes to sinks.
-pub(crate) fn insert(graph: &JobGraph, io: Handle) -> Result<JobHandle> {
+pub(crate) fn insert(graph: &JobGraph, io: Handle, checkpointing: Option<Checkpointing>) -> Result<JobHandle> {
     let warnings = unbounded_state(graph);
-    Ok(handle(&graph.name, dipper_runtime::start(graph, RunOptions::new(io))?).with_warnings(warnings))
+    let mut options = RunOptions::new(io);
+    let Some(checkpointing) = checkpointing else {
+        return Ok(handle(&graph.name, dipper_runtime::start(graph, options)?).with_warnings(warnings));
+    };
+    let (notices, incoming) = unbounded_channel();
+    options.checkpointing = Some(Box::new(Checkpointing { notices: Some(notices), ..checkpointing }));
+    let job = handle(&graph.name, dipper_runtime::start(graph, options)?);
+    Ok(job.with_warnings(warnings).with_notices(incoming))
 }
 
-/// A sink commits at the end of the job: one that never ends would write and never show a row. `graph` is a part of the job
+/// Without checkpoints a sink commits at the end of the job: one that never ends would write and never show a row. `graph` is a part of the job
 /// that writes, `job` all of it.
 pub(crate) fn refuse_rows_that_never_show(graph: &JobGraph, job: &[JobGraph]) -> Result<()> {
     let endless = job.iter().flat_map(|graph| &graph.nodes).find_map(|node| match &node.spec {
@@ -46,7 +54,9 @@ pub(crate) fn refuse_rows_that_never_show(graph: &JobGraph, job: &[JobGraph]) ->
             let message = format!(
                 "INSERT INTO '{table}': its rows become visible when the job ends, and this one never does, because '{endless}' goes on for ever"
             );
-            let hint = format!("write to a table with 'connector' = 'print', or bound '{endless}'");
+            let hint = format!(
+                "take checkpoints (--checkpoint-dir DIR), write to a table with 'connector' = 'print', or bound '{endless}'"
+            );
             return Err(Error::unsupported(message).with_hint(hint));
         }
     }

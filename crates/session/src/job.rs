@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use dipper_runtime::JobNotice;
 use dipper_types::{Result, Timestamp};
 use futures::future::BoxFuture;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// How far a job has come. Counts only grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,12 +57,13 @@ pub struct JobHandle {
     control: JobControl,
     end: BoxFuture<'static, Result<()>>,
     warnings: Vec<String>,
+    notices: Option<UnboundedReceiver<JobNotice>>,
 }
 
 impl JobHandle {
     /// A job of a host: `end` resolves when everything is committed or aborted.
     pub(crate) fn new(name: impl Into<String>, control: Arc<dyn Control>, end: BoxFuture<'static, Result<()>>) -> Self {
-        Self { name: name.into(), control: JobControl(control), end, warnings: Vec::new() }
+        Self { name: name.into(), control: JobControl(control), end, warnings: Vec::new(), notices: None }
     }
 
     /// The job's name.
@@ -72,6 +75,17 @@ impl JobHandle {
     pub(crate) fn with_warnings(mut self, warnings: Vec<String>) -> Self {
         self.warnings = warnings;
         self
+    }
+
+    /// With what is said while it runs.
+    pub(crate) fn with_notices(mut self, notices: UnboundedReceiver<JobNotice>) -> Self {
+        self.notices = Some(notices);
+        self
+    }
+
+    /// What becomes of a job with checkpoints while it runs, once.
+    pub fn notices(&mut self) -> Option<UnboundedReceiver<JobNotice>> {
+        self.notices.take()
     }
 
     /// What the owner should know before it runs for long, such as state that nothing bounds.

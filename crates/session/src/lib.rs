@@ -4,20 +4,27 @@
 //! dataflows through `sql`, runs them through `runtime`, and hosts ad-hoc queries over bounded inputs by itself in `adhoc`.
 
 mod adhoc;
+mod checkpoints;
+mod clock;
 mod config;
 mod connector;
 mod dataflow;
+mod inspection;
 mod job;
 mod listing;
 mod outcome;
 mod panic;
+mod savepoints;
 mod session;
 mod table;
 
-pub use config::SessionConfig;
+pub use config::{JobConfig, SessionConfig, StartFrom};
+pub use dipper_runtime::JobNotice;
 pub use dipper_sql::ast::{ExplainFormat, Parsed};
 pub use dipper_sql::is_complete;
+pub use inspection::{StoredCheckpoint, delete_savepoint, list_checkpoints, list_savepoints, show_checkpoint};
 pub use job::{JobControl, JobHandle, Progress};
 pub use outcome::{Outcome, RowStream, Rows};
+pub use savepoints::{AfterSavepoint, copy_last_checkpoint, take_savepoint};
 pub use session::Session;
 pub use table::{Column, Table};

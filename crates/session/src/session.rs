@@ -8,6 +8,7 @@ use datafusion::logical_expr::LogicalPlan;
 use dipper_connectors::{source, validate};
 use dipper_graph::JobGraph;
 use dipper_operator_api::Boundedness;
+use dipper_runtime::Checkpointing;
 use dipper_sql::Planner;
 use dipper_sql::ast::{CreateTable, CreateView, ExplainFormat, Insert, Parsed, Query, RelationKind, Statement};
 use dipper_sql::catalog::{
@@ -22,7 +23,7 @@ use crate::adhoc::{self, Watch};
 use crate::connector::definition;
 use crate::listing::listing;
 use crate::panic::panicked;
-use crate::{Column, JobHandle, Outcome, SessionConfig, Table, dataflow};
+use crate::{Column, JobConfig, JobHandle, Outcome, SessionConfig, Table, checkpoints, dataflow};
 
 /// What an insert is bound as, and where it writes.
 type InsertPlan = (LogicalPlan, Arc<CatalogTable>);
@@ -36,6 +37,9 @@ pub struct Session {
     settings: Settings,
     /// The keys that scripts cannot change.
     fixed: BTreeSet<String>,
+    job: JobConfig,
+    /// How many jobs with checkpoints have been started without a name of their own.
+    unnamed_jobs: usize,
 }
 
 impl Session {
@@ -50,6 +54,8 @@ impl Session {
             catalog: Catalog::new(),
             settings,
             fixed: if config.fixed { keys.collect() } else { BTreeSet::new() },
+            job: config.job,
+            unnamed_jobs: 0,
         })
     }
 
@@ -68,8 +74,8 @@ impl Session {
     async fn execute_statement(&mut self, parsed: &Parsed) -> Result<Outcome> {
         match &parsed.statement {
             Statement::Query(query) => self.query(query).await,
-            Statement::Insert(insert) => self.insert(std::slice::from_ref(insert)).await,
-            Statement::StatementSet(inserts) => self.insert(inserts).await,
+            Statement::Insert(insert) => self.insert(std::slice::from_ref(insert), &parsed.text).await,
+            Statement::StatementSet(inserts) => self.insert(inserts, &parsed.text).await,
             Statement::Explain { format, statement } => self.explain_statement(statement, *format).map(Outcome::Text),
             other => self.define(other, &parsed.text),
         }
@@ -261,13 +267,18 @@ impl Session {
         plan.rows(self.settings.pipeline_name().unwrap_or(NAME)).map(Outcome::Rows)
     }
 
-    async fn insert(&self, inserts: &[Insert]) -> Result<Outcome> {
+    async fn insert(&mut self, inserts: &[Insert], text: &str) -> Result<Outcome> {
         let name = self.job_name(inserts);
         let job = match self.settings.runtime_mode() {
             RuntimeMode::Batch => self.insert_batch(inserts, &name).await?,
             RuntimeMode::Automatic | RuntimeMode::Streaming => {
                 let plans = self.insert_plans(inserts).await?;
-                let started = dataflow::insert(&self.job_graph(inserts, &plans, &name)?, Handle::current());
+                let mut graph = self.job_graph(inserts, &plans, &name)?;
+                let checkpointing = self.checkpointing(text).await?;
+                if let Some(checkpointing) = &checkpointing {
+                    graph.name.clone_from(&checkpointing.job.0);
+                }
+                let started = dataflow::insert(&graph, Handle::current(), checkpointing);
                 match inserts {
                     [insert] => started.map_err(|error| error.at(insert.source.span))?,
                     _ => started?,
@@ -275,6 +286,26 @@ impl Session {
             }
         };
         Ok(Outcome::Job(job))
+    }
+
+    /// How the next job takes checkpoints, if it does. It needs a name by which it is found again.
+    async fn checkpointing(&mut self, text: &str) -> Result<Option<Checkpointing>> {
+        let named = match (self.settings.pipeline_name(), &self.job.name) {
+            (Some(name), _) => Some(name.to_owned()),
+            (None, Some(name)) if self.unnamed_jobs == 0 => Some(name.clone()),
+            (None, Some(name)) => Some(format!("{name}-{}", self.unnamed_jobs + 1)),
+            (None, None) => None,
+        };
+        let name = named.as_deref().unwrap_or_default();
+        let checkpointing = checkpoints::checkpointing(&self.settings, &self.catalog, &self.job, name, text).await?;
+        if checkpointing.is_some() {
+            if named.is_none() {
+                let error = Error::invalid("a job with checkpoints needs a name, by which it finds them again");
+                return Err(error.with_hint("SET 'pipeline.name' = '…'"));
+            }
+            self.unnamed_jobs += usize::from(self.settings.pipeline_name().is_none());
+        }
+        Ok(checkpointing)
     }
 
     /// Runs the subqueries in MEASURES and DEFINE of a query and puts their values in their place.
@@ -298,7 +329,7 @@ impl Session {
         let planner = self.planner();
         let graph = |(insert, (plan, table)): (&Insert, &InsertPlan)| planner.insert(insert, plan, table, name);
         let graphs = inserts.iter().zip(plans).map(graph).collect::<Result<Vec<_>>>()?;
-        for (insert, graph) in inserts.iter().zip(&graphs) {
+        for (insert, graph) in inserts.iter().zip(&graphs).filter(|_| !checkpoints::are_periodic(&self.settings)) {
             dataflow::refuse_rows_that_never_show(graph, &graphs).map_err(|error| error.at(insert.source.span))?;
         }
         Ok(dataflow::merge(graphs, name))

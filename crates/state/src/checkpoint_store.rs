@@ -81,14 +81,14 @@ impl CheckpointStore {
 
     /// The numbers of the manifests, ascending, readable or not.
     pub async fn manifest_numbers(&self) -> Result<Vec<u64>> {
-        let entries = self.directory.child(MANIFESTS).list().await?;
+        let entries = self.directory.child(MANIFESTS).list_settled().await?;
         Ok(entries.iter().filter_map(|entry| manifest_number(&entry.name)).collect())
     }
 
     /// Lists the log, reads it, and lists it again for its head.
     pub async fn read_log(&self) -> Result<ManifestLog> {
         let numbers = self.manifest_numbers().await?;
-        let read = async |number| match self.read(number).await {
+        let read = async |number| match self.find(number).await {
             Err(error) if is_unreadable(&error) => Ok((number, Err(error))),
             read => Ok((number, Ok(read?))),
         };
@@ -128,7 +128,7 @@ impl CheckpointStore {
     /// The manifest with a number.
     pub async fn load(&self, number: u64) -> Result<Manifest> {
         let missing = || Error::invalid(format!("there is no manifest '{}'", self.shown(number)));
-        self.read(number).await?.ok_or_else(missing)
+        self.find(number).await?.ok_or_else(missing)
     }
 
     /// Creates a manifest.
@@ -181,7 +181,7 @@ impl CheckpointStore {
     }
 
     /// The manifest with a number; `None` if there is none.
-    pub(crate) async fn read(&self, number: u64) -> Result<Option<Manifest>> {
+    pub async fn find(&self, number: u64) -> Result<Option<Manifest>> {
         let Some(bytes) = self.directory.get(&manifest_path(number)).await? else { return Ok(None) };
         let name = self.shown(number);
         let manifest = Manifest::decode(&name, &bytes)?;

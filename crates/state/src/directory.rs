@@ -25,6 +25,8 @@ pub struct Directory {
     /// For messages.
     url: String,
     retry: Retry,
+    /// A directory that changes while it is listed may show neither of two files one of which was there all the time.
+    is_local: bool,
 }
 
 /// What has become of an object that was to be created.
@@ -83,7 +85,7 @@ impl Directory {
     /// A directory of a store that has been opened already. `url` is for messages. For local files use [`Directory::open`]: the store of
     /// `object_store` does not survive a power failure.
     pub fn of(store: Arc<dyn ObjectStore>, base: Path, url: impl Into<String>) -> Self {
-        Self { store, base, url: url.into(), retry: Retry::default() }
+        Self { store, base, url: url.into(), retry: Retry::default(), is_local: false }
     }
 
     /// A directory in this one.
@@ -107,7 +109,7 @@ impl Directory {
 
     fn local(path: &std::path::Path, url: &str) -> Result<Self> {
         let opened = DurableFiles::open(path).map_err(|error| explain("open files", url, &error))?;
-        Ok(Self::of(Arc::new(opened), Path::default(), url))
+        Ok(Self { is_local: true, ..Self::of(Arc::new(opened), Path::default(), url) })
     }
 
     /// A whole object; `None` if there is none.
@@ -161,6 +163,19 @@ impl Directory {
         let path = self.path(name)?;
         let read = self.retry.call(|| self.read_owner(&path, bytes).boxed()).await;
         read.map_err(|error| explain(&format!("read '{name}'"), &self.url, &error))
+    }
+
+    /// [`Directory::list`] as it was at one moment: a local directory is listed until two listings agree.
+    pub(crate) async fn list_settled(&self) -> Result<Vec<Entry>> {
+        let mut listed = self.list().await?;
+        while self.is_local {
+            let again = self.list().await?;
+            if again == listed {
+                break;
+            }
+            listed = again;
+        }
+        Ok(listed)
     }
 
     /// All objects of the directory, those in directories below it included, by name.

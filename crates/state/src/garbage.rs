@@ -71,7 +71,7 @@ impl CheckpointStore {
             if checkpoints >= keep && !is_bound {
                 continue;
             }
-            match self.read(*number).await {
+            match self.find(*number).await {
                 Ok(Some(manifest)) if manifest.kind == CheckpointKind::Opening && !is_bound => continue,
                 Ok(Some(manifest)) => {
                     checkpoints += usize::from(manifest.kind != CheckpointKind::Opening);

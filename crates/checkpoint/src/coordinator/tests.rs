@@ -78,7 +78,7 @@ fn finished(passed: u64, staged_at: &[u64]) -> TaskMessage {
 }
 
 fn file(epoch: u64) -> SnapshotFile {
-    SnapshotFile { path: format!("{epoch}"), attempt: ManifestNumber(5), epoch: Epoch(epoch), savepoint: false }
+    SnapshotFile { path: format!("{epoch}"), attempt: ManifestNumber(5), epoch: Epoch(epoch) }
 }
 
 fn acknowledged_file(epoch: u64, file: SnapshotFile) -> TaskMessage {

@@ -7,7 +7,7 @@ const TASK: TaskId = TaskId { task: 0, subtask: 0 };
 const ATTEMPT: AttemptId = AttemptId { opening: ManifestNumber(1), nonce: 1 };
 
 fn file(path: &str) -> SnapshotFile {
-    SnapshotFile { path: path.to_owned(), attempt: ManifestNumber(1), epoch: Epoch(1), savepoint: false }
+    SnapshotFile { path: path.to_owned(), attempt: ManifestNumber(1), epoch: Epoch(1) }
 }
 
 fn staged(name: &str) -> Committables {

@@ -1,6 +1,7 @@
 //! One recovery, told what the log holds.
 
 use super::*;
+use crate::Snapshot;
 use crate::{Found, TaskId};
 
 const TASK: TaskId = TaskId { task: 0, subtask: 0 };
@@ -108,16 +109,6 @@ fn a_savepoint_is_restored_under_the_epoch_of_the_log() {
 }
 
 #[test]
-fn the_files_of_another_job_are_not_collected_by_the_job_that_restores_them() {
-    let mut other = manifest(40, 99, b"");
-    let file = SnapshotFile { path: "f".to_owned(), attempt: ManifestNumber(1), epoch: Epoch(7), savepoint: false };
-    other.tasks.insert(TASK, Snapshot { files: BTreeSet::from([file]), ..Snapshot::default() });
-    let (mut recovery, _) = Recovery::begin(Restore::From(Box::new(other)), 9);
-    let actions = recovery.on_event(RecoveryEvent::Listed(numbers(&[])));
-    assert!(opening(&actions).files().all(|file| file.savepoint));
-}
-
-#[test]
 fn a_job_that_has_finished_is_committed_again_and_not_run() {
     let (mut recovery, _) = Recovery::begin(Restore::Latest, 9);
     let mut last = manifest(3, 7, b"a");
@@ -129,7 +120,7 @@ fn a_job_that_has_finished_is_committed_again_and_not_run() {
 #[test]
 fn only_earlier_attempts_are_swept_and_what_manifests_name_is_kept() {
     let (mut recovery, _) = Recovery::begin(Restore::Latest, 9);
-    let file = SnapshotFile { path: "f".to_owned(), attempt: ManifestNumber(1), epoch: Epoch(7), savepoint: false };
+    let file = SnapshotFile { path: "f".to_owned(), attempt: ManifestNumber(1), epoch: Epoch(7) };
     let mut last = manifest(3, 7, b"");
     last.tasks.insert(TASK, Snapshot { files: BTreeSet::from([file.clone()]), ..Snapshot::default() });
     read(&mut recovery, &[last]);

@@ -22,7 +22,7 @@ const CHANNEL_ELEMENTS: usize = 4;
 /// What the coordinator says to a task.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Notice {
-    Trigger { epoch: Epoch, is_savepoint: bool, mode: SourceMode },
+    Trigger { epoch: Epoch, mode: SourceMode },
     Completed(Epoch),
     Aborted(Epoch),
 }
@@ -38,7 +38,7 @@ pub(crate) struct Effects {
 #[derive(Debug, Clone, Copy)]
 enum Element {
     Row(Row),
-    Barrier { epoch: Epoch, is_savepoint: bool },
+    Barrier { epoch: Epoch },
     End,
 }
 
@@ -222,7 +222,7 @@ impl Job {
                 self.send(index, out);
                 return Ok(());
             }
-            Element::Barrier { epoch, .. } => {
+            Element::Barrier { epoch } => {
                 let rows = pipe.taken;
                 let aligned = task.aligner.on_barrier(input, epoch);
                 self.observe(store, from, index, Mark::Barrier(epoch), rows, false)?;
@@ -236,8 +236,7 @@ impl Job {
             }
         };
         if let Some(epoch) = aligned {
-            let is_savepoint = matches!(element, Element::Barrier { is_savepoint: true, .. });
-            self.pass_barrier(index, epoch, is_savepoint, store, effects)?;
+            self.pass_barrier(index, epoch, store, effects)?;
         }
         if self.tasks[index].aligner.has_ended() {
             self.end(index, store, effects)?;
@@ -251,14 +250,14 @@ impl Job {
         let Some(index) = self.tasks.iter().position(|task| task.id == id) else { return Ok(effects) };
         let task = &mut self.tasks[index];
         let answer = match notice {
-            Notice::Trigger { epoch, is_savepoint, mode } if !task.ended && epoch > task.checkpoints.passed() => {
+            Notice::Trigger { epoch, mode } if !task.ended && epoch > task.checkpoints.passed() => {
                 if let Work::Source { is_waiting, .. } = &mut task.work {
                     *is_waiting = mode == SourceMode::Wait;
                 }
                 if mode == SourceMode::End {
                     self.end(index, store, &mut effects)?;
                 } else {
-                    self.pass_barrier(index, epoch, is_savepoint, store, &mut effects)?;
+                    self.pass_barrier(index, epoch, store, &mut effects)?;
                 }
                 None
             }
@@ -289,16 +288,15 @@ impl Job {
         &mut self,
         index: usize,
         epoch: Epoch,
-        is_savepoint: bool,
         store: &mut Store,
         effects: &mut Effects,
     ) -> Result<(), Violation> {
         let attempt = self.attempt;
         let task = &mut self.tasks[index];
-        let (upload, staged) = task.snapshot(attempt, epoch, is_savepoint, effects);
+        let (upload, staged) = task.snapshot(attempt, epoch, effects);
         task.checkpoints.on_barrier(epoch, staged);
         task.uploads.push_back(upload);
-        self.mark(index, Element::Barrier { epoch, is_savepoint }, Mark::Barrier(epoch), store)?;
+        self.mark(index, Element::Barrier { epoch }, Mark::Barrier(epoch), store)?;
         self.acknowledge(index, effects);
         Ok(())
     }
@@ -317,7 +315,7 @@ impl Job {
         let task = &mut self.tasks[index];
         task.ended = true;
         task.base.clear();
-        let (mut upload, staged) = task.snapshot(attempt, Epoch(task.checkpoints.passed().0 + 1), false, effects);
+        let (mut upload, staged) = task.snapshot(attempt, Epoch(task.checkpoints.passed().0 + 1), effects);
         upload.at_end = Some(staged);
         task.uploads.push_back(upload);
         self.mark(index, Element::End, Mark::End, store)?;
@@ -416,13 +414,7 @@ impl Task {
     }
 
     /// Captures the state; what is new of it goes on its way into the store. Returns the names of staged output as well.
-    fn snapshot(
-        &mut self,
-        attempt: AttemptId,
-        epoch: Epoch,
-        savepoint: bool,
-        effects: &mut Effects,
-    ) -> (Upload, Vec<Vec<u8>>) {
+    fn snapshot(&mut self, attempt: AttemptId, epoch: Epoch, effects: &mut Effects) -> (Upload, Vec<Vec<u8>>) {
         let mut upload = Upload { epoch, pending: 0, has_failed: false, snapshot: Snapshot::default(), at_end: None };
         let mut staged = Vec::new();
         let mut files = BTreeMap::new();
@@ -430,12 +422,11 @@ impl Task {
             Work::Source { offsets, .. } => upload.snapshot.inline = encode_offsets(offsets),
             Work::Keyed { state, .. } => {
                 for (&key, state) in state.iter() {
-                    let is_unchanged =
-                        |(file, base): &&(SnapshotFile, KeyState)| base == state && !savepoint && !file.savepoint;
+                    let is_unchanged = |(_, base): &&(SnapshotFile, KeyState)| base == state;
                     let unchanged = self.base.get(&key).filter(is_unchanged).map(|(file, _)| file.clone());
                     let file = unchanged.unwrap_or_else(|| {
                         let path = name(attempt.opening.0, epoch.0, self.id, key);
-                        let file = SnapshotFile { path, attempt: attempt.opening, epoch, savepoint };
+                        let file = SnapshotFile { path, attempt: attempt.opening, epoch };
                         let (task, state) = (self.id, state.clone());
                         effects.calls.push(Call::Upload { task, epoch, key, file: file.clone(), state });
                         upload.pending += 1;

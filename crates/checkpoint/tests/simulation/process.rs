@@ -226,8 +226,8 @@ impl Process {
         let Stage::Running { coordinator, .. } = &mut self.stage else { return Ok(()) };
         for action in coordinator.on_event(event, around.now_ms) {
             match action {
-                Action::Trigger { epoch, is_savepoint, mode, sources } => {
-                    let notice = Notice::Trigger { epoch, is_savepoint, mode };
+                Action::Trigger { epoch, mode, sources, .. } => {
+                    let notice = Notice::Trigger { epoch, mode };
                     self.messages.extend(sources.into_iter().map(|source| Message::ToTask(source, notice)));
                 }
                 Action::Put(manifest) => {

@@ -208,7 +208,7 @@ impl Store {
             self.staged.remove(&name);
             self.history.observe(Observation::StagedRemoved(name.as_bytes()))?;
         }
-        let is_orphan = |file: &&SnapshotFile| is_swept(file.attempt) && !file.savepoint && !keep.contains(*file);
+        let is_orphan = |file: &&SnapshotFile| is_swept(file.attempt) && !keep.contains(*file);
         let orphans: Vec<SnapshotFile> = self.files.keys().filter(is_orphan).cloned().collect();
         for file in orphans {
             self.delete_file(&file)?;

@@ -15,7 +15,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("operators", &["types", "state", "pattern", "graph", "operator-api"]),
     ("connectors", &["types", "operator-api"]),
     ("runtime", &["types", "checkpoint", "state", "graph", "operator-api", "operators", "connectors"]),
-    ("session", &["types", "pattern", "graph", "sql", "operator-api", "operators", "connectors", "runtime"]),
+    (
+        "session",
+        &[
+            "types",
+            "pattern",
+            "checkpoint",
+            "state",
+            "graph",
+            "sql",
+            "operator-api",
+            "operators",
+            "connectors",
+            "runtime",
+        ],
+    ),
     ("cli", &["types", "session"]),
 ];
 

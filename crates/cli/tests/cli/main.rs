@@ -8,6 +8,7 @@ mod explain;
 mod harness;
 mod interruption;
 mod output;
+mod recovery;
 mod robustness;
 mod scenarios;
 mod scripts;

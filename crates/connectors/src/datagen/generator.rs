@@ -245,6 +245,28 @@ impl ColumnGenerator {
         Self { spec, random }
     }
 
+    /// How many random numbers have been taken.
+    pub(crate) fn words(&self) -> u64 {
+        self.random.get_word_pos() as u64
+    }
+
+    /// Goes on behind so many random numbers.
+    pub(crate) fn skip_words(&mut self, words: u64) {
+        self.random.set_word_pos(u128::from(words));
+    }
+
+    /// Goes on behind so many rows.
+    pub(crate) fn skip_rows(&mut self, rows: u64) -> Result<()> {
+        const AT_ONCE: u64 = 1 << 10;
+        let mut left = rows;
+        while left > 0 {
+            let now = left.min(AT_ONCE);
+            self.generate(0, 1, now as usize)?;
+            left -= now;
+        }
+        Ok(())
+    }
+
     /// The values of `rows` rows, the first being number `first` of the table and each next one `step` further.
     pub(crate) fn generate(&mut self, first: u64, step: u64, rows: usize) -> Result<ArrayRef> {
         let numbers = (0..rows as u64).map(|row| first.wrapping_add(row.wrapping_mul(step)) as i64);

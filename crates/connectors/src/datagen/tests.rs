@@ -54,7 +54,7 @@ async fn rows(table: &TableDefinition, projection: &[usize], batch_rows: usize) 
     for split in source.splits().await? {
         let metrics = Arc::new(OperatorMetrics::default());
         let options = ReadOptions { projection: projection.to_vec(), batch_rows, metrics };
-        let mut reader = source.open(&split, options).await?;
+        let mut reader = source.open(&split, None, options).await?;
         while let Some(batch) = reader.next().await? {
             batches.push(batch);
         }
@@ -112,7 +112,8 @@ async fn a_rate_limits_an_endless_table() {
     let split = source.splits().await.unwrap().swap_remove(0);
     let metrics = Arc::new(OperatorMetrics::default());
     let since = Stopwatch::start();
-    let mut reader = source.open(&split, ReadOptions { projection: vec![0], batch_rows: 8192, metrics }).await.unwrap();
+    let mut reader =
+        source.open(&split, None, ReadOptions { projection: vec![0], batch_rows: 8192, metrics }).await.unwrap();
     let rows = reader.next().await.unwrap().unwrap().num_rows() as f64;
     assert!(rows <= since.elapsed().as_secs_f64() * 1000.0, "{rows} rows");
 }
@@ -170,6 +171,47 @@ async fn rows_with_long_text_come_in_small_batches() {
     let source = source(&table).unwrap();
     let split = source.splits().await.unwrap().swap_remove(0);
     let metrics = Arc::new(OperatorMetrics::default());
-    let mut reader = source.open(&split, ReadOptions { projection: vec![2], batch_rows: 8192, metrics }).await.unwrap();
+    let mut reader =
+        source.open(&split, None, ReadOptions { projection: vec![2], batch_rows: 8192, metrics }).await.unwrap();
     assert_eq!(reader.next().await.unwrap().unwrap().num_rows(), 16);
+}
+
+#[tokio::test]
+async fn rows_go_on_behind_any_batch_as_if_nothing_had_happened() {
+    let mut options = OPTIONS.to_vec();
+    options.push(("splits", "3"));
+    let table = table(&options);
+    let source = source(&table).unwrap();
+    let all = [0, 1, 2, 3, 4, 5, 6];
+    let mut batches = Vec::new();
+    for split in source.splits().await.unwrap() {
+        let mut position = None;
+        for size in [7, 50, 1].into_iter().cycle() {
+            let metrics = Arc::new(OperatorMetrics::default());
+            let options = ReadOptions { projection: all.to_vec(), batch_rows: size, metrics };
+            let mut reader = source.open(&split, position.as_ref(), options).await.unwrap();
+            let Some(batch) = reader.next().await.unwrap() else { break };
+            batches.push(batch);
+            position = Some(reader.position());
+        }
+    }
+    let broken = concat_batches(&table.columns, &batches).unwrap();
+    assert_eq!(broken, rows(&table, &all, 8192).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_column_that_was_not_asked_for_before_goes_on_at_the_same_row() {
+    let table = table(&OPTIONS);
+    let source = source(&table).unwrap();
+    let split = source.splits().await.unwrap().remove(0);
+    let read = |projection: Vec<usize>| ReadOptions {
+        projection,
+        batch_rows: 300,
+        metrics: Arc::new(OperatorMetrics::default()),
+    };
+    let mut reader = source.open(&split, None, read(vec![0])).await.unwrap();
+    reader.next().await.unwrap();
+    let mut reader = source.open(&split, Some(&reader.position()), read(vec![2, 0])).await.unwrap();
+    let second = reader.next().await.unwrap().unwrap();
+    assert_eq!(second, rows(&table, &[2, 0], 8192).await.unwrap().slice(300, 300));
 }

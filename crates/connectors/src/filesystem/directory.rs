@@ -14,7 +14,7 @@ use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
 
-use super::commit::StagedFile;
+use super::commit::{STAGING, StagedFile};
 use super::location::{Location, store_error};
 
 /// A table's directory.
@@ -32,9 +32,18 @@ pub(crate) enum Directory {
     },
 }
 
+/// What it means that a file to be committed is neither staged nor in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    Error,
+    /// It was committed, and somebody has taken it away since.
+    TakenAway,
+}
+
 /// A staged file that is being written.
 pub(crate) enum StagedWriter {
-    Local(tokio::fs::File),
+    /// The file and the directory that holds it.
+    Local(tokio::fs::File, PathBuf),
     Remote(Box<BufWriter>),
 }
 
@@ -71,12 +80,8 @@ impl Directory {
                     made.store(true, Ordering::Relaxed);
                 }
                 let staged = staging.join(&file.name);
-                let create = || -> io::Result<fs::File> {
-                    fs::create_dir_all(&staging)?;
-                    fs::File::create(&staged)
-                };
-                let created = create().map_err(|error| cannot("write", &staged, &error))?;
-                Ok(StagedWriter::Local(tokio::fs::File::from_std(created)))
+                let created = create_in(&staging, &staged).map_err(|error| cannot("write", &staged, &error))?;
+                Ok(StagedWriter::Local(tokio::fs::File::from_std(created), staging))
             }
             Self::Remote { store, base, .. } => {
                 let staged = base.clone().join(file.staging.as_str()).join(file.name.as_str());
@@ -86,14 +91,39 @@ impl Directory {
     }
 
     /// Makes staged files part of the table, each under its final name. May be repeated.
-    pub(crate) async fn commit(&self, files: Vec<StagedFile>) -> Result<()> {
+    pub(crate) async fn commit(&self, files: Vec<StagedFile>, missing: Missing) -> Result<()> {
         match self {
             Self::Local { path, .. } => {
                 let path = path.clone();
-                let done = tokio::task::spawn_blocking(move || commit_local(&path, &files)).await;
-                done.map_err(|error| Error::internal(error.to_string()))?
+                blocking(move || commit_local(&path, &files, missing)).await
             }
-            Self::Remote { text, store, base } => commit_remote(text, store.as_ref(), base, &files).await,
+            Self::Remote { text, store, base } => commit_remote(text, store.as_ref(), base, &files, missing).await,
+        }
+    }
+
+    /// Removes what is staged under names that are known as `earlier`.
+    pub(crate) async fn sweep(&self, earlier: &(dyn Fn(&str) -> bool + Sync)) -> Result<()> {
+        match self {
+            Self::Local { path, .. } => {
+                let listed = path.clone();
+                for staging in blocking(move || staging_in(&listed)).await? {
+                    if earlier(&staging) {
+                        let staging = path.join(staging);
+                        blocking(move || remove_staging(&staging)).await?;
+                    }
+                }
+                Ok(())
+            }
+            Self::Remote { text, store, base } => {
+                let listed = store.list_with_delimiter(Some(base)).await;
+                let listed = listed.map_err(|error| store_error(&format!("cannot list '{text}'"), &error))?;
+                for prefix in &listed.common_prefixes {
+                    if prefix.filename().is_some_and(earlier) {
+                        remove_objects(text, store.as_ref(), prefix).await?;
+                    }
+                }
+                Ok(())
+            }
         }
     }
 
@@ -118,7 +148,7 @@ impl Directory {
 impl StagedWriter {
     pub(crate) async fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
-            Self::Local(file) => file.write_all(bytes).await,
+            Self::Local(file, _) => file.write_all(bytes).await,
             Self::Remote(object) => object.write_all(bytes).await,
         }
     }
@@ -126,16 +156,29 @@ impl StagedWriter {
     /// Ends the file. It survives a crash from here on.
     pub(crate) async fn close(&mut self) -> io::Result<()> {
         match self {
-            Self::Local(file) => {
+            Self::Local(file, staging) => {
                 file.flush().await?;
-                file.sync_all().await
+                file.sync_all().await?;
+                let staging = staging.clone();
+                tokio::task::spawn_blocking(move || sync_directory(&staging)).await?
             }
             Self::Remote(object) => object.shutdown().await,
         }
     }
 }
 
-fn commit_local(directory: &Path, files: &[StagedFile]) -> Result<()> {
+/// Creates a file in a directory that a commit may take away at any time, because it was empty.
+fn create_in(staging: &Path, file: &Path) -> io::Result<fs::File> {
+    loop {
+        fs::create_dir_all(staging)?;
+        match fs::File::create(file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !staging.exists() => {}
+            created => return created,
+        }
+    }
+}
+
+fn commit_local(directory: &Path, files: &[StagedFile], missing: Missing) -> Result<()> {
     fs::create_dir_all(directory).map_err(|error| cannot("create", directory, &error))?;
     for file in files {
         let staged = directory.join(&file.staging).join(&file.name);
@@ -144,14 +187,42 @@ fn commit_local(directory: &Path, files: &[StagedFile]) -> Result<()> {
             Ok(()) => {}
             // A commit before this one got as far.
             Err(error) if error.kind() == io::ErrorKind::NotFound && done.exists() => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && missing == Missing::TakenAway => {
+                warn_taken_away(&done.display());
+            }
             Err(error) => return Err(cannot("commit", &staged, &error)),
         }
     }
     sync_directory(directory).map_err(|error| cannot("sync", directory, &error))?;
     for staging in files.iter().map(|file| &file.staging).collect::<BTreeSet<_>>() {
-        remove_staging(&directory.join(staging))?;
+        // Fails if rows of the next checkpoint are staged in it already.
+        let _ = fs::remove_dir(directory.join(staging));
     }
     Ok(())
+}
+
+fn warn_taken_away(file: &dyn std::fmt::Display) {
+    tracing::warn!("'{file}' was to be committed, and is neither staged nor there: it must have been taken away since");
+}
+
+/// The names of the directories for staged files.
+fn staging_in(directory: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(cannot("list", directory, &error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| cannot("list", directory, &error))?;
+        let name = entry.file_name().into_string().ok().filter(|name| name.starts_with(STAGING));
+        names.extend(name);
+    }
+    Ok(names)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal(error.to_string()))?
 }
 
 fn remove_staging(staging: &Path) -> Result<()> {
@@ -172,7 +243,13 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-async fn commit_remote(text: &str, store: &dyn ObjectStore, base: &Key, files: &[StagedFile]) -> Result<()> {
+async fn commit_remote(
+    text: &str,
+    store: &dyn ObjectStore,
+    base: &Key,
+    files: &[StagedFile],
+    missing: Missing,
+) -> Result<()> {
     for file in files {
         let staged = base.clone().join(file.staging.as_str()).join(file.name.as_str());
         let done = base.clone().join(file.name.as_str());
@@ -180,17 +257,23 @@ async fn commit_remote(text: &str, store: &dyn ObjectStore, base: &Key, files: &
             Ok(()) => {}
             // A commit before this one got as far.
             Err(object_store::Error::NotFound { .. }) if store.head(&done).await.is_ok() => {}
+            Err(object_store::Error::NotFound { .. }) if missing == Missing::TakenAway => warn_taken_away(&done),
             Err(error) => return Err(store_error(&format!("cannot commit '{}' to '{text}'", file.name), &error)),
         }
-    }
-    for staging in files.iter().map(|file| &file.staging).collect::<BTreeSet<_>>() {
-        remove_objects(text, store, &base.clone().join(staging.as_str())).await?;
+        match store.delete(&staged).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(cannot_remove(text, &error)),
+        }
     }
     Ok(())
 }
 
+fn cannot_remove(text: &str, error: &object_store::Error) -> Error {
+    store_error(&format!("cannot remove staged files from '{text}'"), error)
+}
+
 async fn remove_objects(text: &str, store: &dyn ObjectStore, prefix: &Key) -> Result<()> {
-    let failed = |error| store_error(&format!("cannot remove staged files from '{text}'"), &error);
+    let failed = |error| cannot_remove(text, &error);
     let staged: Vec<_> = store.list(Some(prefix)).try_collect().await.map_err(failed)?;
     for object in staged {
         match store.delete(&object.location).await {

@@ -74,29 +74,40 @@ impl Location {
         for key in credentials::USE_INSTANCE_METADATA {
             use_instance_metadata |= options.take_bool(key)?.unwrap_or(false);
         }
+        Self::parse(path, store_options, use_instance_metadata, |message| options.error(message))
+    }
+
+    /// A path of this machine or a URL, with credentials from the environment.
+    pub(crate) fn of_url(url: &str) -> Result<Self> {
+        Self::parse(url.to_owned(), BTreeMap::new(), false, Error::invalid)
+    }
+
+    fn parse(
+        path: String,
+        store_options: BTreeMap<String, String>,
+        use_instance_metadata: bool,
+        refuse: impl Fn(String) -> Error,
+    ) -> Result<Self> {
         let Some((scheme, _)) = path.split_once("://") else { return Ok(Self::Local(path)) };
         if scheme == "file" {
-            let url = Url::parse(&path).map_err(|error| options.error(format!("'path' = '{path}': {error}")))?;
-            let local =
-                url.to_file_path().map_err(|()| options.error(format!("'{path}' is not a path of this machine")))?;
+            let url = Url::parse(&path).map_err(|error| refuse(format!("'path' = '{path}': {error}")))?;
+            let local = url.to_file_path().map_err(|()| refuse(format!("'{path}' is not a path of this machine")))?;
             let local = local.to_str().map(str::to_owned);
-            return local.map(Self::Local).ok_or_else(|| options.error(format!("'{path}' is not valid UTF-8")));
+            return local.map(Self::Local).ok_or_else(|| refuse(format!("'{path}' is not valid UTF-8")));
         }
         if !SCHEMES.contains(&scheme) {
-            return Err(options
-                .error(format!("'path' = '{path}': unknown scheme '{scheme}'"))
+            return Err(refuse(format!("'path' = '{path}': unknown scheme '{scheme}'"))
                 .with_hint("known: a plain path, file://, s3://, gs://, az://, abfs://"));
         }
         let glob_start = path.find(['*', '[']);
         let base_end = glob_start.map_or(path.len(), |at| path[..at].rfind('/').map_or(at, |slash| slash + 1));
-        let base =
-            Url::parse(&path[..base_end]).map_err(|error| options.error(format!("'path' = '{path}': {error}")))?;
+        let base = Url::parse(&path[..base_end]).map_err(|error| refuse(format!("'path' = '{path}': {error}")))?;
         let pattern = match glob_start {
             None => None,
             Some(_) => {
                 let whole = format!("{}{}", base.path().trim_start_matches('/'), &path[base_end..]);
                 let pattern = glob::Pattern::new(&whole);
-                Some(pattern.map_err(|error| options.error(format!("'path' = '{path}': {error}")))?)
+                Some(pattern.map_err(|error| refuse(format!("'path' = '{path}': {error}")))?)
             }
         };
         Ok(Self::Remote(RemoteLocation { text: path, base, pattern, options: store_options, use_instance_metadata }))

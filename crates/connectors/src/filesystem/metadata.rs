@@ -8,7 +8,7 @@ use arrow::compute::{can_cast_types, take};
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
-use dipper_operator_api::SplitReader;
+use dipper_operator_api::{SplitPosition, SplitReader};
 use dipper_types::{Error, Result};
 
 use super::listing::FileEntry;
@@ -136,5 +136,9 @@ impl SplitReader for MetadataReader {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(Some(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?))
+    }
+
+    fn position(&self) -> SplitPosition {
+        self.inner.position()
     }
 }

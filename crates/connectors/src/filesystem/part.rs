@@ -49,14 +49,17 @@ impl Part {
         if self.compressed { self.appended } else { self.encoder.flushed_bytes() }
     }
 
-    /// Ends the file, which is durable afterwards.
-    pub(crate) async fn finish(self) -> Result<StagedFile> {
+    /// Ends the file. It is durable when the future is done.
+    pub(crate) fn close(self) -> Result<(StagedFile, impl Future<Output = Result<()>> + Send + 'static)> {
         let Self { file, encoder, bytes, mut writer, .. } = self;
         encoder.finish()?;
         let last = bytes.finish().map_err(|error| cannot_write(&file, &error))?;
-        writer.append(&last).await.map_err(|error| cannot_write(&file, &error))?;
-        writer.close().await.map_err(|error| cannot_write(&file, &error))?;
-        Ok(file)
+        let staged = file.clone();
+        let closed = async move {
+            writer.append(&last).await.map_err(|error| cannot_write(&staged, &error))?;
+            writer.close().await.map_err(|error| cannot_write(&staged, &error))
+        };
+        Ok((file, closed))
     }
 }
 

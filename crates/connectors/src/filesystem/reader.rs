@@ -4,7 +4,7 @@ use std::io;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use dipper_operator_api::SplitReader;
+use dipper_operator_api::{SplitPosition, SplitReader};
 use dipper_types::{Error, ErrorKind, Result};
 
 use super::blocks::Blocks;
@@ -31,7 +31,9 @@ impl FileReader {
         match (compressed, error.kind()) {
             (_, io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) | (None, _) => {
                 let kind = match error.kind() {
-                    io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => ErrorKind::Invalid,
+                    io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData => {
+                        ErrorKind::Invalid
+                    }
                     _ => ErrorKind::Unavailable,
                 };
                 Error::new(kind, format!("cannot read '{file}': {error}"))
@@ -62,5 +64,9 @@ impl SplitReader for FileReader {
                 }
             }
         }
+    }
+
+    fn position(&self) -> SplitPosition {
+        self.decoder.position().encode()
     }
 }

@@ -1,12 +1,11 @@
 //! The `filesystem` source: one file is one split.
 
-use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use dipper_operator_api::{Boundedness, ReadOptions, Source, Split, SplitReader};
+use dipper_operator_api::{Boundedness, ReadOptions, Source, Split, SplitPosition, SplitReader};
 use dipper_types::{Error, Result};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
@@ -17,9 +16,9 @@ use super::listing::{FileEntry, list};
 use super::location::{Location, Store, store_error};
 use super::metadata::MetadataReader;
 use super::reader::FileReader;
-use crate::format::Format;
 use crate::format::bad_records::BadRecords;
 use crate::format::parquet::{ObjectFile, ParquetReader};
+use crate::format::{Format, TextPosition};
 
 /// Reads the files of a table.
 #[derive(Debug)]
@@ -45,7 +44,12 @@ impl Source for FilesystemSource {
         files.iter().map(|file| self.split(file)).collect()
     }
 
-    async fn open(&self, split: &Split, options: ReadOptions) -> Result<Box<dyn SplitReader>> {
+    async fn open(
+        &self,
+        split: &Split,
+        from: Option<&SplitPosition>,
+        options: ReadOptions,
+    ) -> Result<Box<dyn SplitReader>> {
         let file: FileEntry = serde_json::from_str(&split.description)
             .map_err(|error| Error::internal(format!("split '{}': {error}", split.id)))?;
         let is_stored = |place: &&usize| self.files.metadata.iter().all(|column| column.place != **place);
@@ -56,8 +60,14 @@ impl Source for FilesystemSource {
             .map(|place| self.files.physical_places.partition_point(|physical| physical < place))
             .collect();
         let reader = match self.files.format {
-            Format::Parquet(_) => self.open_parquet(&split.id, &file, &stored, &options).await?,
-            Format::Csv(_) | Format::Json(_) => self.open_text(&split.id, &file, &stored, &options).await?,
+            Format::Parquet(_) => {
+                let rows = from.map(|from| rows_read(split, from)).transpose()?.unwrap_or(0);
+                self.open_parquet(&split.id, &file, &stored, &options, rows).await?
+            }
+            Format::Csv(_) | Format::Json(_) => {
+                let from = from.map(|from| TextPosition::decode(split, from)).transpose()?.unwrap_or_default();
+                self.open_text(&split.id, &file, &stored, &options, from).await?
+            }
         };
         if stored.len() == options.projection.len() {
             return Ok(reader);
@@ -90,21 +100,23 @@ impl FilesystemSource {
         file: &FileEntry,
         stored: &[usize],
         options: &ReadOptions,
+        from: TextPosition,
     ) -> Result<Box<dyn SplitReader>> {
         let format = &self.files.format;
         let bad = BadRecords::new(name, format.extension(), format.on_error(), Arc::clone(&options.metrics));
-        let decoder = format.decoder(&self.files.physical, stored, options.batch_rows, bad)?;
+        let mut decoder = format.decoder(&self.files.physical, stored, options.batch_rows, bad)?;
+        decoder.resume(from);
         let compression = self.files.compression.of_file(&file.path);
         let blocks = match &self.files.location {
             Location::Local(_) => {
                 let path = file.path.clone();
-                Blocks::new(move || compression.decompress(Box::new(File::open(path)?)))?
+                Blocks::new(move || from.open(&path, compression))?
             }
             Location::Remote(_) => {
                 let object = self.store.store.get(&key(name, file)?).await;
                 let object = object.map_err(|error| store_error(&format!("cannot read '{name}'"), &error))?;
                 let bytes: Box<dyn Read + Send> = Box::new(ObjectBytes::new(object.into_stream())?);
-                Blocks::new(move || compression.decompress(bytes))?
+                Blocks::new(move || from.skip(compression.decompress(bytes)?))?
             }
         };
         Ok(Box::new(FileReader { file: name.to_owned(), compression, blocks, decoder, ended: false }))
@@ -116,6 +128,7 @@ impl FilesystemSource {
         file: &FileEntry,
         stored: &[usize],
         options: &ReadOptions,
+        rows: u64,
     ) -> Result<Box<dyn SplitReader>> {
         let path = match &self.files.location {
             Location::Local(_) => std::path::absolute(&file.path)
@@ -125,9 +138,16 @@ impl FilesystemSource {
             Location::Remote(_) => key(name, file)?,
         };
         let object = ObjectFile { store: Arc::clone(&self.store.store), path, size: file.size };
-        let reader = ParquetReader::open(name, object, &self.files.physical, stored, options.batch_rows).await?;
+        let reader = ParquetReader::open(name, object, &self.files.physical, stored, options.batch_rows, rows).await?;
         Ok(Box::new(reader))
     }
+}
+
+fn rows_read(split: &Split, position: &SplitPosition) -> Result<u64> {
+    let rows = position.0.as_u64();
+    rows.ok_or_else(|| {
+        Error::internal(format!("position of split '{}': {} is no number of rows", split.id, position.0))
+    })
 }
 
 fn key(name: &str, file: &FileEntry) -> Result<Path> {

@@ -12,8 +12,8 @@ use arrow::array::{Array, AsArray, Int64Array, StringArray, TimestampMicrosecond
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
-use dipper_operator_api::{OperatorMetrics, ReadOptions, Sink, Source, SplitReader};
-use dipper_types::{Result, SubtaskId};
+use dipper_operator_api::{OperatorMetrics, ReadOptions, Sink, Source, Split, SplitPosition, SplitReader};
+use dipper_types::{Epoch, Result, SubtaskId};
 
 use crate::{TableDefinition, sink, source};
 
@@ -59,7 +59,7 @@ async fn drain(mut reader: Box<dyn SplitReader>, batches: &mut Vec<RecordBatch>)
 async fn read_source(source: &dyn Source, projection: &[usize]) -> Result<RecordBatch> {
     let mut batches = Vec::new();
     for split in source.splits().await? {
-        drain(source.open(&split, options(projection.to_vec(), 100)).await?, &mut batches).await?;
+        drain(source.open(&split, None, options(projection.to_vec(), 100)).await?, &mut batches).await?;
     }
     Ok(concat_batches(&Arc::new(source.schema().project(projection)?), &batches)?)
 }

@@ -80,7 +80,7 @@ fn chain(releases: [Release; 2]) -> (Chain, Log) {
     let mut chain = Chain::new(SubtaskId { index: 0, parallelism: 1 }, position);
     for (place, (name, release)) in ["a", "b"].into_iter().zip(releases).enumerate() {
         let operator = Holding { name, held: Vec::new(), release, log: Arc::clone(&log) };
-        chain.push(place, Box::new(operator), Arc::default());
+        chain.push(place, OperatorId(name.to_owned()), Box::new(operator), Arc::default());
     }
     (chain, log)
 }

@@ -1,5 +1,6 @@
 //! One source subtask over scripted splits.
 
+use dipper_operator_api::Split;
 use dipper_types::Timestamp;
 
 use super::*;
@@ -9,7 +10,7 @@ fn task(source: &ScriptedSource, watermark: Option<dipper_graph::WatermarkSpec>)
     let spec = source_spec("numbers", watermark);
     let mut task = SourceTask::new(&spec, Arc::new(source.clone()), 100, Arc::default()).unwrap();
     let split = |index: usize| Split { id: index.to_string(), description: String::new() };
-    task.assign((0..source.splits.len()).map(split).collect());
+    task.assign((0..source.splits.len()).map(split).map(SplitProgress::unread).collect());
     task
 }
 

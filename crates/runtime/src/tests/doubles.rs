@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,9 +15,10 @@ use dipper_graph::{
     BoundExpr, CalcSpec, JobGraph, Node, NodeId, OperatorSpec, SinkSpec, SourceSpec, TableSpec, WatermarkSpec,
 };
 use dipper_operator_api::{
-    Boundedness, Committable, Operator, OperatorCtx, Port, ReadOptions, Sink, SinkWriter, Source, Split, SplitReader,
+    Boundedness, Committable, Operator, OperatorCtx, Port, Prepared, ReadOptions, Sink, SinkWriter, Source, Split,
+    SplitPosition, SplitReader,
 };
-use dipper_types::{Error, OperatorId, Result, SubtaskId, Watermark};
+use dipper_types::{Epoch, Error, OperatorId, Result, SubtaskId, Watermark};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -98,15 +100,24 @@ impl Source for ScriptedSource {
         }
     }
 
-    async fn open(&self, split: &Split, options: ReadOptions) -> Result<Box<dyn SplitReader>> {
+    async fn open(
+        &self,
+        split: &Split,
+        from: Option<&SplitPosition>,
+        options: ReadOptions,
+    ) -> Result<Box<dyn SplitReader>> {
         self.opened.lock().unwrap().push(split.id.clone());
         let steps = self.splits[split.id.parse::<usize>().unwrap()].clone();
-        Ok(Box::new(ScriptedReader { steps: steps.into(), options, read: Arc::clone(&self.read) }))
+        let done = from.map_or(0, |from| from.0.as_u64().unwrap() as usize);
+        let steps: std::collections::VecDeque<Step> = steps.into_iter().skip(done).collect();
+        Ok(Box::new(ScriptedReader { steps, done, options, read: Arc::clone(&self.read) }))
     }
 }
 
 struct ScriptedReader {
     steps: std::collections::VecDeque<Step>,
+    /// How many steps have been taken.
+    done: usize,
     options: ReadOptions,
     read: Arc<watch::Sender<usize>>,
 }
@@ -120,6 +131,7 @@ impl SplitReader for ScriptedReader {
                 Some(Step::Rows(rows)) => {
                     let batch = batch(rows).project(&self.options.projection)?;
                     self.steps.pop_front();
+                    self.done += 1;
                     self.read.send_modify(|read| *read += 1);
                     return Ok(Some(batch));
                 }
@@ -131,7 +143,12 @@ impl SplitReader for ScriptedReader {
                 Some(Step::Panic) => panic!("the reader lost its place"),
             }
             self.steps.pop_front();
+            self.done += 1;
         }
+    }
+
+    fn position(&self) -> SplitPosition {
+        SplitPosition(self.done.into())
     }
 }
 
@@ -141,16 +158,19 @@ pub(crate) struct MemorySink {
     pub(crate) state: Arc<Mutex<SinkState>>,
     /// How many batches have been written.
     pub(crate) written: Arc<watch::Sender<usize>>,
+    /// How often rows have been committed.
+    pub(crate) commits: Arc<watch::Sender<usize>>,
     /// Called before a batch is written, with the number of batches before it.
     pub(crate) before_write: Arc<dyn Fn(usize) -> futures::future::BoxFuture<'static, ()> + Send + Sync>,
-    pub(crate) commit_fails: bool,
+    /// The next commit fails.
+    pub(crate) commit_fails: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct SinkState {
-    /// By run and subtask.
-    pub(crate) staged: BTreeMap<(String, usize), Vec<(i64, i64)>>,
-    pub(crate) committed: Vec<(i64, i64)>,
+    /// By run, subtask and number.
+    pub(crate) staged: BTreeMap<String, Vec<(i64, i64)>>,
+    pub(crate) committed: BTreeMap<String, Vec<(i64, i64)>>,
     /// How many rows each subtask has contributed.
     pub(crate) shares: BTreeMap<usize, usize>,
     pub(crate) commits: usize,
@@ -162,13 +182,14 @@ impl MemorySink {
         Self {
             state: Arc::default(),
             written: Arc::new(watch::Sender::new(0)),
+            commits: Arc::new(watch::Sender::new(0)),
             before_write: Arc::new(|_| Box::pin(std::future::ready(()))),
-            commit_fails: false,
+            commit_fails: Arc::default(),
         }
     }
 
     pub(crate) fn committed(&self) -> Vec<(i64, i64)> {
-        let mut rows = self.state.lock().unwrap().committed.clone();
+        let mut rows: Vec<_> = self.state.lock().unwrap().committed.values().flatten().copied().collect();
         rows.sort_unstable();
         rows
     }
@@ -191,40 +212,62 @@ impl Sink for MemorySink {
         true
     }
 
-    async fn open(&self, job: &str, subtask: SubtaskId) -> Result<Box<dyn SinkWriter>> {
-        let place = (job.to_owned(), subtask.index);
-        assert!(self.state.lock().unwrap().staged.insert(place.clone(), Vec::new()).is_none(), "opened once");
-        Ok(Box::new(MemoryWriter { sink: self.clone(), place }))
+    async fn open(&self, run: &str, subtask: SubtaskId) -> Result<Box<dyn SinkWriter>> {
+        let mut writer = MemoryWriter { sink: self.clone(), run: run.to_owned(), subtask: subtask.index, parts: 0 };
+        assert!(!self.state.lock().unwrap().staged.contains_key(&writer.place()), "opened once");
+        writer.begin();
+        Ok(Box::new(writer))
     }
 
-    async fn commit(&self, committables: Vec<Committable>) -> Result<()> {
-        if self.commit_fails {
+    async fn commit(&self, _epoch: Epoch, committables: Vec<Committable>) -> Result<()> {
+        if self.commit_fails.swap(false, Ordering::Relaxed) {
             return Err(Error::unavailable("the disk is full"));
         }
         let mut state = self.state.lock().unwrap();
         state.commits += 1;
         for Committable(place) in committables {
             let place = String::from_utf8(place).unwrap();
-            let (run, subtask) = place.split_once('#').unwrap();
-            let subtask = subtask.parse().unwrap();
-            let rows = state.staged.remove(&(run.to_owned(), subtask)).unwrap();
+            let Some(rows) = state.staged.remove(&place) else {
+                assert!(state.committed.contains_key(&place), "{place} is neither staged nor committed");
+                continue;
+            };
+            let subtask = place.split('#').nth(1).unwrap().parse().unwrap();
             *state.shares.entry(subtask).or_default() += rows.len();
-            state.committed.extend(rows);
+            state.committed.insert(place, rows);
         }
+        self.commits.send_modify(|commits| *commits += 1);
         Ok(())
     }
 
-    async fn abort(&self, job: &str) -> Result<()> {
+    async fn abort(&self, run: &str) -> Result<()> {
         let mut state = self.state.lock().unwrap();
         state.aborts += 1;
-        state.staged.retain(|(run, _), _| run != job);
+        state.staged.retain(|place, _| !place.starts_with(&format!("{run}#")));
+        Ok(())
+    }
+
+    async fn sweep(&self, is_earlier: &(dyn for<'r> Fn(&'r str) -> bool + Sync)) -> Result<()> {
+        let run = |place: &str| place.split('#').next().unwrap().to_owned();
+        self.state.lock().unwrap().staged.retain(|place, _| !is_earlier(&run(place)));
         Ok(())
     }
 }
 
 struct MemoryWriter {
     sink: MemorySink,
-    place: (String, usize),
+    run: String,
+    subtask: usize,
+    parts: usize,
+}
+
+impl MemoryWriter {
+    fn place(&self) -> String {
+        format!("{}#{}#{}", self.run, self.subtask, self.parts)
+    }
+
+    fn begin(&mut self) {
+        self.sink.state.lock().unwrap().staged.insert(self.place(), Vec::new());
+    }
 }
 
 #[async_trait]
@@ -232,13 +275,20 @@ impl SinkWriter for MemoryWriter {
     async fn write(&mut self, batch: RecordBatch) -> Result<()> {
         let before = *self.sink.written.borrow();
         (self.sink.before_write)(before).await;
-        self.sink.state.lock().unwrap().staged.get_mut(&self.place).unwrap().extend(rows_of(&batch));
+        self.sink.state.lock().unwrap().staged.get_mut(&self.place()).unwrap().extend(rows_of(&batch));
         self.sink.written.send_modify(|written| *written += 1);
         Ok(())
     }
 
+    async fn prepare(&mut self, _epoch: Epoch) -> Result<Prepared> {
+        let committables = vec![Committable(self.place().into_bytes())];
+        self.parts += 1;
+        self.begin();
+        Ok(Prepared { committables, ..Prepared::nothing() })
+    }
+
     async fn finish(&mut self) -> Result<Vec<Committable>> {
-        Ok(vec![Committable(format!("{}#{}", self.place.0, self.place.1).into_bytes())])
+        Ok(vec![Committable(self.place().into_bytes())])
     }
 }
 
@@ -356,10 +406,15 @@ impl Fixture {
     }
 
     pub(crate) fn start(self) -> Job {
+        self.start_with(None).unwrap()
+    }
+
+    pub(crate) fn start_with(self, checkpointing: Option<crate::Checkpointing>) -> Result<Job> {
         let mut options = RunOptions::new(Handle::current());
         options.channel_bytes = self.channel_bytes;
         options.components = Arc::new(self.doubles);
-        crate::start(&self.graph, options).unwrap()
+        options.checkpointing = checkpointing.map(Box::new);
+        crate::start(&self.graph, options)
     }
 }
 

@@ -131,7 +131,7 @@ impl Scan {
                 None => self.splits.insert(self.source.splits().await?.into()),
             };
             let Some(split) = splits.pop_front() else { return Ok(None) };
-            let reader = self.source.open(&split, self.options.clone()).await?;
+            let reader = self.source.open(&split, None, self.options.clone()).await?;
             self.reader = Some((split.id, reader));
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dipper_graph::TableSpec;
 use dipper_operator_api::{Committable, Sink};
 use dipper_runtime::NotNull;
-use dipper_types::{Result, SubtaskId};
+use dipper_types::{Epoch, Result, SubtaskId};
 use futures::FutureExt;
 
 use super::query::{Plan, Running};
@@ -54,7 +54,7 @@ async fn write(mut inserts: Vec<Insert>) -> Result<()> {
     }
     if result.is_ok() {
         for insert in &mut inserts {
-            result = insert.sink.commit(std::mem::take(&mut insert.staged)).await;
+            result = insert.sink.commit(Epoch(1), std::mem::take(&mut insert.staged)).await;
             if result.is_err() {
                 break;
             }

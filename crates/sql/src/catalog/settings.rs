@@ -1,81 +1,15 @@
 //! The settings that `SET` changes: which there are, what they may be, what they are.
 
+mod known;
+
 use std::collections::BTreeMap;
 
 use dipper_types::{Error, Result};
 
+use super::duration::parse_duration_ms;
 use super::nearest;
-
-/// A setting.
-#[derive(Debug, Clone, Copy)]
-pub struct Setting {
-    /// Its key; Flink's where Flink has one.
-    pub key: &'static str,
-    /// Its value when nobody has set it; empty for none.
-    pub default: &'static str,
-    /// What it does.
-    pub description: &'static str,
-    kind: Kind,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Number { min: usize, max: usize },
-    Choice(&'static [&'static str]),
-    Text,
-}
-
-const PARALLELISM: &str = "parallelism.default";
-const MAX_PARALLELISM: &str = "pipeline.max-parallelism";
-const NAME: &str = "pipeline.name";
-const MODE: &str = "execution.runtime-mode";
-const BATCH_SIZE: &str = "execution.batch-size";
-const SKIP_ERROR: &str = "match.skip-error";
-
-const SETTINGS: &[Setting] = &[
-    Setting {
-        key: BATCH_SIZE,
-        default: "32768",
-        description: "the most rows in a batch that a source makes",
-        kind: Kind::Number { min: 1, max: 1 << 20 },
-    },
-    Setting {
-        key: MODE,
-        default: "automatic",
-        description: "streaming and batch choose the host; automatic runs SELECT over bounded tables as a batch",
-        kind: Kind::Choice(&["automatic", "streaming", "batch"]),
-    },
-    Setting {
-        key: SKIP_ERROR,
-        default: "automatic",
-        description: "what AFTER MATCH SKIP TO does when it has no row to go to: fail, next-row, or automatic: fail on bounded input",
-        kind: Kind::Choice(&["automatic", "fail", "next-row"]),
-    },
-    Setting {
-        key: PARALLELISM,
-        default: "1",
-        description: "how many subtasks an operator has",
-        kind: Kind::Number { min: 1, max: 1024 },
-    },
-    Setting {
-        key: MAX_PARALLELISM,
-        default: "128",
-        description: "key groups of a job: the most subtasks it can ever be rescaled to",
-        kind: Kind::Number { min: 1, max: 32768 },
-    },
-    Setting { key: NAME, default: "", description: "the job's name", kind: Kind::Text },
-];
-
-/// Flink's settings whose effect is not there yet.
-const NOT_YET: &[&str] = &[
-    "execution.checkpointing.",
-    "restart-strategy.",
-    "state.",
-    "table.",
-    "taskmanager.",
-    "jobmanager.",
-    "sql-client.",
-];
+pub use known::Setting;
+use known::{ALIASES, BATCH_SIZE, Kind, MAX_PARALLELISM, MODE, NAME, NOT_YET, PARALLELISM, SETTINGS, SKIP_ERROR};
 
 /// Which host runs a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +104,26 @@ impl Settings {
         }
     }
 
+    /// A setting that is a number, by its key; `None` if it has no value.
+    pub fn number_of(&self, key: &str) -> Option<u64> {
+        self.value(key).parse().ok()
+    }
+
+    /// A setting that is a factor, by its key; `None` if it has no value.
+    pub fn factor_of(&self, key: &str) -> Option<f64> {
+        self.value(key).parse().ok()
+    }
+
+    /// A setting that is a duration, by its key, in milliseconds; `None` if it has no value.
+    pub fn duration_ms_of(&self, key: &str) -> Option<u64> {
+        Some(self.value(key)).filter(|value| !value.is_empty()).and_then(|value| parse_duration_ms(value).ok())
+    }
+
+    /// A setting that is text, by its key; `None` if it is empty.
+    pub fn text_of(&self, key: &str) -> Option<&str> {
+        Some(self.value(key)).filter(|value| !value.is_empty())
+    }
+
     fn value(&self, key: &str) -> &str {
         let default = || SETTINGS.iter().find(|setting| setting.key == key).map_or("", |setting| setting.default);
         self.values.get(key).map_or_else(default, String::as_str)
@@ -186,6 +140,14 @@ impl Setting {
         let key = self.key;
         match self.kind {
             Kind::Text => Ok(value.to_owned()),
+            Kind::Duration => match parse_duration_ms(value) {
+                Ok(_) => Ok(value.trim().to_owned()),
+                Err(error) => Err(error.context(format!("setting '{key}'"))),
+            },
+            Kind::Factor { min } => match value.trim().parse::<f64>() {
+                Ok(factor) if factor >= min && factor.is_finite() => Ok(factor.to_string()),
+                _ => Err(Error::invalid(format!("setting '{key}': '{value}' is no number from {min} on"))),
+            },
             Kind::Number { min, max } => match value.trim().parse::<usize>() {
                 Ok(number) if (min..=max).contains(&number) => Ok(number.to_string()),
                 _ => Err(Error::invalid(format!("setting '{key}': '{value}' is no number from {min} to {max}"))),
@@ -204,6 +166,8 @@ impl Setting {
 }
 
 fn find(key: &str) -> Result<&'static Setting> {
+    let meant = ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(key)).map(|(_, meant)| *meant);
+    let key = meant.unwrap_or(key);
     if let Some(setting) = SETTINGS.iter().find(|setting| setting.key.eq_ignore_ascii_case(key)) {
         return Ok(setting);
     }

@@ -116,6 +116,13 @@ fn settings_have_defaults_values_and_a_way_back() {
     assert_eq!(settings.runtime_mode(), super::RuntimeMode::Batch);
     settings.reset(Some("parallelism.default")).unwrap();
     assert_eq!(settings.parallelism(), 1);
+    settings.set("execution.checkpointing.interval", "1 s").unwrap();
+    settings.set("execution.checkpointing.dir", "/data").unwrap();
+    assert_eq!(settings.duration_ms_of("execution.checkpointing.interval"), Some(1_000));
+    assert_eq!(settings.text_of("state.checkpoints.dir"), Some("/data"));
+    assert!(settings.set("restart-strategy.exponential-delay.backoff-multiplier", "0.5").is_err());
+    let error = settings.set("execution.checkpointing.timeout", "soon").unwrap_err();
+    assert_eq!(error.to_string(), "setting 'execution.checkpointing.timeout': 'soon' is no duration");
     settings.reset(None).unwrap();
     assert!(settings.list().all(|(setting, value)| value == setting.default));
 }

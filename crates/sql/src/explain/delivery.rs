@@ -2,12 +2,18 @@
 
 use dipper_graph::{JobGraph, OperatorSpec};
 
-/// One line per sink.
-pub(super) fn of(graph: &JobGraph) -> Vec<String> {
+/// One line per sink. Without checkpoints a sink commits once, at the end of the job.
+pub(super) fn of(graph: &JobGraph, takes_checkpoints: bool) -> Vec<String> {
     let line = |spec: &OperatorSpec| match spec {
         OperatorSpec::Sink(sink) => {
             let connector = sink.table.options.get("connector").map_or("", String::as_str);
             let promise = match connector {
+                "filesystem" if takes_checkpoints => {
+                    "exactly once: the files appear with the checkpoint that covers them"
+                }
+                "print" if takes_checkpoints => {
+                    "at least once: rows are printed as they come, some of them again after a failure"
+                }
                 "filesystem" => "exactly once: the files appear when the job has ended well, and not at all otherwise",
                 "print" => "at least once: rows are printed as they come",
                 "blackhole" => "nothing is kept",

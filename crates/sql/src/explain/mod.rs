@@ -29,6 +29,8 @@ struct Explained {
     plan: LogicalPlan,
     /// `None` if it runs as a batch.
     graph: Option<JobGraph>,
+    /// A query hands its rows out and takes none.
+    takes_checkpoints: bool,
 }
 
 /// Explains a query, an insert or a statement set.
@@ -69,6 +71,7 @@ fn query_of(planner: &Planner<'_>, settings: &Settings, query: &Query) -> Result
         title: None,
         plan: optimized(plan, is_dataflow).map_err(|error| planner.placed(error, query))?,
         graph,
+        takes_checkpoints: false,
     })
 }
 
@@ -78,7 +81,8 @@ fn insert_of(planner: &Planner<'_>, settings: &Settings, insert: &Insert) -> Res
     let is_dataflow = settings.runtime_mode() != RuntimeMode::Batch;
     let graph = if is_dataflow { Some(planner.insert(insert, &plan, &table, &title)?) } else { None };
     let plan = optimized(plan, is_dataflow).map_err(|error| planner.placed(error, &insert.source))?;
-    Ok(Explained { title: Some(title), plan, graph })
+    let takes_checkpoints = settings.text_of("state.checkpoints.dir").is_some();
+    Ok(Explained { title: Some(title), plan, graph, takes_checkpoints })
 }
 
 /// The plan as its host runs it.
@@ -139,7 +143,7 @@ impl Explained {
             let _ = writeln!(text, "pattern {}\n{}", number + 1, indented(&report.to_text()));
         }
         if let Some(graph) = &self.graph {
-            let _ = writeln!(text, "delivery\n{}", indented(&delivery::of(graph).join("\n")));
+            let _ = writeln!(text, "delivery\n{}", indented(&delivery::of(graph, self.takes_checkpoints).join("\n")));
         }
         Ok(text.trim_end().to_owned() + "\n")
     }
@@ -153,7 +157,7 @@ impl Explained {
             "subqueries": self.subqueries()?.iter().map(|plan| plan.lines().collect::<Vec<_>>()).collect::<Vec<_>>(),
             "dataflow": self.graph.as_ref().map(JobGraph::to_json),
             "patterns": patterns.iter().map(PatternReport::to_json).collect::<Vec<_>>(),
-            "delivery": self.graph.as_ref().map(delivery::of),
+            "delivery": self.graph.as_ref().map(|graph| delivery::of(graph, self.takes_checkpoints)),
         }))
     }
 

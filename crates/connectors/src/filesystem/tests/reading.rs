@@ -67,7 +67,7 @@ async fn what_cannot_be_read_is_named_with_the_system_s_reason() {
     let source = source(&table).unwrap();
     let splits = source.splits().await.unwrap();
     fs::remove_file(&path).unwrap();
-    let error = source.open(&splits[0], options(vec![0], 10)).await.unwrap().next().await.unwrap_err();
+    let error = source.open(&splits[0], None, options(vec![0], 10)).await.unwrap().next().await.unwrap_err();
     assert_eq!(error.to_string(), format!("cannot read '{}': No such file or directory (os error 2)", path.display()));
 }
 
@@ -174,7 +174,7 @@ async fn skipped_records_are_counted() {
     let options = options(vec![1], 64);
     let metrics = Arc::clone(&options.metrics);
     let mut batches = Vec::new();
-    drain(source.open(&split, options).await.unwrap(), &mut batches).await.unwrap();
+    drain(source.open(&split, None, options).await.unwrap(), &mut batches).await.unwrap();
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 900);
     assert_eq!(OperatorMetrics::get(&metrics.skipped_records), 100);
 }
@@ -295,4 +295,104 @@ fn csv_refuses_columns_that_it_cannot_hold() {
     table.columns = Arc::new(Schema::new(vec![Field::new("b", DataType::Binary, true)]));
     let error = validate(&table).unwrap_err().to_string();
     assert!(error.starts_with("table 't': column 'b': the csv format cannot hold type BYTES"), "{error}");
+}
+
+/// The rows of a split, once by one reader, and once by a reader that is left at each batch for one that goes on from its position.
+async fn read_with_breaks(source: &dyn Source, split: &Split, sizes: &[usize]) -> Vec<RecordBatch> {
+    let mut batches = Vec::new();
+    let mut position = None;
+    for size in sizes.iter().cycle() {
+        let mut reader = source.open(split, position.as_ref(), options(vec![1, 0], *size)).await.unwrap();
+        let Some(batch) = reader.next().await.unwrap() else { break };
+        batches.push(batch);
+        // What is read ahead is not handed out.
+        position = Some(SplitPosition(serde_json::from_str(&reader.position().0.to_string()).unwrap()));
+    }
+    batches
+}
+
+#[tokio::test]
+async fn a_file_is_gone_on_with_behind_any_batch() {
+    let rows = 2_000;
+    let csv = |header: &str, end: &str| {
+        let row = |n: i64| format!("{n},\"na\nme {n}\",2024-01-01 00:00:00");
+        format!("{header}{}{end}", (0..rows).map(row).collect::<Vec<_>>().join("\n"))
+    };
+    let json = (0..rows).map(|n| format!("{{\"n\": {n}, \"name\": \"ü{n}\"}}\n")).collect::<String>();
+    let texts = [
+        ("csv", csv("\u{feff}n,name,ts\n", "\n"), vec![]),
+        ("csv", csv("n,name,ts\n", ""), vec![("compression", "gzip")]),
+        ("csv", csv("n,name,ts\r\n", ""), vec![]),
+        ("json", json.clone(), vec![]),
+        ("json", json.trim_end().to_owned(), vec![("compression", "zstd")]),
+        ("json", format!("\u{feff}{json}"), vec![]),
+    ];
+    for (format, text, more) in texts {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let bytes = match more.first() {
+            Some((_, "gzip")) => {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+                std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+                encoder.finish().unwrap()
+            }
+            Some(_) => zstd::encode_all(text.as_bytes(), 0).unwrap(),
+            None => text.into_bytes(),
+        };
+        fs::write(&path, bytes).unwrap();
+        let source = source(&table(&path, format, &more)).unwrap();
+        let split = source.splits().await.unwrap().remove(0);
+        let schema = Arc::new(source.schema().project(&[1, 0]).unwrap());
+        let whole = read_source(source.as_ref(), &[1, 0]).await.unwrap();
+        assert_eq!(whole.num_rows() as i64, rows);
+        let broken = read_with_breaks(source.as_ref(), &split, &[7, 100, 1]).await;
+        assert_eq!(concat_batches(&schema, &broken).unwrap(), whole, "{format} {more:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_parquet_file_and_one_without_header_are_gone_on_with_behind_any_batch() {
+    for (format, more) in [("parquet", vec![]), ("csv", vec![("csv.header", "false")])] {
+        let dir = tempfile::tempdir().unwrap();
+        let table = table(&dir.path().join("out"), format, &more);
+        let sink = sink_of(&table);
+        let staged = write(sink.as_ref(), "job", &[batch(0, 500), batch(500, 700)]).await;
+        sink.commit(Epoch(1), staged).await.unwrap();
+        let source = source(&table).unwrap();
+        let split = source.splits().await.unwrap().remove(0);
+        let broken = read_with_breaks(source.as_ref(), &split, &[100, 33]).await;
+        let whole = read_source(source.as_ref(), &[1, 0]).await.unwrap();
+        assert_eq!(whole.num_rows(), 1200);
+        assert_eq!(concat_batches(&whole.schema(), &broken).unwrap(), whole, "{format}");
+    }
+}
+
+#[tokio::test]
+async fn a_line_is_called_by_its_number_behind_a_position_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file.csv");
+    fs::write(&path, "name,n,ts\na,1,\nb,2,\nc,x,\n").unwrap();
+    let source = source(&table(&path, "csv", &[])).unwrap();
+    let split = source.splits().await.unwrap().remove(0);
+    let mut reader = source.open(&split, None, options(vec![1], 2)).await.unwrap();
+    reader.next().await.unwrap();
+    let mut reader = source.open(&split, Some(&reader.position()), options(vec![1], 2)).await.unwrap();
+    let error = reader.next().await.unwrap_err().to_string();
+    assert!(error.contains("line 4"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_has_become_shorter_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file.csv");
+    fs::write(&path, "name,n,ts\na,1,\nb,2,\n").unwrap();
+    let source = source(&table(&path, "csv", &[])).unwrap();
+    let split = source.splits().await.unwrap().remove(0);
+    let mut reader = source.open(&split, None, options(vec![1], 10)).await.unwrap();
+    reader.next().await.unwrap();
+    fs::write(&path, "name,n,ts\na,1,\n").unwrap();
+    let mut reader = source.open(&split, Some(&reader.position()), options(vec![1], 10)).await.unwrap();
+    let error = reader.next().await.unwrap_err();
+    assert_eq!(error.kind(), dipper_types::ErrorKind::Invalid);
+    assert!(error.to_string().ends_with("it has been read up to byte 20 before, and is shorter now"), "{error}");
 }

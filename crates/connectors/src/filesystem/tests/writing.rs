@@ -37,7 +37,7 @@ async fn every_format_and_compression_is_read_back() {
         let sink = sink_of(&table);
         let staged = write(sink.as_ref(), "job", &[batch(0, 500), batch(500, 700)]).await;
         assert_eq!(staged.len(), 1);
-        sink.commit(staged).await.unwrap();
+        sink.commit(Epoch(1), staged).await.unwrap();
         assert_eq!(read(&table, &[0, 1, 2]).await.unwrap(), batch(0, 1200), "{format} {more:?}");
     }
 }
@@ -51,12 +51,12 @@ async fn rows_are_invisible_until_the_commit_which_may_be_repeated() {
     let staged = write(sink.as_ref(), "a/b", &[batch(0, 10)]).await;
     assert_eq!(numbers(&table).await.unwrap(), [0; 0]);
     for _ in 0..2 {
-        sink.commit(staged.clone()).await.unwrap();
+        sink.commit(Epoch(1), staged.clone()).await.unwrap();
         assert_eq!(names(dir.path()), ["part-a=2fb-0-0.csv"]);
         assert_eq!(numbers(&table).await.unwrap(), (0..10).collect::<Vec<_>>());
     }
     fs::remove_file(dir.path().join("part-a=2fb-0-0.csv")).unwrap();
-    let error = sink.commit(staged).await.unwrap_err().to_string();
+    let error = sink.commit(Epoch(1), staged).await.unwrap_err().to_string();
     assert!(error.starts_with("table 't': cannot commit '"), "{error}");
 }
 
@@ -71,7 +71,7 @@ async fn an_abort_leaves_nothing_and_touches_nothing_else() {
     assert!(!out.exists());
 
     let staged = write(sink.as_ref(), "second", &[batch(0, 10)]).await;
-    sink.commit(staged).await.unwrap();
+    sink.commit(Epoch(1), staged).await.unwrap();
     write(sink.as_ref(), "third", &[batch(0, 10)]).await;
     sink.abort("third").await.unwrap();
     assert_eq!(names(&out), ["part-second-0-0.parquet"]);
@@ -84,7 +84,7 @@ async fn a_job_without_rows_leaves_an_empty_table() {
     let sink = sink_of(&table);
     let staged = write(sink.as_ref(), "job", &[batch(0, 0)]).await;
     assert!(staged.is_empty());
-    sink.commit(staged).await.unwrap();
+    sink.commit(Epoch(1), staged).await.unwrap();
     assert_eq!(numbers(&table).await.unwrap(), [0; 0]);
 }
 
@@ -95,7 +95,7 @@ async fn files_roll_at_their_size() {
     let sink = sink_of(&table);
     let batches: Vec<_> = (0..10).map(|n| batch(n * 20, 20)).collect();
     let staged = write(sink.as_ref(), "job", &batches).await;
-    sink.commit(staged).await.unwrap();
+    sink.commit(Epoch(1), staged).await.unwrap();
     assert!(names(dir.path()).len() > 3, "{:?}", names(dir.path()));
     let mut read = numbers(&table).await.unwrap();
     read.sort_unstable();
@@ -162,11 +162,45 @@ async fn an_object_store_is_written_and_read_like_a_disk() {
 
     let staged = write(&sink, "job", &[batch(0, 10_000)]).await;
     for _ in 0..2 {
-        sink.commit(staged.clone()).await.unwrap();
+        sink.commit(Epoch(1), staged.clone()).await.unwrap();
         let objects: Vec<_> =
             store.list(Some(&base)).map_ok(|meta| meta.location.to_string()).try_collect().await.unwrap();
         assert_eq!(objects, ["dir/part-job-0-0.csv.gz"]);
     }
     assert_eq!(source.splits().await.unwrap()[0].id, "s3://bucket/dir/part-job-0-0.csv.gz");
     assert_eq!(read_source(&source, &[0, 1, 2]).await.unwrap(), batch(0, 10_000));
+}
+
+#[tokio::test]
+async fn rows_before_a_barrier_are_committed_apart_from_those_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = table(dir.path(), "csv", &[]);
+    let sink = sink_of(&table);
+    let mut writer = sink.open("job.1-a", SubtaskId { index: 0, parallelism: 1 }).await.unwrap();
+    writer.write(batch(0, 10)).await.unwrap();
+    let first = writer.prepare(Epoch(1)).await.unwrap();
+    writer.write(batch(10, 10)).await.unwrap();
+    first.durable.await.unwrap();
+    assert!(writer.prepare(Epoch(2)).await.unwrap().committables.len() == 1);
+    assert!(writer.prepare(Epoch(3)).await.unwrap().committables.is_empty());
+    for _ in 0..2 {
+        sink.commit_again(Epoch(1), first.committables.clone()).await.unwrap();
+        assert_eq!(numbers(&table).await.unwrap(), (0..10).collect::<Vec<_>>());
+    }
+    // Somebody has processed the file and taken it away.
+    fs::remove_file(dir.path().join("part-job.1-a-0-0.csv")).unwrap();
+    sink.commit_again(Epoch(1), first.committables).await.unwrap();
+    assert_eq!(names(dir.path()), ["_staging-job.1-a"]);
+}
+
+#[tokio::test]
+async fn only_what_earlier_attempts_have_staged_is_swept() {
+    let dir = tempfile::tempdir().unwrap();
+    let sink = sink_of(&table(dir.path(), "csv", &[]));
+    for run in ["a/b.1-ff", "a/b.2-ff", "other.1-ff"] {
+        write(sink.as_ref(), run, &[batch(0, 10)]).await;
+    }
+    sink.sweep(&|run: &str| run == "a/b.1-ff").await.unwrap();
+    assert_eq!(names(dir.path()), ["_staging-a=2fb.2-ff", "_staging-other.1-ff"]);
+    sink_of(&table(&dir.path().join("none"), "csv", &[])).sweep(&|_: &str| true).await.unwrap();
 }

@@ -12,8 +12,8 @@ use super::columns::Column;
 use super::header::Layout;
 use super::options::CsvOptions;
 use super::records::{Next, Records, newlines};
-use crate::format::RecordDecoder;
 use crate::format::bad_records::BadRecords;
+use crate::format::{RecordDecoder, TextPosition};
 
 /// A longer record is an error: most likely a quote that is never closed.
 const RECORD_BYTES_MAX: usize = 16 << 20;
@@ -29,6 +29,13 @@ pub(crate) struct CsvDecoder {
     /// `None` until the header has been read.
     body: Option<Body>,
     bytes: Vec<u8>,
+    /// How many bytes of the file stood before `bytes`, and how many have come in all.
+    dropped: u64,
+    fed: u64,
+    /// Where the records begin, once the header has been read.
+    body_start: u64,
+    /// What is to be gone on from behind the header.
+    resumed: Option<TextPosition>,
     /// Where the batch under way begins in `bytes`, and on which line of the file.
     start: usize,
     line: u64,
@@ -74,6 +81,10 @@ impl CsvDecoder {
             bad,
             body: None,
             bytes: Vec::new(),
+            dropped: 0,
+            fed: 0,
+            body_start: 0,
+            resumed: None,
             start: 0,
             line: 1,
             position: 0,
@@ -135,6 +146,19 @@ impl CsvDecoder {
         };
         let end = self.start + records.position();
         self.begin_batch_at(end);
+        self.body_start = self.dropped + self.start as u64;
+        if let Some(position) = self.resumed.take() {
+            // What follows the header here stands further on in the file.
+            if self.body_start != position.body {
+                return Err(self
+                    .bad
+                    .line_error(1, "the header is not the one that it was when the file was read before"));
+            }
+            let left_out = position.offset - position.body;
+            self.dropped += left_out;
+            self.fed += left_out;
+            self.line = position.line;
+        }
         self.body(&layout).map(Some)
     }
 
@@ -254,7 +278,35 @@ impl CsvDecoder {
 }
 
 impl RecordDecoder for CsvDecoder {
+    fn position(&self) -> TextPosition {
+        if let Some(position) = self.resumed {
+            return position;
+        }
+        if self.at_file_start || self.body.is_none() {
+            return TextPosition::default();
+        }
+        // A newline that the file does not have does not count.
+        let offset = (self.dropped + self.start as u64).min(self.fed);
+        TextPosition { offset, line: self.line, body: if self.options.header { self.body_start } else { 0 } }
+    }
+
+    fn resume(&mut self, position: TextPosition) {
+        if position.offset == 0 {
+            return;
+        }
+        if self.options.header {
+            self.resumed = Some(position);
+        } else {
+            self.at_file_start = false;
+            self.dropped = position.offset;
+            self.fed = position.offset;
+            self.line = position.line;
+        }
+    }
+
     fn feed(&mut self, block: &[u8]) {
+        self.dropped += self.start as u64;
+        self.fed += block.len() as u64;
         self.bytes.drain(..self.start);
         self.position -= self.start;
         self.start = 0;

@@ -12,9 +12,9 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use dipper_types::{Result, sql_type_name};
 
 use super::line_check::{LineCheck, element_type};
-use crate::format::RecordDecoder;
 use crate::format::bad_records::BadRecords;
 use crate::format::number_text::shortened;
+use crate::format::{RecordDecoder, TextPosition};
 
 /// A longer line is an error.
 const LINE_BYTES_MAX: usize = 16 << 20;
@@ -28,6 +28,8 @@ pub(crate) struct JsonDecoder {
     batch_rows: usize,
     bad: BadRecords,
     pending: Vec<u8>,
+    /// How many bytes of the file stood before `pending`.
+    dropped: u64,
     /// How much of `pending` has been read.
     position: usize,
     /// The number of the line at `position`.
@@ -55,7 +57,18 @@ impl JsonDecoder {
         };
         let batch_rows = batch_rows.max(1);
         let check = LineCheck::new(&decoded);
-        Ok(Self { decoded, schema, check, batch_rows, bad, pending: Vec::new(), position: 0, line: 1, ended: false })
+        Ok(Self {
+            decoded,
+            schema,
+            check,
+            batch_rows,
+            bad,
+            pending: Vec::new(),
+            dropped: 0,
+            position: 0,
+            line: 1,
+            ended: false,
+        })
     }
 
     /// The next lines, at most a batch of them.
@@ -147,7 +160,19 @@ impl JsonDecoder {
 }
 
 impl RecordDecoder for JsonDecoder {
+    fn position(&self) -> TextPosition {
+        TextPosition { offset: self.dropped + self.position as u64, line: self.line, body: 0 }
+    }
+
+    fn resume(&mut self, position: TextPosition) {
+        if position.offset > 0 {
+            self.dropped = position.offset;
+            self.line = position.line;
+        }
+    }
+
     fn feed(&mut self, block: &[u8]) {
+        self.dropped += self.position as u64;
         self.pending.drain(..self.position);
         self.position = 0;
         self.pending.extend_from_slice(block);
@@ -159,7 +184,7 @@ impl RecordDecoder for JsonDecoder {
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            if self.line == 1 && self.position == 0 && self.pending.starts_with(b"\xef\xbb\xbf") {
+            if self.line == 1 && self.position == 0 && self.dropped == 0 && self.pending.starts_with(b"\xef\xbb\xbf") {
                 self.position = 3;
             }
             let lines = self.take_lines()?;

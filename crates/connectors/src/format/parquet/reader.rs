@@ -8,7 +8,7 @@ use arrow::compute::kernels::cast::{CastOptions, cast_with_options};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
-use dipper_operator_api::SplitReader;
+use dipper_operator_api::{SplitPosition, SplitReader};
 use dipper_types::{Error, ErrorKind, Result, sql_type_name};
 use futures::StreamExt;
 use parquet::arrow::async_reader::ParquetRecordBatchStream;
@@ -24,16 +24,20 @@ pub(crate) struct ParquetReader {
     schema: SchemaRef,
     /// For each wanted column its place in the batches of `stream`.
     places: Vec<usize>,
+    /// How many rows have been read.
+    rows: u64,
 }
 
 impl ParquetReader {
-    /// Opens a file, called `name` in messages. `physical` are the table's columns, of which `projection` are wanted.
+    /// Opens a file, called `name` in messages, behind its first `skipped` rows. `physical` are the table's columns, of which `projection`
+    /// are wanted.
     pub(crate) async fn open(
         name: &str,
         file: ObjectFile,
         physical: &SchemaRef,
         projection: &[usize],
         batch_rows: usize,
+        skipped: u64,
     ) -> Result<Self> {
         let builder = ParquetRecordBatchStreamBuilder::new(file).await.map_err(|error| file_error(name, &error))?;
         let roots = physical
@@ -63,9 +67,10 @@ impl ParquetReader {
         let stream = builder
             .with_projection(mask)
             .with_batch_size(batch_rows.max(1))
+            .with_offset(skipped as usize)
             .build()
             .map_err(|error| file_error(name, &error))?;
-        Ok(Self { file: name.to_owned(), stream, schema, places })
+        Ok(Self { file: name.to_owned(), stream, schema, places, rows: skipped })
     }
 
     fn shape(&self, batch: &RecordBatch) -> Result<RecordBatch> {
@@ -98,9 +103,16 @@ impl SplitReader for ParquetReader {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(file_error(&self.file, &error)),
                 Some(Ok(batch)) if batch.num_rows() == 0 => {}
-                Some(Ok(batch)) => return self.shape(&batch).map(Some),
+                Some(Ok(batch)) => {
+                    self.rows += batch.num_rows() as u64;
+                    return self.shape(&batch).map(Some);
+                }
             }
         }
+    }
+
+    fn position(&self) -> SplitPosition {
+        SplitPosition(self.rows.into())
     }
 }
 

@@ -1,0 +1,144 @@
+//! Takes a job over, as `dipper_checkpoint::Recovery` says.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use dipper_checkpoint::{Failure, Recovery, RecoveryAction, RecoveryEvent, Restore, Start, StoreReply};
+use dipper_state::{CheckpointKind, CheckpointStore, Manifest};
+use dipper_types::{Error, ErrorKind, Result};
+
+use super::log::{self, Letterhead, explained};
+use super::outputs::{Commit, Outputs};
+use crate::clock::sleep;
+
+/// Between two questions about the same manifest.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) enum Recovered {
+    /// The job is ours.
+    Start {
+        start: Box<Start>,
+        /// What is restored, if anything is.
+        from: Option<Box<Manifest>>,
+    },
+    /// It had finished before.
+    Finished,
+}
+
+/// What it takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Takeover<'a> {
+    pub(crate) store: &'a CheckpointStore,
+    pub(crate) letterhead: &'a Letterhead,
+    pub(crate) outputs: &'a Outputs,
+    pub(crate) retained: usize,
+}
+
+impl Takeover<'_> {
+    /// Takes the job over. `check` is asked about what would be restored before anything is written. It may be dropped at any time.
+    pub(crate) async fn run(
+        self,
+        restore: Restore,
+        savepoint: Option<Manifest>,
+        nonce: u64,
+        check: impl Fn(&Manifest) -> Result<()>,
+    ) -> Result<Recovered> {
+        let is_latest = restore == Restore::Latest;
+        let mut known: BTreeMap<u64, Manifest> = BTreeMap::new();
+        let mut opening: Option<Manifest> = None;
+        let mut last_error: Option<Error> = None;
+        let (mut recovery, actions) = Recovery::begin(restore, nonce);
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
+            let (event, error) = match action {
+                RecoveryAction::List => log::list(self.store).await,
+                RecoveryAction::Read(numbers) => {
+                    let (answer, manifests) = log::read(self.store, numbers).await;
+                    known = manifests.into_iter().map(|manifest| (manifest.number, manifest)).collect();
+                    answer
+                }
+                RecoveryAction::Commit { epoch, committables } => {
+                    match self.outputs.commit(epoch, committables, Commit::Again).await {
+                        Ok(()) => (RecoveryEvent::Committed, None),
+                        Err(error) => (RecoveryEvent::CommitFailed, Some(error)),
+                    }
+                }
+                RecoveryAction::Put(manifest) => {
+                    let is_new = opening.as_ref().is_none_or(|opening| opening.number != manifest.number.0);
+                    if is_new {
+                        let before = if is_latest { known.get(&(manifest.number.0 - 1)) } else { savepoint.as_ref() };
+                        before.map(&check).transpose()?;
+                        opening = Some(self.letterhead.manifest(&manifest, 0)?);
+                    } else {
+                        sleep(PAUSE).await;
+                    }
+                    let put = opening.clone().ok_or_else(|| Error::internal("no opening"))?;
+                    let (reply, error) = log::put(self.store.clone(), put).await;
+                    (RecoveryEvent::Store(reply), error)
+                }
+                RecoveryAction::Inspect(_) => {
+                    if last_error.is_some() {
+                        sleep(PAUSE).await;
+                    }
+                    let put = opening.clone().ok_or_else(|| Error::internal("no opening"))?;
+                    let (reply, error) = log::inspect(self.store.clone(), put).await;
+                    if reply == StoreReply::Unreadable && error.as_ref().is_some_and(will_not_pass) {
+                        return Err(error.unwrap_or_else(Error::cancelled));
+                    }
+                    (RecoveryEvent::Store(reply), error)
+                }
+                RecoveryAction::Sweep { before, .. } => {
+                    let (outputs, store, retained) = (self.outputs.clone(), self.store.clone(), self.retained);
+                    let job = self.letterhead.job.0.clone();
+                    tokio::spawn(async move {
+                        outputs.sweep(&job, before).await;
+                        if let Err(error) = store.collect_garbage(retained, &[].into()).await {
+                            tracing::warn!(%error, "cannot remove what earlier attempts have left");
+                        }
+                    });
+                    continue;
+                }
+                RecoveryAction::Start(start) => {
+                    let before = start.opening.number.0 - 1;
+                    let from = if is_latest { known.remove(&before) } else { savepoint };
+                    let from = from.filter(|_| !start.opening.tasks.is_empty()).map(Box::new);
+                    return Ok(Recovered::Start { start, from });
+                }
+                RecoveryAction::Finished => return Ok(Recovered::Finished),
+                RecoveryAction::Fail(failure) => {
+                    let error = explained(failure, last_error);
+                    return Err(if failure == Failure::CorruptManifest {
+                        self.with_way_out(error, &known)
+                    } else {
+                        error
+                    });
+                }
+            };
+            last_error = error;
+            actions.extend(recovery.on_event(event));
+        }
+        Err(Error::internal("the recovery does not know how to go on"))
+    }
+}
+
+impl Takeover<'_> {
+    /// The last manifest cannot be read, and an older one is not taken by itself: sinks have gone on since.
+    fn with_way_out(self, error: Error, known: &BTreeMap<u64, Manifest>) -> Error {
+        let older = known.values().rev().find(|manifest| manifest.kind != CheckpointKind::Opening);
+        match older {
+            Some(older) => {
+                let path = format!("{}/manifests/{:020}.json", self.store.directory().url(), older.number);
+                error.with_hint(format!(
+                    "start from an older checkpoint under another name: --set pipeline.name=NAME --from-savepoint {path}"
+                ))
+            }
+            None => error.with_hint("start over under another name: --set pipeline.name=NAME"),
+        }
+    }
+}
+
+fn will_not_pass(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Unsupported)
+}

@@ -1,0 +1,205 @@
+//! Runs one attempt of a job after the other, until it has finished, or must not be run again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dipper_checkpoint::{CheckpointOptions, Restore};
+use dipper_graph::{JobGraph, OperatorSpec};
+use dipper_state::{CheckpointStore, Manifest, Savepoint};
+use dipper_types::{Epoch, Error, ErrorKind, OperatorId, Result, Timestamp};
+use futures::FutureExt;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::attempt;
+use super::log::{Letterhead, protocol_manifest};
+use super::outputs::Outputs;
+use super::recovery::{Recovered, Takeover};
+use super::restore::check;
+use super::{Checkpointing, JobNotice, OpenDirectory, StartFrom};
+use crate::clock::{Stopwatch, noise, nonce, sleep};
+use crate::deployment::{Plan, deploy};
+use crate::job::{Job, JobHandle, JobSummary};
+use crate::progress::JobMetrics;
+use crate::run::Run;
+use crate::validate::validate;
+use crate::{Components, RunOptions};
+
+/// What is the same for all attempts of a job in this process.
+pub(crate) struct Context {
+    pub(crate) graph: JobGraph,
+    pub(crate) components: Arc<dyn Components>,
+    pub(crate) channel_bytes: usize,
+    pub(crate) io: Handle,
+    pub(crate) metrics: Arc<JobMetrics>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) store: CheckpointStore,
+    pub(crate) letterhead: Letterhead,
+    pub(crate) outputs: Outputs,
+    pub(crate) options: CheckpointOptions,
+    pub(crate) stopwatch: Stopwatch,
+    checkpointing: Checkpointing,
+}
+
+/// Makes the job's parts, to see that they can be made, and lets a supervisor loose on them.
+pub(crate) fn start(graph: &JobGraph, options: RunOptions, checkpointing: Checkpointing) -> Result<Job> {
+    validate(graph)?;
+    if graph.nodes.iter().any(|node| matches!(node.spec, OperatorSpec::Collect)) {
+        return Err(Error::internal("a job that hands rows to its client takes no checkpoints"));
+    }
+    let metrics = Arc::new(JobMetrics::new(graph));
+    let cancel = CancellationToken::new();
+    let RunOptions { channel_bytes, io, components, .. } = options;
+    let run = Run::Only("trial".to_owned());
+    deploy(Plan { graph, components: components.as_ref(), channel_bytes, run: &run }, &metrics, &cancel)?;
+    let job = checkpointing.job.clone();
+    let context = Context {
+        outputs: Outputs::of(graph, components.as_ref())?,
+        graph: graph.clone(),
+        components,
+        channel_bytes,
+        io: io.clone(),
+        metrics: Arc::clone(&metrics),
+        cancel: cancel.clone(),
+        store: CheckpointStore::new(&checkpointing.directory, job.clone()),
+        letterhead: Letterhead { job, key_groups: graph.key_groups, query: checkpointing.query.clone() },
+        options: checkpointing.options,
+        stopwatch: Stopwatch::start(),
+        checkpointing,
+    };
+    let running = io.spawn(context.run());
+    let outcome = async {
+        let stopped = |error| Error::internal(format!("the job's supervisor has stopped: {error}"));
+        running.await.unwrap_or_else(|error| Err(stopped(error)))
+    };
+    let outcome = outcome.boxed().shared();
+    let cancel_on_drop = cancel.clone().drop_guard();
+    Ok(Job { handle: JobHandle { cancel, metrics }, rows: None, outcome, cancel_on_drop })
+}
+
+impl Context {
+    /// Time since the job was started, in this process.
+    pub(crate) fn now_ms(&self) -> u64 {
+        u64::try_from(self.stopwatch.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn notify(&self, notice: JobNotice) {
+        match &self.checkpointing.notices {
+            // Nobody listens if the owner has gone.
+            Some(notices) => drop(notices.send(notice)),
+            None if notice.is_warning() => tracing::warn!("{notice}"),
+            None => tracing::info!("{notice}"),
+        }
+    }
+
+    /// The table that a sink writes.
+    pub(crate) fn table_of(&self, sink: &OperatorId) -> String {
+        let node = self.graph.nodes.iter().find(|node| node.id == *sink);
+        node.and_then(|node| match &node.spec {
+            OperatorSpec::Sink(spec) => Some(spec.table.name.clone()),
+            _ => None,
+        })
+        .unwrap_or_default()
+    }
+
+    async fn run(self) -> Result<JobSummary> {
+        let mut failures_ms = Vec::new();
+        let mut start_from = self.checkpointing.start_from.clone();
+        loop {
+            let error = match self.attempt(&mut start_from).await {
+                Ok(()) => return Ok(self.summary()),
+                Err(error) => error,
+            };
+            failures_ms.push(self.now_ms());
+            let delay = self.checkpointing.restart.delay_ms(&failures_ms, noise()).map(Duration::from_millis);
+            let Some(delay) = delay.filter(|_| may_pass(&error)) else { return Err(error) };
+            self.notify(JobNotice::Restarting { error, delay });
+            tokio::select! {
+                () = self.cancel.cancelled() => return Err(Error::cancelled()),
+                () = sleep(delay) => {}
+            }
+        }
+    }
+
+    /// Takes the job over and runs its tasks. Once it is taken over, further attempts go on from its own checkpoints.
+    async fn attempt(&self, start_from: &mut StartFrom) -> Result<()> {
+        let takeover = Takeover {
+            store: &self.store,
+            letterhead: &self.letterhead,
+            outputs: &self.outputs,
+            retained: self.options.retained,
+        };
+        let recover = async {
+            let nonce = nonce();
+            let (restore, savepoint) = match &*start_from {
+                StartFrom::Latest => (Restore::Latest, None),
+                StartFrom::Nothing => (Restore::Nothing, None),
+                StartFrom::Savepoint { savepoint, over } => {
+                    let adopted = self.adopt(savepoint, *over, nonce).await?;
+                    (Restore::From(Box::new(protocol_manifest(&adopted)?)), Some(adopted))
+                }
+            };
+            takeover.run(restore, savepoint, nonce, |manifest| self.check(manifest)).await
+        };
+        let recovered = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return Err(Error::cancelled()),
+            recovered = recover => recovered?,
+        };
+        match recovered {
+            Recovered::Finished => {
+                self.notify(JobNotice::AlreadyFinished { job: self.letterhead.job.0.clone() });
+                Ok(())
+            }
+            Recovered::Start { start, from } => {
+                let over = !matches!(std::mem::replace(start_from, StartFrom::Latest), StartFrom::Latest);
+                self.notify(match &from {
+                    Some(from) => {
+                        let taken = Timestamp(from.created_ms.saturating_mul(1_000));
+                        JobNotice::Resumed { checkpoint: from.number, taken }
+                    }
+                    None => JobNotice::Begun {
+                        job: self.letterhead.job.0.clone(),
+                        directory: self.checkpointing.directory.url().to_owned(),
+                        over,
+                    },
+                });
+                attempt::run(self, *start, from.as_deref()).await.map(drop)
+            }
+        }
+    }
+
+    fn check(&self, manifest: &Manifest) -> Result<()> {
+        check(manifest, &self.graph, self.checkpointing.allow_non_restored_state)
+    }
+
+    /// Copies a savepoint into the job's directory. A job that has checkpoints of its own is `over` only if somebody says so.
+    async fn adopt(&self, savepoint: &Savepoint, over: bool, nonce: u64) -> Result<Manifest> {
+        self.check(&savepoint.manifest)?;
+        let last = self.store.latest().await?;
+        if last.is_some() && !over {
+            let job = &self.letterhead.job.0;
+            let error =
+                Error::invalid(format!("job '{job}' has checkpoints of its own, and is to start from a savepoint"));
+            return Err(error.with_hint(
+                "leave out --from-savepoint to go on from its last checkpoint, or add --fresh to start over from the savepoint",
+            ));
+        }
+        let epoch = Epoch(last.map_or(0, |last| last.epoch.0) + 1);
+        savepoint.adopt(&self.store, nonce, epoch).await
+    }
+
+    pub(crate) fn open_directory(&self) -> OpenDirectory {
+        OpenDirectory::clone(&self.checkpointing.open_directory)
+    }
+
+    fn summary(&self) -> JobSummary {
+        JobSummary { progress: self.metrics.progress(), elapsed: self.stopwatch.elapsed() }
+    }
+}
+
+/// Whether the job may do better next time: what is wrong with the query, its configuration or its data stays wrong, and a newer attempt
+/// or the owner is not to be gone against.
+fn may_pass(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal)
+}
