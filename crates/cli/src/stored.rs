@@ -37,10 +37,7 @@ pub(crate) async fn savepoint(console: &Console, command: SavepointCommand) -> R
                 _ => AfterSavepoint::GoOn,
             };
             let token = console.interrupt.token();
-            tokio::select! {
-                taken = dipper_session::take_savepoint(&job, &target, after) => taken.map_err(failed)?,
-                () = token.cancelled() => return Err(Failure::Cancelled),
-            }
+            dipper_session::take_savepoint(&job, &target, after, token.cancelled()).await.map_err(failed)?;
             console.terminal.notice(&format!("savepoint '{target}' has been taken"));
             Ok(())
         }
@@ -82,6 +79,7 @@ pub(crate) async fn show_rows(console: &Console, rows: Rows) -> Result<(), Failu
 pub(crate) fn failed(error: Error) -> Failure {
     match error.kind() {
         ErrorKind::Invalid | ErrorKind::Unsupported => Failure::Usage(error),
+        ErrorKind::Cancelled => Failure::Cancelled,
         _ => Failure::Session(error),
     }
 }

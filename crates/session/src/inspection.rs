@@ -167,7 +167,7 @@ impl StoredCheckpoint {
         let (names, values): (Vec<&str>, Vec<String>) = facts.into_iter().unzip();
         let columns: [(&str, ArrayRef); 2] =
             [("name", Arc::new(StringArray::from(names))), ("value", Arc::new(StringArray::from(values)))];
-        one_batch(RecordBatch::try_from_iter(columns)?)
+        Ok(one_batch(RecordBatch::try_from_iter(columns)?))
     }
 
     /// The state of each operator, a row for each of its tables.
@@ -274,7 +274,9 @@ fn rows(listed: &[Listed]) -> Result<Rows> {
         columns.insert(0, ("savepoint", text(|row| row.name.as_deref())));
         columns.retain(|(name, _)| *name != "shared_bytes");
     }
-    one_batch(RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)))?)
+    Ok(one_batch(RecordBatch::try_from_iter_with_nullable(
+        columns.into_iter().map(|(name, column)| (name, column, true)),
+    )?))
 }
 
 /// The columns of the list of operators.
@@ -316,14 +318,14 @@ impl Columns {
                 true,
             ));
         }
-        one_batch(RecordBatch::try_from_iter_with_nullable(columns)?)
+        Ok(one_batch(RecordBatch::try_from_iter_with_nullable(columns)?))
     }
 }
 
-fn one_batch(batch: RecordBatch) -> Result<Rows> {
+fn one_batch(batch: RecordBatch) -> Rows {
     let schema = batch.schema();
     let batches = if batch.num_rows() == 0 { Vec::new() } else { vec![Ok(batch)] };
-    Ok(Rows { schema, stream: stream::iter(batches).boxed(), job: None })
+    Rows { schema, stream: stream::iter(batches).boxed(), job: None }
 }
 
 fn kind(kind: CheckpointKind) -> &'static str {

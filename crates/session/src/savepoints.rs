@@ -26,8 +26,14 @@ pub enum AfterSavepoint {
     Drain,
 }
 
-/// Asks the job whose checkpoints are in the directory `job` for a savepoint in `target`, and waits until it is there.
-pub async fn take_savepoint(job: &str, target: &str, after: AfterSavepoint) -> Result<()> {
+/// Asks the job whose checkpoints are in the directory `job` for a savepoint in `target`, and waits until it is there, or until it is
+/// `cancelled`.
+pub async fn take_savepoint(
+    job: &str,
+    target: &str,
+    after: AfterSavepoint,
+    cancelled: impl Future<Output = ()>,
+) -> Result<()> {
     let store = job_store(job)?;
     // That of this process counts, not that of the job's.
     let target = absolute(target)?;
@@ -39,7 +45,10 @@ pub async fn take_savepoint(job: &str, target: &str, after: AfterSavepoint) -> R
     };
     let request = JobRequest { id: format!("{:016x}", nonce()), kind, target };
     store.ask(&request).await?;
-    let answer = wait(&store, &request.id, job).await;
+    let answer = tokio::select! {
+        answer = wait(&store, &request.id, job) => answer,
+        () = cancelled => Err(Error::cancelled()),
+    };
     store.withdraw(&request.id).await?;
     match answer? {
         Answer::Failed(reason) => Err(Error::unavailable(format!("the job cannot take a savepoint: {reason}"))),

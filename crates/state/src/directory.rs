@@ -168,12 +168,14 @@ impl Directory {
     /// [`Directory::list`] as it was at one moment: a local directory is listed until two listings agree.
     pub(crate) async fn list_settled(&self) -> Result<Vec<Entry>> {
         let mut listed = self.list().await?;
-        while self.is_local {
-            let again = self.list().await?;
-            if again == listed {
-                break;
+        if self.is_local {
+            loop {
+                let again = self.list().await?;
+                if again == listed {
+                    break;
+                }
+                listed = again;
             }
-            listed = again;
         }
         Ok(listed)
     }

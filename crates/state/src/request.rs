@@ -55,7 +55,7 @@ impl CheckpointStore {
         }
     }
 
-    /// What the job is asked for and has not begun.
+    /// What the job is asked for and has not done.
     pub async fn requests(&self) -> Result<Vec<JobRequest>> {
         let directory = self.requests_directory();
         let mut requests = Vec::new();
@@ -71,10 +71,12 @@ impl CheckpointStore {
         Ok(requests)
     }
 
-    /// Answers a request, which is then no longer one that the job has not begun.
+    /// Answers a request. One that has been begun only is seen again by whoever runs the job next.
     pub async fn answer(&self, id: &str, answer: &Answer) -> Result<()> {
-        let end = if *answer == Answer::Taken { "taken" } else { "done" };
-        self.put_request(&format!("{id}.{end}"), answer).await?;
+        if *answer == Answer::Taken {
+            return self.put_request(&format!("{id}.taken"), answer).await.map(drop);
+        }
+        self.put_request(&format!("{id}.done"), answer).await?;
         self.requests_directory().delete(&format!("{id}.json")).await
     }
 
@@ -116,7 +118,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_request_is_seen_until_it_is_answered_and_its_answers_until_it_is_withdrawn() {
+    async fn a_request_is_seen_until_it_is_done_and_its_answers_until_it_is_withdrawn() {
         let directory = Directory::open("memory://", &BTreeMap::new()).unwrap();
         let store = CheckpointStore::new(&directory, JobId("job".to_owned()));
         let request = JobRequest { id: "7".to_owned(), kind: RequestKind::Stop, target: "there".to_owned() };
@@ -124,9 +126,9 @@ mod tests {
         assert_eq!(store.requests().await.unwrap(), [request]);
         assert_eq!(store.answer_to("7").await.unwrap(), None);
         let failed = Answer::Failed("no".to_owned());
-        for answer in [Answer::Taken, failed] {
+        for (answer, left) in [(Answer::Taken, 1), (failed, 0)] {
             store.answer("7", &answer).await.unwrap();
-            assert_eq!(store.requests().await.unwrap(), []);
+            assert_eq!(store.requests().await.unwrap().len(), left);
             assert_eq!(store.answer_to("7").await.unwrap(), Some(answer));
         }
         store.withdraw("7").await.unwrap();

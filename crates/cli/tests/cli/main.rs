@@ -10,6 +10,7 @@ mod interruption;
 mod output;
 mod recovery;
 mod robustness;
+mod savepoints;
 mod scenarios;
 mod scripts;
 mod shell;

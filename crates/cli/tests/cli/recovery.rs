@@ -13,8 +13,9 @@ const ROWS: usize = 4_000;
 /// Reads files and made-up rows, at a pace at which it can be killed in between.
 fn prepare(workspace: &Workspace) {
     for file in 0..5 {
-        let rows: String = (0..ROWS).filter(|n| n % 5 == file).map(|n| format!("{n},\"row\n{n}\"\n")).collect();
-        workspace.file(&format!("in/{file}.csv"), &format!("n,name\n{rows}"));
+        let rows = (0..ROWS).filter(|n| n % 5 == file).map(|n| format!("{n},\"row\n{n}\""));
+        let lines: Vec<String> = std::iter::once("n,name".to_owned()).chain(rows).collect();
+        workspace.file(&format!("in/{file}.csv"), &lines.join("\n"));
     }
     workspace.file(
         "job.sql",

@@ -227,7 +227,7 @@ impl<'a> Attempt<'a> {
                     Some(event)
                 }
                 Some(report) = reports.recv() => self.on_report(report),
-                Some((task, said)) = said.recv() => self.on_said(task, said),
+                Some((task, said)) = said.recv() => Some(self.on_said(task, said)),
                 Some(notice) = self.savepoints.next() => {
                     self.context.notify(notice);
                     None
@@ -237,7 +237,9 @@ impl<'a> Attempt<'a> {
             };
             if let Some(event) = event {
                 let actions = self.coordinator.on_event(event, self.context.now_ms());
-                actions.into_iter().for_each(|action| self.carry_out(action));
+                for action in actions {
+                    self.carry_out(action);
+                }
             }
         }
         self.tasks_cancel.cancel();
@@ -279,15 +281,15 @@ impl<'a> Attempt<'a> {
         self.tasks_cancel.cancel();
     }
 
-    fn on_said(&mut self, task: TaskId, said: Said) -> Option<Event> {
+    fn on_said(&mut self, task: TaskId, said: Said) -> Event {
         match said {
             Said::Message(message, error) => {
                 self.last_error = error.or(self.last_error.take());
-                Some(Event::Task { attempt: self.attempt, task, message })
+                Event::Task { attempt: self.attempt, task, message }
             }
             Said::Lost(error) => {
                 self.note_failure(error);
-                Some(Event::TaskLost(task))
+                Event::TaskLost(task)
             }
         }
     }

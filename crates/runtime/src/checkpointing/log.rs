@@ -169,11 +169,9 @@ pub(crate) fn explained(failure: protocol::Failure, behind: Option<Error>) -> Er
     match behind {
         None => error,
         Some(behind) => {
-            let kind = match (error.kind(), behind.kind()) {
-                // What the store says is more to the point: a directory that cannot be written stays so.
-                (ErrorKind::Unavailable, kind @ (ErrorKind::Invalid | ErrorKind::Unsupported)) => kind,
-                (kind, _) => kind,
-            };
+            // What the store says is more to the point: a directory that cannot be written stays so.
+            let stays = matches!(behind.kind(), ErrorKind::Invalid | ErrorKind::Unsupported);
+            let kind = if stays && error.kind() == ErrorKind::Unavailable { behind.kind() } else { error.kind() };
             let explained = Error::new(kind, format!("{error}: {behind}"));
             match behind.hint().or(error.hint()) {
                 Some(hint) => explained.with_hint(hint),

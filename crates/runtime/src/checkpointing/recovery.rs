@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dipper_checkpoint::{Failure, Recovery, RecoveryAction, RecoveryEvent, Restore, Start, StoreReply};
 use dipper_state::{CheckpointKind, CheckpointStore, Manifest};
-use dipper_types::{Error, ErrorKind, Result};
+use dipper_types::{Error, ErrorKind, ManifestNumber, Result};
 
 use super::log::{self, Letterhead, explained};
 use super::outputs::{Commit, Outputs};
@@ -90,14 +90,7 @@ impl Takeover<'_> {
                     (RecoveryEvent::Store(reply), error)
                 }
                 RecoveryAction::Sweep { before, .. } => {
-                    let (outputs, store, retained) = (self.outputs.clone(), self.store.clone(), self.retained);
-                    let job = self.letterhead.job.0.clone();
-                    tokio::spawn(async move {
-                        outputs.sweep(&job, before).await;
-                        if let Err(error) = store.collect_garbage(retained, &[].into()).await {
-                            tracing::warn!(%error, "cannot remove what earlier attempts have left");
-                        }
-                    });
+                    tokio::spawn(self.sweep(before));
                     continue;
                 }
                 RecoveryAction::Start(start) => {
@@ -106,17 +99,20 @@ impl Takeover<'_> {
                     let from = from.filter(|_| !start.opening.tasks.is_empty()).map(Box::new);
                     return Ok(Recovered::Start { start, from });
                 }
-                RecoveryAction::Finished => return Ok(Recovered::Finished),
+                RecoveryAction::Finished => {
+                    // It may have been killed before it came to that.
+                    let last = known.last_key_value().map_or(0, |(number, _)| *number);
+                    self.sweep(ManifestNumber(last + 1)).await;
+                    return Ok(Recovered::Finished);
+                }
                 RecoveryAction::Fail(failure) => {
                     let error = explained(failure, last_error);
-                    return Err(if failure == Failure::CorruptManifest {
-                        self.with_way_out(error, &known)
-                    } else {
-                        error
-                    });
+                    let is_damaged = failure == Failure::CorruptManifest;
+                    return Err(if is_damaged { with_way_out(error, self.store, known.values()) } else { error });
                 }
             };
-            last_error = error;
+            // Listing the log once more says nothing about what could not be read in it.
+            last_error = if matches!(event, RecoveryEvent::Listed(_)) { error.or(last_error) } else { error };
             actions.extend(recovery.on_event(event));
         }
         Err(Error::internal("the recovery does not know how to go on"))
@@ -124,18 +120,33 @@ impl Takeover<'_> {
 }
 
 impl Takeover<'_> {
-    /// The last manifest cannot be read, and an older one is not taken by itself: sinks have gone on since.
-    fn with_way_out(self, error: Error, known: &BTreeMap<u64, Manifest>) -> Error {
-        let older = known.values().rev().find(|manifest| manifest.kind != CheckpointKind::Opening);
-        match older {
-            Some(older) => {
-                let path = format!("{}/manifests/{:020}.json", self.store.directory().url(), older.number);
-                error.with_hint(format!(
-                    "start from an older checkpoint under another name: --set pipeline.name=NAME --from-savepoint {path}"
-                ))
+    /// Removes what attempts before the one with this opening have left.
+    fn sweep(self, before: ManifestNumber) -> impl Future<Output = ()> + Send + 'static {
+        let (outputs, store, retained) = (self.outputs.clone(), self.store.clone(), self.retained);
+        let job = self.letterhead.job.0.clone();
+        async move {
+            outputs.sweep(&job, before).await;
+            if let Err(error) = store.collect_garbage(retained, &[].into()).await {
+                tracing::warn!(%error, "cannot remove what earlier attempts have left");
             }
-            None => error.with_hint("start over under another name: --set pipeline.name=NAME"),
         }
+    }
+}
+
+/// What is to be restored is damaged. An older checkpoint is not taken by itself, because sinks have gone on since.
+pub(crate) fn with_way_out<'a>(
+    error: Error,
+    store: &CheckpointStore,
+    older: impl DoubleEndedIterator<Item = &'a Manifest>,
+) -> Error {
+    match older.rev().find(|manifest| manifest.kind != CheckpointKind::Opening) {
+        Some(older) => {
+            let path = format!("{}/manifests/{:020}.json", store.directory().url(), older.number);
+            error.with_hint(format!(
+                "start from an older checkpoint under another name: --set pipeline.name=NAME --from-savepoint {path}"
+            ))
+        }
+        None => error.with_hint("start over under another name: --set pipeline.name=NAME"),
     }
 }
 

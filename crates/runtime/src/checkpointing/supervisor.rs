@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::attempt;
 use super::log::{Letterhead, protocol_manifest};
 use super::outputs::Outputs;
-use super::recovery::{Recovered, Takeover};
+use super::recovery::{Recovered, Takeover, with_way_out};
 use super::restore::check;
 use super::{Checkpointing, JobNotice, OpenDirectory, StartFrom};
 use crate::clock::{Stopwatch, noise, nonce, sleep};
@@ -164,7 +164,17 @@ impl Context {
                         over,
                     },
                 });
-                attempt::run(self, *start, from.as_deref()).await.map(drop)
+                match (attempt::run(self, *start, from.as_deref()).await, from) {
+                    (Err(error), Some(from)) if error.kind() == ErrorKind::Corrupt => {
+                        let log = self.store.read_log().await?;
+                        Err(with_way_out(
+                            error,
+                            &self.store,
+                            log.manifests.range(..from.number).map(|(_, older)| older),
+                        ))
+                    }
+                    (ended, _) => ended.map(drop),
+                }
             }
         }
     }

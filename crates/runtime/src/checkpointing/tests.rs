@@ -221,7 +221,9 @@ async fn a_cancelled_job_goes_on_at_another_parallelism() {
         });
         let mut splits: Vec<Vec<Step>> = splits.collect();
         // It never comes to its end in this run.
-        splits.iter_mut().for_each(|split| split.push(Step::Hang));
+        for split in &mut splits {
+            split.push(Step::Hang);
+        }
         let (job, mut notices) = bench.start(ScriptedSource::new(splits), parallelism);
         reaches(&bench.sink.commits, until).await;
         job.cancel();
@@ -452,4 +454,38 @@ async fn a_drained_job_has_flushed_and_is_not_run_again() {
     let (job, mut notices) = bench.start(source(), 1);
     finish(job).await.unwrap();
     assert!(drain(&mut notices)[0].contains("has finished before"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flipped_byte_in_a_state_file_is_named_with_a_way_out() {
+    let bench = Bench::new();
+    let retaining = |checkpointing: Checkpointing| {
+        let options = CheckpointOptions { retained: 2, ..checkpointing.options };
+        Checkpointing { options, ..checkpointing }
+    };
+    let split = script([rows(0..50), vec![bench.commits(1)], rows(50..100), vec![Step::Hang]]);
+    let fixture = bench.fixture(ScriptedSource::new(vec![split]), 1);
+    let job = fixture.start_with(Some(retaining(bench.checkpointing(5).0))).unwrap();
+    reaches(&bench.sink.written, 10).await;
+    let seen = *bench.sink.commits.borrow();
+    reaches(&bench.sink.commits, seen + 3).await;
+    job.cancel();
+    finish(job).await.unwrap_err();
+
+    let log = bench.store().read_log().await.unwrap();
+    let last = &log.manifests[&log.head];
+    let newest = last.files().into_values().max_by_key(|file| file.epoch).unwrap().path.clone();
+    let path = bench.directory.path().join("job").join(&newest);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let source = || {
+        ScriptedSource::new(vec![script([rows(0..50), vec![bench.commits(0)], rows(50..100), vec![bench.commits(0)]])])
+    };
+    let started = bench.fixture(source(), 2).start_with(Some(retaining(bench.checkpointing(5).0)));
+    let error = finish(started.unwrap()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains(&newest), "{error}");
+    assert!(error.hint().unwrap().contains("--from-savepoint"), "{error:?}");
 }

@@ -34,7 +34,7 @@ impl std::error::Error for Placed {}
 impl Database {
     pub(crate) fn new(settings: &[(&str, &str)]) -> Result<Self, Placed> {
         let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let session = Session::new(SessionConfig { settings, fixed: false }).map_err(Placed)?;
+        let session = Session::new(SessionConfig { settings, ..SessionConfig::default() }).map_err(Placed)?;
         Ok(Self { session })
     }
 

@@ -318,7 +318,8 @@ async fn a_file_is_gone_on_with_behind_any_batch() {
         let row = |n: i64| format!("{n},\"na\nme {n}\",2024-01-01 00:00:00");
         format!("{header}{}{end}", (0..rows).map(row).collect::<Vec<_>>().join("\n"))
     };
-    let json = (0..rows).map(|n| format!("{{\"n\": {n}, \"name\": \"ü{n}\"}}\n")).collect::<String>();
+    let object = |n: i64| format!("{{\"n\": {n}, \"name\": \"ü{n}\"}}");
+    let json = (0..rows).map(object).collect::<Vec<_>>().join("\n") + "\n";
     let texts = [
         ("csv", csv("\u{feff}n,name,ts\n", "\n"), vec![]),
         ("csv", csv("n,name,ts\n", ""), vec![("compression", "gzip")]),
