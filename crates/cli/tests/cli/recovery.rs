@@ -1,6 +1,5 @@
 //! Jobs that are killed, and started again: nothing is lost, and nothing is there twice.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Child;
 use std::sync::mpsc;
@@ -9,6 +8,78 @@ use std::time::Duration;
 use crate::harness::Workspace;
 
 const ROWS: usize = 4_000;
+
+/// A job, and the tables that it writes.
+struct Job {
+    prepare: fn(&Workspace),
+    tables: &'static [&'static str],
+}
+
+const LINES: Job = Job { prepare, tables: &["even", "words"] };
+const PATTERNS: Job =
+    Job { prepare: prepare_patterns, tables: &["carts", "shapes", "sessions", "averages", "unmatched", "windows"] };
+
+/// Every kind of state in one job: timeouts, runs of both engines, rows of no match, rows that wait for the watermark, window aggregates.
+fn prepare_patterns(workspace: &Workspace) {
+    let pattern = |table: &str, clause: &str| {
+        format!("INSERT INTO {table} SELECT * FROM events MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts {clause});\n")
+    };
+    let sink = |table: &str, columns: &str| {
+        format!(
+            "CREATE TABLE {table} ({columns}) WITH ('connector' = 'filesystem', 'path' = '{table}', 'format' = 'json');\n"
+        )
+    };
+    let script = [
+        "SET 'execution.checkpointing.interval' = '20 ms';
+         SET 'execution.batch-size' = '50';\n"
+            .to_owned(),
+        format!(
+            "CREATE TABLE events (k INT, ts TIMESTAMP(3), v INT, e INT, WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)
+             WITH ('connector' = 'datagen', 'number-of-rows' = '{ROWS}', 'rows-per-second' = '{ROWS}', 'splits' = '3',
+               'fields.k.min' = '1', 'fields.k.max' = '20', 'fields.v.min' = '0', 'fields.v.max' = '99', 'fields.e.min' = '0',
+               'fields.e.max' = '2', 'fields.ts.start' = '2024-01-01 00:00:00', 'fields.ts.step' = '100 ms');\n"
+        ),
+        sink("carts", "k INT, added TIMESTAMP(3), events BIGINT"),
+        sink("shapes", "k INT, started TIMESTAMP(3), bottom INT, ended TIMESTAMP(3), number BIGINT"),
+        sink("sessions", "k INT, started TIMESTAMP(3), ended TIMESTAMP(3), events BIGINT"),
+        sink("averages", "k INT, started TIMESTAMP(3), mean DOUBLE, length BIGINT"),
+        sink("unmatched", "k INT, ts TIMESTAMP(3), variable STRING, v INT, e INT"),
+        sink("windows", "k INT, started TIMESTAMP(3), events BIGINT, total BIGINT, mean DOUBLE"),
+        "EXECUTE STATEMENT SET BEGIN\n".to_owned(),
+        pattern(
+            "carts",
+            "MEASURES FIRST(cart.ts) AS added, COUNT(*) AS events ONE ROW PER MATCH ONLY TIMEOUT MATCHES
+             PATTERN (cart other* buy) WITHIN INTERVAL '10' SECOND
+             DEFINE cart AS cart.e = 0, other AS other.e = 2, buy AS buy.e = 1",
+        ),
+        pattern(
+            "shapes",
+            "MEASURES FIRST(STRT.ts) AS started, LAST(DOWN.v) AS bottom, LAST(UP.ts) AS ended, MATCH_NUMBER() AS number
+             AFTER MATCH SKIP TO LAST UP PATTERN (STRT DOWN+ UP+)
+             DEFINE DOWN AS DOWN.v < PREV(DOWN.v), UP AS UP.v > PREV(UP.v)",
+        ),
+        pattern(
+            "sessions",
+            "MEASURES FIRST(ts) AS started, LAST(ts) AS ended, COUNT(*) AS events
+             PATTERN (A B*) DEFINE B AS B.ts < PREV(B.ts) + INTERVAL '4' SECOND",
+        ),
+        pattern(
+            "averages",
+            "MEASURES FIRST(A.ts) AS started, AVG(A.v) AS mean, COUNT(A.*) AS length
+             PATTERN (A+ B) DEFINE A AS AVG(A.v) < 60",
+        ),
+        pattern(
+            "unmatched",
+            "MEASURES CLASSIFIER() AS variable ALL ROWS PER MATCH WITH UNMATCHED ROWS
+             AFTER MATCH SKIP TO NEXT ROW PATTERN (A B+ C) DEFINE A AS A.e = 0, B AS B.e = 1, C AS C.v > 50",
+        ),
+        "INSERT INTO windows SELECT k, window_start, COUNT(*), SUM(v), AVG(v)
+           FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(ts), INTERVAL '5' SECOND)) GROUP BY window_start, window_end, k;
+         END;"
+        .to_owned(),
+    ];
+    workspace.file("job.sql", &script.concat());
+}
 
 /// Reads files and made-up rows, at a pace at which it can be killed in between.
 fn prepare(workspace: &Workspace) {
@@ -86,36 +157,45 @@ fn run_with_kills(workspace: &Workspace, mut seed: u64) -> usize {
     }
 }
 
-#[cfg(unix)]
-#[test]
-fn a_job_that_is_killed_again_and_again_writes_what_it_writes_undisturbed() {
+/// Kills the job from many seeds; what it writes in the end is what it writes undisturbed.
+#[allow(clippy::print_stdout, reason = "how often it was killed is what one wants to know of a long run")]
+fn survives(job: &Job) {
     let undisturbed = Workspace::new();
-    prepare(&undisturbed);
+    (job.prepare)(&undisturbed);
     let ran = undisturbed.run(&["run", "job.sql", "--set", "execution.checkpointing.interval=0"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let expected = [lines(&undisturbed, "even"), lines(&undisturbed, "words")];
-    assert_eq!((expected[0].len(), expected[1].len()), (ROWS / 2, ROWS));
+    let expected: Vec<Vec<String>> = job.tables.iter().map(|table| lines(&undisturbed, table)).collect();
+    assert!(expected.iter().all(|lines| lines.len() > 50), "{:?}", expected.iter().map(Vec::len).collect::<Vec<_>>());
 
     let seeds = std::env::var("DIPPER_KILL_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(3);
     let mut kills = 0;
     for seed in 0..seeds {
         let workspace = Workspace::new();
-        prepare(&workspace);
+        (job.prepare)(&workspace);
         kills += run_with_kills(&workspace, seed);
-        for (table, expected) in ["even", "words"].into_iter().zip(&expected) {
-            let found = lines(&workspace, table);
-            let distinct: BTreeSet<&String> = found.iter().collect();
-            let place = format!("seed {seed}, table '{table}'");
-            assert_eq!(found.len(), distinct.len(), "{place}: rows are there twice");
-            assert_eq!(&found, expected, "{place}");
+        for (table, expected) in job.tables.iter().zip(&expected) {
+            assert_eq!(&lines(&workspace, table), expected, "seed {seed}, table '{table}'");
             let staging = std::fs::read_dir(workspace.path(table)).unwrap();
             let staging = staging.filter(|entry| entry.as_ref().unwrap().file_type().unwrap().is_dir()).count();
-            assert_eq!(staging, 0, "{place}: staged files are left");
+            assert_eq!(staging, 0, "seed {seed}, table '{table}': staged files are left");
         }
         let manifests = std::fs::read_dir(workspace.path("checkpoints/job/manifests")).unwrap().count();
         assert_eq!(manifests, 1, "seed {seed}: manifests are left");
     }
+    println!("{kills} kills");
     assert!(kills > seeds as usize, "{kills} kills");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_job_that_is_killed_again_and_again_writes_what_it_writes_undisturbed() {
+    survives(&LINES);
+}
+
+#[cfg(unix)]
+#[test]
+fn patterns_and_windows_that_are_killed_again_and_again_write_what_they_write_undisturbed() {
+    survives(&PATTERNS);
 }
 
 #[cfg(unix)]
