@@ -14,6 +14,8 @@ use crate::restored::{Restored, put_watermark, take_watermark};
 pub(crate) struct Chain {
     links: Vec<Link>,
     subtask: SubtaskId,
+    /// Of the job.
+    key_groups: u16,
     position: Arc<Position>,
     /// What the operators have handed over and nobody has taken.
     snapshots: Vec<(OperatorId, StateSnapshot)>,
@@ -31,8 +33,8 @@ struct Link {
 }
 
 impl Chain {
-    pub(crate) fn new(subtask: SubtaskId, position: Arc<Position>) -> Self {
-        Self { links: Vec::new(), subtask, position, snapshots: Vec::new() }
+    pub(crate) fn new(subtask: SubtaskId, position: Arc<Position>, key_groups: u16) -> Self {
+        Self { links: Vec::new(), subtask, key_groups, position, snapshots: Vec::new() }
     }
 
     /// Appends the operator of the task's node number `place`.
@@ -93,7 +95,7 @@ impl Chain {
     }
 
     fn snapshot_link(&mut self, index: usize, epoch: Epoch) -> Result<()> {
-        let mut state = StateWriter::new(epoch);
+        let mut state = StateWriter::new(epoch).with_key_groups(self.key_groups);
         self.call(index, |operator, _| operator.snapshot(&mut state))?;
         let link = &self.links[index];
         put_watermark(&mut state, self.subtask, link.watermark);

@@ -167,7 +167,7 @@ impl TaskBuilder<'_> {
             self.nodes.iter().map(|&id| self.plan.graph.node(id)).map(|node| (node.name.clone(), is_table(&node.spec)));
         let position = Arc::new(Position::new(names));
         let head = self.head(subtask, ends.inputs)?;
-        let mut chain = Chain::new(subtask, Arc::clone(&position));
+        let mut chain = Chain::new(subtask, Arc::clone(&position), self.plan.graph.key_groups);
         for (place, &id) in self.nodes.iter().enumerate() {
             let node = self.plan.graph.node(id);
             if is_operator(&node.spec) {

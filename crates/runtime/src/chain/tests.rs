@@ -77,7 +77,7 @@ fn watermark(us: i64) -> StreamElement {
 fn chain(releases: [Release; 2]) -> (Chain, Log) {
     let log = Log::default();
     let position = Arc::new(Position::new(["a", "b"].map(|name| (name.to_owned(), false))));
-    let mut chain = Chain::new(SubtaskId { index: 0, parallelism: 1 }, position);
+    let mut chain = Chain::new(SubtaskId { index: 0, parallelism: 1 }, position, 128);
     for (place, (name, release)) in ["a", "b"].into_iter().zip(releases).enumerate() {
         let operator = Holding { name, held: Vec::new(), release, log: Arc::clone(&log) };
         chain.push(place, OperatorId(name.to_owned()), Box::new(operator), Arc::default());
@@ -122,7 +122,7 @@ fn a_barrier_passes_each_operator_once_and_comes_out_behind_its_rows() {
 
 #[test]
 fn an_empty_chain_passes_everything_on() {
-    let mut chain = Chain::new(SubtaskId { index: 0, parallelism: 1 }, Arc::new(Position::new([])));
+    let mut chain = Chain::new(SubtaskId { index: 0, parallelism: 1 }, Arc::new(Position::new([])), 128);
     for element in [row(1), watermark(3), StreamElement::Idle, StreamElement::Active, StreamElement::End] {
         assert_eq!(feed(&mut chain, element).len(), 1);
     }
