@@ -309,7 +309,9 @@ impl<'a> MatchBatch<'a> {
                     (symbols, offset as usize, semantics, true)
                 }
                 _ => {
-                    of_match.iter().for_each(|row| see(found, reached(target, found, row.offset)));
+                    for row in of_match {
+                        see(found, reached(target, found, row.offset));
+                    }
                     continue;
                 }
             };
