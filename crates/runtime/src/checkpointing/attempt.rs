@@ -256,7 +256,7 @@ impl<'a> Attempt<'a> {
             self.context.notify(notice);
         }
         if matches!(self.outcome, Some(Ok(_))) {
-            collect(&self.context.store, self.context.options.retained).await;
+            collect(&self.context.store, self.context.options.retained, &BTreeSet::new()).await;
         }
         let failure = std::mem::take(&mut self.failure).into_error();
         match self.outcome.take() {
@@ -332,9 +332,9 @@ impl<'a> Attempt<'a> {
                 self.last_error = None;
                 if let Some(manifest) = self.writing.take() {
                     self.savepoints.on_completed(&manifest);
+                    self.collect_once(manifest.number);
                 }
                 self.tell(Word::Completed(epoch));
-                self.collect_once();
             }
             Action::Aborted(epoch, reason) => {
                 self.is_in_doubt = false;
@@ -418,18 +418,20 @@ impl<'a> Attempt<'a> {
     }
 
     /// Files of dead attempts can be told from those of running uploads once the epochs have passed theirs.
-    fn collect_once(&mut self) {
+    fn collect_once(&mut self, completed: u64) {
         if std::mem::replace(&mut self.has_collected, true) {
             return;
         }
         let (store, retained) = (self.context.store.clone(), self.context.options.retained);
-        self.context.io.spawn(async move { collect(&store, retained).await });
+        // It may be on its way into a savepoint.
+        let pinned = BTreeSet::from([completed]);
+        self.context.io.spawn(async move { collect(&store, retained, &pinned).await });
     }
 }
 
 /// Removes what nothing names: what dead attempts were writing, and merges that came too late.
-async fn collect(store: &CheckpointStore, retained: usize) {
-    if let Err(error) = store.collect_garbage(retained, &BTreeSet::new()).await {
+async fn collect(store: &CheckpointStore, retained: usize, pinned: &BTreeSet<u64>) {
+    if let Err(error) = store.collect_garbage(retained, pinned).await {
         tracing::warn!(%error, "cannot remove what no checkpoint needs any more");
     }
 }
