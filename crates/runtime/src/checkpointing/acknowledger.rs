@@ -46,6 +46,8 @@ pub(crate) struct Acknowledger {
     pub(crate) coordinator: UnboundedSender<(TaskId, Said)>,
     /// The last state has been handed over.
     pub(crate) has_ended: bool,
+    /// The checkpoint that has been acknowledged, or declined, and of which it is not known what became.
+    pub(crate) unresolved: Option<Epoch>,
 }
 
 impl Acknowledger {
@@ -72,8 +74,12 @@ impl Acknowledger {
 
     fn on_word(&mut self, word: Word, merges: &mut Merges) {
         let answer = match word {
-            Word::Aborted => self.checkpoints.on_aborted(),
+            Word::Aborted => {
+                self.unresolved = None;
+                self.checkpoints.on_aborted()
+            }
             Word::Completed(epoch) => {
+                self.unresolved = self.unresolved.filter(|unresolved| *unresolved > epoch);
                 for (id, uploader) in &mut self.uploaders {
                     uploader.on_completed(epoch);
                     let planned = if self.has_ended { Vec::new() } else { uploader.plan_merges() };
@@ -108,6 +114,12 @@ impl Acknowledger {
             HandedOver::Barrier { epoch, snapshots, prepared } => self.on_barrier(epoch, snapshots, prepared).await,
             HandedOver::End { snapshots, committables } => {
                 self.has_ended = true;
+                // The last state is made of files of the last completed checkpoint: the next to be completed would have them deleted meanwhile,
+                // unless it waits for this report.
+                while self.unresolved.is_some() {
+                    let Some(word) = self.words.recv().await else { return };
+                    self.on_word(word, merges);
+                }
                 // What they come to is of no use any more, but they must not write when the job is over.
                 while merges.join_next().await.is_some() {}
                 self.on_end(snapshots, committables).await
@@ -124,6 +136,7 @@ impl Acknowledger {
     ) -> Result<Said> {
         let Prepared { committables, durable } = prepared;
         let staged = self.staged(committables)?;
+        self.unresolved = Some(epoch);
         self.checkpoints.on_barrier(epoch, staged);
         let (durable, stored) = futures::join!(durable, store(&mut self.uploaders, snapshots, false));
         durable?;

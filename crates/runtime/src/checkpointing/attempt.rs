@@ -180,6 +180,7 @@ impl<'a> Attempt<'a> {
                 words: heard_words,
                 coordinator: coordinator.clone(),
                 has_ended: false,
+                unresolved: None,
             };
             acknowledgers.spawn_on(acknowledger.run(), &self.context.io);
             self.notices.insert(id, notices);
