@@ -86,7 +86,7 @@ pub enum Event {
 /// What the shell is to do, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Tell these source tasks to send the barrier.
+    /// A checkpoint begins: tell these source tasks, if there are any left, to send the barrier.
     Trigger {
         /// The checkpoint.
         epoch: Epoch,
@@ -311,9 +311,7 @@ impl Coordinator {
         };
         let running = self.tasks.sources.iter().filter(|source| !self.finished.contains_key(source));
         let sources: Vec<TaskId> = running.copied().collect();
-        if !sources.is_empty() {
-            actions.push(Action::Trigger { epoch: self.epoch, is_savepoint, mode, sources });
-        }
+        actions.push(Action::Trigger { epoch: self.epoch, is_savepoint, mode, sources });
         self.phase = Phase::Collecting(Collecting {
             epoch: self.epoch,
             is_savepoint,

@@ -47,12 +47,10 @@ impl RestoredOperator {
     }
 }
 
-/// Notes the watermark of an operator. Every subtask keeps its own.
+/// Notes the watermark of an operator, also that there is none yet. Every subtask keeps its own.
 pub(crate) fn put_watermark(state: &mut StateWriter, subtask: SubtaskId, watermark: Watermark) {
-    if watermark > Watermark::MIN {
-        let item = ListItem { id: format!("{:05}", subtask.index), state: watermark.0.0.into() };
-        state.put_list(WATERMARK, Redistribution::Union, vec![item]);
-    }
+    let item = ListItem { id: format!("{:05}", subtask.index), state: watermark.0.0.into() };
+    state.put_list(WATERMARK, Redistribution::Union, vec![item]);
 }
 
 /// The watermark that all subtasks of the operator had reached.

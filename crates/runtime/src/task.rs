@@ -367,7 +367,7 @@ impl SinkTail {
     }
 }
 
-fn panic_error(panic: &(dyn std::any::Any + Send)) -> Error {
+pub(crate) fn panic_error(panic: &(dyn std::any::Any + Send)) -> Error {
     let message = panic
         .downcast_ref::<&str>()
         .copied()

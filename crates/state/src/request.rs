@@ -65,7 +65,7 @@ impl CheckpointStore {
             match serde_json::from_slice::<JobRequest>(&bytes) {
                 Ok(request) if request.id == id => requests.push(request),
                 // Nothing that could be done, now or later.
-                _ => directory.delete(&entry.name).await?,
+                _ => self.answer(id, &Answer::Failed("the job does not know what is wanted".to_owned())).await?,
             }
         }
         Ok(requests)

@@ -62,11 +62,11 @@ impl FoundMatches {
     }
 
     /// Forgets them, and keeps memory for so many matches and rows.
-    pub(super) fn clear(&mut self, capacity: usize) {
+    pub(super) fn clear(&mut self, matches: usize, rows: usize) {
         self.heads.clear();
-        self.heads.shrink_to(capacity);
+        self.heads.shrink_to(matches);
         self.symbols.clear();
-        self.symbols.shrink_to(capacity);
+        self.symbols.shrink_to(rows);
     }
 
     /// How many.

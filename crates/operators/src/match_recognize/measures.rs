@@ -331,15 +331,18 @@ impl<'a> MatchBatch<'a> {
         }
     }
 
+    /// The sequence number of a row of a match's partition, if the partition has it.
+    #[inline]
+    fn seq_of(self, found: Found<'_>, row: i64) -> Option<u64> {
+        found.seq_of(row).or_else(|| self.partitions[found.partition as usize].seq_of(row, self.store))
+    }
+
     /// Where the rows are that a navigation reaches.
     fn cells(self, target: &Target) -> Result<Cells> {
         let mut cells = Cells::with_capacity(self.rows.len());
         let mut added = Ok(());
         self.each_reached(target, |found, reached| {
-            let seq = reached.and_then(|row| {
-                found.seq_of(row).or_else(|| self.partitions[found.partition as usize].seq_of(row, self.store))
-            });
-            if let Err(error) = self.store.add(seq, &mut cells) {
+            if let Err(error) = self.store.add(reached.and_then(|row| self.seq_of(found, row)), &mut cells) {
                 added = Err(error);
             }
         });
@@ -361,7 +364,7 @@ impl<'a> MatchBatch<'a> {
         let mut cells = Cells::with_capacity(self.rows.len());
         for found in self.each(|found| found) {
             let last = (found.start + found.symbols.len().saturating_sub(1) as u64) as i64;
-            self.store.add(self.partitions[found.partition as usize].seq_of(last, self.store), &mut cells)?;
+            self.store.add(self.seq_of(found, last), &mut cells)?;
         }
         let column = self.store.pick(slot, &cells)?;
         if self.each(|found| found.deadline).all(|deadline| deadline.is_none()) {

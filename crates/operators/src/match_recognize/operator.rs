@@ -19,7 +19,7 @@ use super::conditions::DividedConditions;
 use super::deadlines::{Wakeups, WatermarkHold};
 use super::event_time_buffer::{EventTime, EventTimeBuffer, Released};
 use super::kept_columns::KeptColumns;
-use super::letters::AddressedRows;
+use super::letters::{AddressedRows, LetterBatch};
 use super::measures::Measures;
 use super::native_time::{floor_us, native_value, native_values, native_watermark, native_within, time_unit};
 use super::output::{Output, OutputRows, OutputSources};
@@ -240,14 +240,20 @@ impl MatchRecognizeOperator {
 
     /// Searches rows wherever they are. `count` is how many there are in all.
     fn search_stored(&mut self, work: &mut [Work], count: usize, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        let (letters, times, values) = self.read_stored(work, count)?;
+        let batch = NewRows { letters: &letters, times: &times, values: &values, start: 0, end: count };
+        self.search_rows(work, batch, ctx)
+    }
+
+    /// What a search reads of rows wherever they are.
+    fn read_stored(&self, work: &[Work], count: usize) -> Result<(LetterBatch, ScalarBuffer<i64>, Vec<CopiedColumn>)> {
         let shifted = |shift: &i64| self.addresses(work, *shift);
         let shifted = self.search.letters().shifts().iter().map(shifted).collect::<Result<Vec<_>>>()?;
         let letters = self.search.letters().evaluate(count, &AddressedRows { shifted, store: &self.store })?;
         let same = LazyCell::new(|| self.addresses(work, 0));
         let column = |slot| same.as_ref().map_err(Error::clone).and_then(|same| self.store.gather(slot, same));
         let (times, values) = self.search_columns(column)?;
-        let batch = NewRows { letters: &letters, times: &times, values: &values, start: 0, end: count };
-        self.search_rows(work, batch, ctx)
+        Ok((letters, times, values))
     }
 
     /// What the search reads of its rows beside their letters: times, and copies of values. `column` has a slot's values on these rows.
@@ -348,9 +354,9 @@ impl MatchRecognizeOperator {
         ctx: &mut OperatorCtx<'_>,
     ) -> Result<()> {
         self.search.name_variables(found);
-        if !self.measures.look_ahead() {
+        if !self.measures.look_ahead() && self.partitions.first_waiting(id).is_none() {
             for found in found.iter() {
-                self.report_match(id, found);
+                self.report_match(id, found, ctx)?;
             }
             found.clear();
         } else if !found.is_empty() || self.partitions.first_waiting(id).is_some() {
@@ -363,7 +369,7 @@ impl MatchRecognizeOperator {
                     break;
                 }
                 let Some(found) = waiting.pop_front() else { break };
-                self.report_match(id, &found);
+                self.report_match(id, &found, ctx)?;
             }
         }
         if self.output.shows_unmatched() {
@@ -379,11 +385,11 @@ impl MatchRecognizeOperator {
                 *reported = decided;
             }
         }
-        if self.leaving.is_full() { self.emit(ctx) } else { Ok(()) }
+        self.emit_if_full(ctx)
     }
 
     /// Puts out a match, behind the rows of no match before it.
-    fn report_match(&mut self, id: PartitionId, found: &Match) {
+    fn report_match(&mut self, id: PartitionId, found: &Match, ctx: &mut OperatorCtx<'_>) -> Result<()> {
         if let Some(reported) = self.partitions.reported.get_mut(id as usize) {
             if *reported < found.start {
                 self.leaving.push_unmatched(id, *reported..found.start);
@@ -393,6 +399,11 @@ impl MatchRecognizeOperator {
         if !(self.hides_complete && found.status == Status::Complete) {
             self.output.push_match(&mut self.leaving, id, found, &self.partitions.rows[id as usize], &self.store);
         }
+        self.emit_if_full(ctx)
+    }
+
+    fn emit_if_full(&mut self, ctx: &mut OperatorCtx<'_>) -> Result<()> {
+        if self.leaving.is_full() { self.emit(ctx) } else { Ok(()) }
     }
 
     /// Passes on the rows that leave.

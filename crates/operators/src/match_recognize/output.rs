@@ -215,7 +215,7 @@ impl OutputRows {
             list.clear();
             list.shrink_to(2 * BATCH_ROWS);
         }
-        self.matches.clear(2 * BATCH_ROWS);
+        self.matches.clear(2 * BATCH_ROWS, 2 * MATCHED_ROWS);
         empty(&mut self.partitions);
         empty(&mut self.current);
         empty(&mut self.measured);

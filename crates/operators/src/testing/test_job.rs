@@ -14,6 +14,8 @@ use dipper_state::{
 use dipper_types::{AttemptId, Epoch, JobId, ManifestNumber, OperatorId, Result, SubtaskId, Watermark};
 use tokio::runtime::{Builder, Runtime};
 
+use super::dice::Dice;
+
 /// Few, so that several keys share one.
 pub(crate) const KEY_GROUPS: u16 = 8;
 
@@ -176,6 +178,37 @@ impl<M: Fn() -> O, O: Operator> TestJob<M, O> {
         self.subtasks = subtasks;
         self.forwarded = vec![Watermark::MIN; parallelism];
         Ok(())
+    }
+
+    /// Goes through events with snapshots, completed checkpoints and restarts in between; `see` is told which event it was, what came out, and
+    /// the watermark behind. At most so many subtasks. Returns how often it was restarted.
+    pub(crate) fn disturb(
+        &mut self,
+        events: &[Event],
+        dice: &mut Dice,
+        most: u64,
+        mut see: impl FnMut(usize, &[RecordBatch], Watermark),
+    ) -> usize {
+        let (mut at, mut offered_at, mut completed_at, mut restarts) = (0, 0, 0, 0);
+        while at < events.len() {
+            let found = self.feed(&events[at]);
+            see(at, &found, self.watermark());
+            at += 1;
+            if dice.roll(4) == 0 {
+                self.snapshot();
+                offered_at = at;
+            }
+            if offered_at > completed_at && dice.roll(2) == 0 {
+                self.complete();
+                completed_at = offered_at;
+            }
+            if dice.roll(12) == 0 {
+                self.restart(1 + dice.roll(most) as usize);
+                (at, offered_at) = (completed_at, completed_at);
+                restarts += 1;
+            }
+        }
+        restarts
     }
 
     fn route(&mut self, rows: &RecordBatch) -> Result<()> {

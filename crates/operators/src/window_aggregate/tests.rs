@@ -272,24 +272,9 @@ fn windows_that_are_restored_put_out_what_undisturbed_ones_do() {
         let expected: Vec<Vec<String>> = events.iter().map(|event| lines(&undisturbed.feed(event))).collect();
 
         let mut job = TestJob::start(make, &[2], 1 + dice.roll(4) as usize);
-        let (mut at, mut offered_at, mut completed_at) = (0, 0, 0);
-        while at < events.len() {
-            assert_eq!(lines(&job.feed(&events[at])), expected[at], "seed {seed}, event {at}");
-            at += 1;
-            if dice.roll(4) == 0 {
-                job.snapshot();
-                offered_at = at;
-            }
-            if offered_at > completed_at && dice.roll(2) == 0 {
-                job.complete();
-                completed_at = offered_at;
-            }
-            if dice.roll(12) == 0 {
-                job.restart(1 + dice.roll(4) as usize);
-                (at, offered_at) = (completed_at, completed_at);
-                restarts += 1;
-            }
-        }
+        restarts += job.disturb(&events, &mut dice, 4, |at, found, _| {
+            assert_eq!(lines(found), expected[at], "seed {seed}, event {at}");
+        });
     }
     assert!(restarts > 16, "{restarts}");
 }

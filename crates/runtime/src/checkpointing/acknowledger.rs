@@ -18,7 +18,7 @@ use crate::task_control::HandedOver;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Word {
     Completed(Epoch),
-    Aborted,
+    Aborted(Epoch),
 }
 
 /// What a subtask says to the coordinator.
@@ -46,8 +46,8 @@ pub(crate) struct Acknowledger {
     pub(crate) coordinator: UnboundedSender<(TaskId, Said)>,
     /// The last state has been handed over.
     pub(crate) has_ended: bool,
-    /// The checkpoint that has been acknowledged, or declined, and of which it is not known what became.
-    pub(crate) unresolved: Option<Epoch>,
+    /// What became of checkpoints up to this one is known.
+    pub(crate) settled: Epoch,
 }
 
 impl Acknowledger {
@@ -74,12 +74,12 @@ impl Acknowledger {
 
     fn on_word(&mut self, word: Word, merges: &mut Merges) {
         let answer = match word {
-            Word::Aborted => {
-                self.unresolved = None;
+            Word::Aborted(epoch) => {
+                self.settled = self.settled.max(epoch);
                 self.checkpoints.on_aborted()
             }
             Word::Completed(epoch) => {
-                self.unresolved = self.unresolved.filter(|unresolved| *unresolved > epoch);
+                self.settled = self.settled.max(epoch);
                 for (id, uploader) in &mut self.uploaders {
                     uploader.on_completed(epoch);
                     let planned = if self.has_ended { Vec::new() } else { uploader.plan_merges() };
@@ -116,7 +116,7 @@ impl Acknowledger {
                 self.has_ended = true;
                 // The last state is made of files of the last completed checkpoint: the next to be completed would have them deleted meanwhile,
                 // unless it waits for this report.
-                while self.unresolved.is_some() {
+                while self.checkpoints.passed() > self.settled {
                     let Some(word) = self.words.recv().await else { return };
                     self.on_word(word, merges);
                 }
@@ -136,7 +136,6 @@ impl Acknowledger {
     ) -> Result<Said> {
         let Prepared { committables, durable } = prepared;
         let staged = self.staged(committables)?;
-        self.unresolved = Some(epoch);
         self.checkpoints.on_barrier(epoch, staged);
         let (durable, stored) = futures::join!(durable, store(&mut self.uploaders, snapshots, false));
         durable?;

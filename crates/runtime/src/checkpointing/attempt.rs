@@ -1,7 +1,6 @@
 //! One attempt: runs the tasks of a job under a coordinator, and does what the coordinator says.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use dipper_checkpoint as protocol;
 use dipper_checkpoint::{
@@ -18,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::JobNotice;
 use super::acknowledger::{Acknowledger, Said, Word};
-use super::log::{self, explained};
+use super::log::{self, PAUSE, explained};
 use super::outputs::Commit;
 use super::restore::{known_splits, restore};
 use super::savepoints::{self, Savepoints};
@@ -28,11 +27,8 @@ use crate::deployment::{DeployedSink, Deployment, Plan, deploy};
 use crate::opening::{deal_splits, open_sinks};
 use crate::root_cause::RootCause;
 use crate::run::Run;
-use crate::task::{Report, Task};
+use crate::task::{Report, Task, panic_error};
 use crate::task_control::{Notice, TaskControl};
-
-/// Between two questions about the same manifest.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// Runs an attempt from its opening to its end. `from` is what is restored.
 pub(crate) async fn run(context: &Context, start: Start, from: Option<&Manifest>) -> Result<Outcome> {
@@ -58,11 +54,10 @@ pub(crate) async fn run(context: &Context, start: Start, from: Option<&Manifest>
         return Err(error);
     }
     let mut attempt = Attempt::new(context, start, &tasks, tasks_cancel);
-    let (threads, reports) = attempt.spawn(tasks, &sinks, from);
-    let outcome = attempt.lead(reports).await;
-    drop(threads);
+    let (acknowledgers, incoming) = attempt.spawn(tasks, &sinks, from);
+    let outcome = attempt.lead(acknowledgers, incoming).await;
     // What a manifest may name stays where it is staged: the next attempt commits it.
-    if outcome.is_ok() || !attempt.is_in_doubt {
+    if outcome.is_ok() || attempt.writing.is_none() {
         abort(&sinks).await;
     }
     outcome
@@ -98,11 +93,9 @@ struct Attempt<'a> {
     notices: BTreeMap<TaskId, UnboundedSender<Notice>>,
     words: BTreeMap<TaskId, UnboundedSender<Word>>,
     calls: FuturesUnordered<Call>,
-    /// The manifest on its way into the log.
+    /// The manifest on its way into the log, until it is completed or certainly not there: it may name what sinks have staged.
     writing: Option<Manifest>,
     is_final: bool,
-    /// A manifest may name what sinks have staged.
-    is_in_doubt: bool,
     /// When the checkpoint under way began.
     begun_ms: u64,
     /// What the store, a task or a sink has said last.
@@ -142,7 +135,6 @@ impl<'a> Attempt<'a> {
             calls: FuturesUnordered::new(),
             writing: None,
             is_final: false,
-            is_in_doubt: false,
             begun_ms: 0,
             last_error: None,
             has_collected: false,
@@ -180,14 +172,15 @@ impl<'a> Attempt<'a> {
                 words: heard_words,
                 coordinator: coordinator.clone(),
                 has_ended: false,
-                unresolved: None,
+                settled: self.opened,
             };
             acknowledgers.spawn_on(acknowledger.run(), &self.context.io);
             self.notices.insert(id, notices);
             self.words.insert(id, words);
-            // A thread that cannot be started is a failed task: the others hear of it.
+            // A thread that cannot be started is a failed task.
             if let Err(error) = task.spawn(self.context.io.clone(), reports.clone()) {
                 self.note_failure(error);
+                self.calls.push(std::future::ready((Event::TaskLost(id), None)).boxed());
                 break;
             }
         }
@@ -215,7 +208,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Does what the coordinator says until it says that the attempt is over, and all threads have ended.
-    async fn lead(&mut self, incoming: Incoming) -> Result<Outcome> {
+    async fn lead(&mut self, mut acknowledgers: Acknowledgers, incoming: Incoming) -> Result<Outcome> {
         let Incoming { mut reports, mut said, mut requests } = incoming;
         let cancel = self.context.cancel.clone();
         while self.outcome.is_none() {
@@ -229,6 +222,7 @@ impl<'a> Attempt<'a> {
                 }
                 Some(report) = reports.recv() => self.on_report(report),
                 Some((task, said)) = said.recv() => Some(self.on_said(task, said)),
+                Some(ended) = acknowledgers.join_next() => self.on_ended(ended),
                 Some(notice) = self.savepoints.next() => {
                     self.context.notify(notice);
                     None
@@ -256,8 +250,10 @@ impl<'a> Attempt<'a> {
         while let Some(notice) = self.savepoints.next().await {
             self.context.notify(notice);
         }
+        // A merge that is still running must not write behind the collector.
+        acknowledgers.shutdown().await;
         if matches!(self.outcome, Some(Ok(_))) {
-            collect(&self.context.store, self.context.options.retained, &BTreeSet::new()).await;
+            collect(&self.context.store, self.context.options.retained).await;
         }
         let failure = std::mem::take(&mut self.failure).into_error();
         match self.outcome.take() {
@@ -275,6 +271,14 @@ impl<'a> Attempt<'a> {
         let error = result.err()?;
         self.note_failure(error);
         Some(Event::TaskLost(TaskId { task, subtask }))
+    }
+
+    /// What runs beside the tasks ends with the attempt, or by a panic.
+    fn on_ended(&mut self, ended: Result<(), tokio::task::JoinError>) -> Option<Event> {
+        let panic = ended.err().filter(tokio::task::JoinError::is_panic)?;
+        self.note_failure(panic_error(panic.into_panic().as_ref()));
+        // Any task will do: all of them start anew.
+        self.notices.keys().next().map(|task| Event::TaskLost(*task))
     }
 
     fn note_failure(&mut self, error: Error) {
@@ -299,6 +303,7 @@ impl<'a> Attempt<'a> {
         match action {
             Action::Trigger { epoch, is_savepoint, mode, sources } => {
                 self.begun_ms = self.context.now_ms();
+                self.last_error = None;
                 if is_savepoint {
                     self.savepoints.on_begun();
                 }
@@ -329,16 +334,14 @@ impl<'a> Attempt<'a> {
                 self.calls.push(commit.boxed());
             }
             Action::Completed(epoch) => {
-                self.is_in_doubt = false;
                 self.last_error = None;
                 if let Some(manifest) = self.writing.take() {
                     self.savepoints.on_completed(&manifest);
-                    self.collect_once(manifest.number);
+                    self.collect_once();
                 }
                 self.tell(Word::Completed(epoch));
             }
             Action::Aborted(epoch, reason) => {
-                self.is_in_doubt = false;
                 self.writing = None;
                 let reason = match &self.last_error {
                     Some(error) => format!("{reason}: {error}"),
@@ -349,7 +352,7 @@ impl<'a> Attempt<'a> {
                 for notices in self.notices.values() {
                     let _ = notices.send(Notice::Aborted(epoch));
                 }
-                self.tell(Word::Aborted);
+                self.tell(Word::Aborted(epoch));
             }
             // It is tried again with the next.
             Action::Delete(_) if self.savepoints.is_copying() => {}
@@ -379,11 +382,7 @@ impl<'a> Attempt<'a> {
                     return;
                 }
             }
-            if manifest.kind == ManifestKind::Savepoint {
-                self.savepoints.on_begun();
-            }
             self.is_final = manifest.is_final();
-            self.is_in_doubt = true;
         }
         let Some(manifest) = self.writing.clone() else { return };
         self.call(move |store| async move {
@@ -419,20 +418,18 @@ impl<'a> Attempt<'a> {
     }
 
     /// Files of dead attempts can be told from those of running uploads once the epochs have passed theirs.
-    fn collect_once(&mut self, completed: u64) {
-        if std::mem::replace(&mut self.has_collected, true) {
+    fn collect_once(&mut self) {
+        if self.savepoints.is_copying() || std::mem::replace(&mut self.has_collected, true) {
             return;
         }
         let (store, retained) = (self.context.store.clone(), self.context.options.retained);
-        // It may be on its way into a savepoint.
-        let pinned = BTreeSet::from([completed]);
-        self.context.io.spawn(async move { collect(&store, retained, &pinned).await });
+        self.context.io.spawn(async move { collect(&store, retained).await });
     }
 }
 
 /// Removes what nothing names: what dead attempts were writing, and merges that came too late.
-async fn collect(store: &CheckpointStore, retained: usize, pinned: &BTreeSet<u64>) {
-    if let Err(error) = store.collect_garbage(retained, pinned).await {
+async fn collect(store: &CheckpointStore, retained: usize) {
+    if let Err(error) = store.collect_garbage(retained, &BTreeSet::new()).await {
         tracing::warn!(%error, "cannot remove what no checkpoint needs any more");
     }
 }

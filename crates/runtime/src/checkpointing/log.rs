@@ -1,6 +1,7 @@
 //! The log of a job's manifests as the protocol speaks of it. The one place where its manifests and those at rest are made of each other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use dipper_checkpoint as protocol;
 use dipper_checkpoint::{RecoveryEvent, SnapshotFile, StoreReply, TaskId};
@@ -9,6 +10,9 @@ use dipper_types::{Error, ErrorKind, JobId, ManifestNumber, OperatorId, Result};
 use serde_json::Value;
 
 use crate::clock::now_us;
+
+/// Between two questions about the same manifest.
+pub(crate) const PAUSE: Duration = Duration::from_millis(200);
 
 /// The state of a task's operators: what the protocol carries as opaque bytes.
 pub(crate) type Handles = BTreeMap<OperatorId, StateHandle>;

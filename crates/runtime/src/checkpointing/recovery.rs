@@ -1,18 +1,14 @@
 //! Takes a job over, as `dipper_checkpoint::Recovery` says.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use dipper_checkpoint::{Failure, Recovery, RecoveryAction, RecoveryEvent, Restore, Start, StoreReply};
 use dipper_state::{CheckpointKind, CheckpointStore, Manifest};
 use dipper_types::{Error, ErrorKind, ManifestNumber, Result};
 
-use super::log::{self, Letterhead, explained};
+use super::log::{self, Letterhead, PAUSE, explained};
 use super::outputs::{Commit, Outputs};
 use crate::clock::sleep;
-
-/// Between two questions about the same manifest.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// What came of it.
 #[derive(Debug)]
@@ -90,7 +86,9 @@ impl Takeover<'_> {
                     (RecoveryEvent::Store(reply), error)
                 }
                 RecoveryAction::Sweep { before, .. } => {
-                    tokio::spawn(self.sweep(before));
+                    // State files go when the attempt has completed a checkpoint.
+                    let (outputs, job) = (self.outputs.clone(), self.letterhead.job.0.clone());
+                    tokio::spawn(async move { outputs.sweep(&job, before).await });
                     continue;
                 }
                 RecoveryAction::Start(start) => {
@@ -101,35 +99,30 @@ impl Takeover<'_> {
                 }
                 RecoveryAction::Finished => {
                     // It may have been killed before it came to that.
-                    let last = known.last_key_value().map_or(0, |(number, _)| *number);
-                    self.sweep(ManifestNumber(last + 1)).await;
+                    if let Some((number, last)) = known.last_key_value() {
+                        let all = Commit::Own { is_final: true };
+                        self.outputs.commit(last.epoch, BTreeMap::new(), all).await?;
+                        self.outputs.sweep(&self.letterhead.job.0, ManifestNumber(number + 1)).await;
+                        if let Err(error) = self.store.collect_garbage(self.retained, &[].into()).await {
+                            tracing::warn!(%error, "cannot remove what earlier attempts have left");
+                        }
+                    }
                     return Ok(Recovered::Finished);
                 }
-                RecoveryAction::Fail(failure) => {
-                    let error = explained(failure, last_error);
-                    let is_damaged = failure == Failure::CorruptManifest;
-                    return Err(if is_damaged { with_way_out(error, self.store, known.values()) } else { error });
+                RecoveryAction::Fail(Failure::CorruptManifest) => {
+                    return Err(match last_error {
+                        // Another version's, or not ours to read: that says itself what to do.
+                        Some(error) if error.kind() != ErrorKind::Corrupt => error,
+                        behind => with_way_out(explained(Failure::CorruptManifest, behind), self.store, known.values()),
+                    });
                 }
+                RecoveryAction::Fail(failure) => return Err(explained(failure, last_error)),
             };
             // Listing the log once more says nothing about what could not be read in it.
             last_error = if matches!(event, RecoveryEvent::Listed(_)) { error.or(last_error) } else { error };
             actions.extend(recovery.on_event(event));
         }
         Err(Error::internal("the recovery does not know how to go on"))
-    }
-}
-
-impl Takeover<'_> {
-    /// Removes what attempts before the one with this opening have left.
-    fn sweep(self, before: ManifestNumber) -> impl Future<Output = ()> + Send + 'static {
-        let (outputs, store, retained) = (self.outputs.clone(), self.store.clone(), self.retained);
-        let job = self.letterhead.job.0.clone();
-        async move {
-            outputs.sweep(&job, before).await;
-            if let Err(error) = store.collect_garbage(retained, &[].into()).await {
-                tracing::warn!(%error, "cannot remove what earlier attempts have left");
-            }
-        }
     }
 }
 

@@ -71,7 +71,7 @@ impl Savepoints {
         kind
     }
 
-    /// A checkpoint begins, or its manifest is written, that somebody has asked for.
+    /// A checkpoint begins that somebody has asked for.
     pub(crate) fn on_begun(&mut self) {
         if self.serving.is_none() {
             self.serving = self.asked.pop_front();

@@ -1,14 +1,11 @@
 //! From stored state back to where the operator was. The searches are not stored: the rows since the first open start are searched again,
 //! and must lead to where the search stood, without anything coming out.
 
-use std::cell::LazyCell;
-
 use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{UInt32Type, UInt64Type};
 use dipper_state::{StateReader, StateRows};
 use dipper_types::{Error, Result};
 
-use super::super::letters::AddressedRows;
 use super::super::partition_rows::PartitionRows;
 use super::super::partition_states::NO_TIME;
 use super::super::partitions::PartitionId;
@@ -77,6 +74,10 @@ impl MatchRecognizeOperator {
             if !is_in_order || partitions.reported[index] > rows.end {
                 return Err(does_not_fit(format_args!("the counters of partition {number} in key group {group}")));
             }
+            let reads = needed.saturating_sub(self.reach.back)..searched + self.reach.ahead;
+            if rows.start > reads.start || (searched > 0 && rows.end < reads.end) {
+                return Err(other_query("rows that the query reads of a partition have not been kept"));
+            }
             self.partitions.rows[index] = PartitionRows::behind(rows.start);
             changes.restored(PartitionKey { group, number }, rows);
         }
@@ -134,12 +135,7 @@ impl MatchRecognizeOperator {
         if work.is_empty() {
             return Ok(());
         }
-        let shifted = |shift: &i64| self.addresses(work, *shift);
-        let shifted = self.search.letters().shifts().iter().map(shifted).collect::<Result<Vec<_>>>()?;
-        let letters = self.search.letters().evaluate(count, &AddressedRows { shifted, store: &self.store })?;
-        let same = LazyCell::new(|| self.addresses(work, 0));
-        let column = |slot| same.as_ref().map_err(Error::clone).and_then(|same| self.store.gather(slot, same));
-        let (times, values) = self.search_columns(column)?;
+        let (letters, times, values) = self.read_stored(work, count)?;
         let mut found = Vec::new();
         for Work { partition: id, first, len, at, .. } in work {
             let new = NewRows { letters: &letters, times: &times, values: &values, start: *at, end: at + len };
@@ -147,8 +143,7 @@ impl MatchRecognizeOperator {
             self.search.push(&mut self.partitions.runs, place, new, &mut found)?;
             let (runs, matches) = (&self.partitions.runs, partitions.matches[*id as usize]);
             if !found.is_empty() || runs.first_needed_row(*id) != *first || runs.matches(*id) != matches {
-                return Err(Error::invalid("the stored rows of a partition do not lead the search to where it stood")
-                    .with_hint("the query has changed: restore it as it was, or start fresh"));
+                return Err(other_query("the stored rows of a partition do not lead the search to where it stood"));
             }
         }
         Ok(())
@@ -161,14 +156,16 @@ impl MatchRecognizeOperator {
             if let Some(reported) = self.partitions.reported.get_mut(index) {
                 *reported = partitions.reported[index];
             }
-            if let Some(entered) = self.partitions.wakeups.get_mut(index) {
-                let deadline = Some(partitions.wakeups[index]).filter(|deadline| *deadline != NO_TIME);
-                self.wakeups.schedule(id, deadline, entered);
-            }
+            self.schedule(id);
             let needed = self.hold.is_some().then(|| self.time_of(id, self.partitions.first_open_row(id))).flatten();
             if let Some(hold) = &mut self.hold {
                 hold.update(needed.unwrap_or(NO_TIME), &mut self.partitions.held[index]);
             }
         }
     }
+}
+
+/// Stored state is not of this query.
+fn other_query(what: &str) -> Error {
+    Error::invalid(what).with_hint("the query has changed: restore it as it was, or start fresh")
 }

@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 use dipper_state::{Redistribution, StateRows, StateWriter};
 use dipper_types::Result;
 
-use super::super::partition_states::{NO_TIME, PartitionStates};
+use super::super::partition_states::PartitionStates;
 use super::super::partitions::PartitionId;
 use super::super::row_store::Addresses;
 use super::super::snapshot::{Changes, PartitionKey, Progress, StoredPartitions, Tables};
@@ -67,7 +67,7 @@ impl MatchRecognizeOperator {
 
     fn hand_over_partitions(&self, changes: &Changes, changed: &[PartitionId], state: &mut StateWriter) -> Result<()> {
         for ids in changed.chunks(STEP_ROWS) {
-            let PartitionStates { runs, wakeups, reported, .. } = &self.partitions;
+            let PartitionStates { runs, reported, .. } = &self.partitions;
             let (mut groups, mut numbers) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
             for PartitionKey { group, number } in ids.iter().map(|id| changes.key(*id)) {
                 groups.push(group);
@@ -83,7 +83,6 @@ impl MatchRecognizeOperator {
                 needed: ids.iter().map(|id| runs.first_needed_row(*id)).collect(),
                 matches: ids.iter().map(|id| runs.matches(*id)).collect(),
                 reported: if reported.is_empty() { seen.clone() } else { of_each(ids, reported) },
-                wakeups: if wakeups.is_empty() { vec![NO_TIME; ids.len()] } else { of_each(ids, wakeups) },
                 seen,
             };
             let table = &changes.tables.partitions;

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, UInt16Array, UInt32Array, UInt64Array};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt32Type, UInt64Type};
+use arrow::array::{ArrayRef, AsArray, UInt16Array, UInt32Array, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type, UInt64Type};
 use arrow::record_batch::RecordBatch;
 use dipper_state::{StateRows, TableSpec};
 use dipper_types::{Error, ErrorKind, Result};
 
 use super::super::kept_columns::KeptColumns;
-use super::super::partition_states::NO_TIME;
 
 /// The tables of a clause. A partition is known by a number within its key group, which it keeps for ever.
 #[derive(Debug)]
@@ -47,8 +46,6 @@ pub(in super::super) struct StoredPartitions {
     pub(in super::super) matches: Vec<u64>,
     /// The first row that has neither been put out nor belongs to a match; the next to come where nobody asks.
     pub(in super::super) reported: Vec<u64>,
-    /// The entry in the index of deadlines, or [`NO_TIME`].
-    pub(in super::super) wakeups: Vec<i64>,
 }
 
 impl Tables {
@@ -78,7 +75,6 @@ impl Tables {
             field("open", DataType::UInt64),
             field("unreported", DataType::UInt64),
             field("matches", DataType::UInt64),
-            Field::new("wakeup", DataType::Int64, true),
         ];
         let mut rows = vec![field("partition", DataType::UInt32), field("row", DataType::UInt64)];
         rows.extend(columns.iter().cloned());
@@ -134,7 +130,6 @@ impl StoredPartitions {
 
     /// As rows of the table.
     pub(in super::super) fn into_rows(self, table: &TableSpec) -> Result<StateRows> {
-        let wakeup = |time: i64| (time != NO_TIME).then_some(time);
         let behind = |values: &[u64], end: &[u64]| -> ArrayRef {
             Arc::new(UInt64Array::from_iter_values(end.iter().zip(values).map(|(end, value)| end - value)))
         };
@@ -146,7 +141,6 @@ impl StoredPartitions {
             behind(&self.needed, &self.seen),
             behind(&self.reported, &self.seen),
             Arc::new(UInt64Array::from(self.matches)),
-            Arc::new(self.wakeups.into_iter().map(wakeup).collect::<Int64Array>()),
         ];
         let rows = RecordBatch::try_new(SchemaRef::clone(&table.schema), columns)?;
         Ok(StateRows { key_groups: UInt16Array::from(self.groups), rows })
@@ -166,8 +160,6 @@ impl StoredPartitions {
             };
             seen.iter().zip(counter(index)?).map(first).collect()
         };
-        let wakeups = gather(stored, 7, &places)?;
-        let wakeups = wakeups.as_primitive::<Int64Type>().iter().map(|time| time.unwrap_or(NO_TIME)).collect();
         Ok(Self {
             groups: order.iter().map(|(group, ..)| *group).collect(),
             numbers: order.iter().map(|(_, number, ..)| *number).collect(),
@@ -176,7 +168,6 @@ impl StoredPartitions {
             needed: behind(4)?,
             reported: behind(5)?,
             matches: counter(6)?,
-            wakeups,
             seen,
         })
     }
@@ -193,17 +184,11 @@ impl StoredPartitions {
 
     /// The index of a partition by key group and number.
     pub(in super::super) fn find(&self, group: u16, number: u32) -> Result<usize> {
-        let key = |index: usize| (self.groups[index], self.numbers[index]);
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            match key(middle).cmp(&(group, number)) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Ok(middle),
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        Err(does_not_fit(format_args!("there is no partition {number} in key group {group}")))
+        let from = self.groups.partition_point(|known| *known < group);
+        let of_group = self.groups[from..].partition_point(|known| *known == group);
+        let found = self.numbers[from..from + of_group].binary_search(&number).ok();
+        let absent = || does_not_fit(format_args!("there is no partition {number} in key group {group}"));
+        found.map(|index| from + index).ok_or_else(absent)
     }
 }
 

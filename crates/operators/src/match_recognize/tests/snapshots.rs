@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
 use datafusion::prelude::lit;
 use dipper_graph::{FrameColumn, RowsPerMatch, Specialised, Target};
 use dipper_pattern::{OnSkipError, Skip, Timeouts};
-use dipper_types::Watermark;
+use dipper_types::{Error, Watermark};
 
-use super::clause::{Clause, KEY, Row, W, next, rows, text, time_type};
+use super::clause::{Clause, KEY, Row, W, next, prev, rows, text, time_type};
 use super::dice::Dice;
 use super::random::{HISTORIES, History, PATTERNS, by_key, clause};
 use crate::MatchRecognizeOperator;
@@ -160,25 +161,9 @@ fn a_run_that_is_restored_puts_out_what_an_undisturbed_one_does() {
         let expected: Vec<(Lines, Watermark)> = expected.collect();
 
         let mut job = TestJob::start(|| operator(draw.clause()), keys, 1 + dice.roll(most) as usize);
-        let (mut at, mut offered_at, mut completed_at) = (0, 0, 0);
-        while at < events.len() {
-            let found = (lines(&job.feed(&events[at])), job.watermark());
-            assert_eq!(found, expected[at], "seed {seed}, event {at}, {restarts}: {draw:?}");
-            at += 1;
-            if dice.roll(4) == 0 {
-                job.snapshot();
-                offered_at = at;
-            }
-            if offered_at > completed_at && dice.roll(2) == 0 {
-                job.complete();
-                completed_at = offered_at;
-            }
-            if dice.roll(12) == 0 {
-                job.restart(1 + dice.roll(most) as usize);
-                (at, offered_at) = (completed_at, completed_at);
-                restarts += 1;
-            }
-        }
+        restarts += job.disturb(&events, &mut dice, most, |at, found, watermark| {
+            assert_eq!((lines(found), watermark), expected[at], "seed {seed}, event {at}: {draw:?}");
+        });
     }
     assert!(restarts > 80, "{restarts}");
 }
@@ -243,40 +228,70 @@ fn nothing_is_noted_before_the_first_snapshot() {
     assert_eq!(changes(&job.snapshot()), of_all);
 }
 
-#[test]
-fn a_query_that_finds_other_matches_in_the_stored_rows_is_refused() {
+/// What becomes of what is stored of one clause, behind rows of these values, when it is restored by another.
+fn restored_by_another(
+    values: &[i64],
+    before: impl Fn() -> Clause,
+    after: impl Fn() -> Clause,
+    see: impl FnOnce(&mut dyn FnMut(&Event) -> usize),
+) -> Result<(), Error> {
     let changed = std::cell::Cell::new(false);
-    // Both clauses read the same columns.
-    let make = || operator(clause(if changed.get() { "A" } else { "A B+ C" }, History::Nothing));
+    let make = || operator(if changed.get() { after() } else { before() });
     let mut job = TestJob::start(make, &[KEY], 1);
-    job.feed(&of_keys(0..3, 10, 5));
-    job.feed(&Event::Watermark(10));
+    for (time, value) in (1..).zip(values) {
+        job.feed(&of_keys(0..3, time * 10, *value));
+        job.feed(&Event::Watermark(time * 10));
+    }
     job.snapshot();
     job.complete();
     changed.set(true);
-    let error = job.try_restart(2).unwrap_err();
+    job.try_restart(2)?;
+    see(&mut |event| job.feed(event).iter().map(RecordBatch::num_rows).sum());
+    Ok(())
+}
+
+fn refusal(values: &[i64], before: impl Fn() -> Clause, after: impl Fn() -> Clause) -> Error {
+    restored_by_another(values, before, after, |_| ()).unwrap_err()
+}
+
+#[test]
+fn a_query_that_reads_rows_that_were_not_kept_is_refused() {
+    let reaching = |back| move || Clause::new("A").define("A", move |c| c.v(prev(back)).gt(lit(7_i64))).bounds();
+    let error = refusal(&[1, 2, 3], reaching(1), reaching(2));
+    insta::assert_snapshot!(error, @"rows that the query reads of a partition have not been kept");
+    let ahead =
+        || Clause::new("A").define("A", |c| c.v(next(1)).gt(lit(7_i64)).or(c.v(prev(1)).gt(lit(7_i64)))).bounds();
+    let error = refusal(&[1, 2, 3], reaching(1), ahead);
+    insta::assert_snapshot!(error, @"rows that the query reads of a partition have not been kept");
+}
+
+#[test]
+fn matches_that_waited_for_a_row_come_out_where_no_measure_reads_it_any_more() {
+    let reading = |target: Target| {
+        move || {
+            let clause = Clause::new("A").define("A", |c| c.v(Target::CURRENT).gt(lit(0_i64)));
+            clause.measure("v", DataType::Int64, move |c| c.v(target)).bounds()
+        }
+    };
+    let restored = restored_by_another(&[5], reading(next(1)), reading(Target::CURRENT), |feed| {
+        assert_eq!(feed(&of_keys(0..3, 20, -1)) + feed(&Event::Watermark(20)), 3);
+    });
+    restored.unwrap();
+}
+
+#[test]
+fn a_query_that_finds_other_matches_in_the_stored_rows_is_refused() {
+    // Both clauses read the same columns.
+    let error = refusal(&[5], || clause("A B+ C", History::Nothing), || clause("A", History::Nothing));
     insta::assert_snapshot!(error, @"the stored rows of a partition do not lead the search to where it stood");
     assert!(error.hint().unwrap().contains("the query has changed"));
 }
 
 #[test]
 fn a_query_that_reads_other_columns_is_refused_by_their_names() {
-    let changed = std::cell::Cell::new(false);
-    let make = || {
-        let clause = clause("A B+ C", History::Nothing);
-        operator(if changed.get() {
-            clause.measure("w", DataType::Int64, |c| c.input(W, Target::CURRENT))
-        } else {
-            clause
-        })
-    };
-    let mut job = TestJob::start(make, &[KEY], 1);
-    job.feed(&of_keys(0..3, 10, 5));
-    job.feed(&Event::Watermark(10));
-    job.snapshot();
-    job.complete();
-    changed.set(true);
-    insta::assert_snapshot!(job.try_restart(2).unwrap_err(), @"table 'rows' of operator operator was stored with the columns (partition UInt32, row UInt64; input.ts Timestamp(µs), input.v Int64), and is expected with (partition UInt32, row UInt64; input.ts Timestamp(µs), input.v Int64, input.w Int64)");
+    let before = || clause("A B+ C", History::Nothing);
+    let after = || before().measure("w", DataType::Int64, |c| c.input(W, Target::CURRENT));
+    insta::assert_snapshot!(refusal(&[5], before, after), @"table 'rows' of operator operator was stored with the columns (partition UInt32, row UInt64; input.ts Timestamp(µs), input.v Int64), and is expected with (partition UInt32, row UInt64; input.ts Timestamp(µs), input.v Int64, input.w Int64)");
 }
 
 #[test]
