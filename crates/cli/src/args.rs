@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use dipper_session::StartFrom;
 
@@ -97,17 +98,17 @@ pub(crate) enum SavepointCommand {
     List {
         /// The directory above them.
         directory: String,
-        /// How rows are written.
-        #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
-        output: OutputFormat,
+        /// The output.
+        #[command(flatten)]
+        output: OutputArgument,
     },
     /// Explain a savepoint: the state of each operator.
     Show {
         /// The savepoint's directory.
         path: String,
-        /// How it is written.
-        #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
-        output: OutputFormat,
+        /// The output.
+        #[command(flatten)]
+        output: OutputArgument,
     },
     /// Delete a savepoint.
     Delete {
@@ -120,7 +121,7 @@ impl SavepointCommand {
     /// How rows are written.
     pub(crate) fn output(&self) -> OutputFormat {
         match self {
-            Self::List { output, .. } | Self::Show { output, .. } => *output,
+            Self::List { output, .. } | Self::Show { output, .. } => output.format,
             Self::Create { .. } | Self::Delete { .. } => OutputFormat::Table,
         }
     }
@@ -136,17 +137,17 @@ pub(crate) enum CheckpointCommand {
         /// Only this job.
         #[arg(long, value_name = "NAME")]
         job: Option<String>,
-        /// How rows are written.
-        #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
-        output: OutputFormat,
+        /// The output.
+        #[command(flatten)]
+        output: OutputArgument,
     },
     /// Explain a manifest: the state of each operator.
     Show {
         /// A manifest (DIR/JOB/manifests/N.json), a job's directory (DIR/JOB) for its last one, or a savepoint.
         path: String,
-        /// How it is written.
-        #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
-        output: OutputFormat,
+        /// The output.
+        #[command(flatten)]
+        output: OutputArgument,
     },
 }
 
@@ -154,7 +155,7 @@ impl CheckpointCommand {
     /// How rows are written.
     pub(crate) fn output(&self) -> OutputFormat {
         match self {
-            Self::List { output, .. } | Self::Show { output, .. } => *output,
+            Self::List { output, .. } | Self::Show { output, .. } => output.format,
         }
     }
 }
@@ -170,9 +171,9 @@ pub(crate) struct RunArguments {
     /// Checkpoints.
     #[command(flatten)]
     pub(crate) checkpoints: CheckpointArguments,
-    /// How result rows are written.
-    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
-    pub(crate) output: OutputFormat,
+    /// The output.
+    #[command(flatten)]
+    pub(crate) output: OutputArgument,
 }
 
 /// The checkpoints of the jobs of a file.
@@ -180,7 +181,7 @@ pub(crate) struct RunArguments {
 pub(crate) struct CheckpointArguments {
     /// Take checkpoints there, and go on from the last one: 'state.checkpoints.dir'. The job is known by 'pipeline.name', else by the
     /// file's name.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) checkpoint_dir: Option<String>,
     /// Start over, whatever checkpoints there are.
     #[arg(long)]
@@ -222,9 +223,9 @@ pub(crate) struct SqlArguments {
     /// Settings.
     #[command(flatten)]
     pub(crate) settings: SettingArguments,
-    /// How result rows are written.
-    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
-    pub(crate) output: OutputFormat,
+    /// The output.
+    #[command(flatten)]
+    pub(crate) output: OutputArgument,
 }
 
 /// `dipper explain`.
@@ -257,6 +258,14 @@ impl SettingArguments {
         let parallelism = self.parallelism.map(|n| ("parallelism.default".to_owned(), n.to_string()));
         self.set.iter().cloned().chain(parallelism).collect()
     }
+}
+
+/// The output.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct OutputArgument {
+    /// How rows are written.
+    #[arg(short = 'o', long = "output", value_enum, default_value = "table", value_name = "FORMAT")]
+    pub(crate) format: OutputFormat,
 }
 
 /// How result rows are written on standard output.

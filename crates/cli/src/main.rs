@@ -96,7 +96,7 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
             };
             let settings = run.settings.pairs().into_iter().chain(run.checkpoints.pairs()).collect();
             let mut session = session(settings, true, job)?;
-            console(run.output, false).run_script(&mut session, &script).await
+            console(run.output.format, false).run_script(&mut session, &script).await
         }
         Command::Explain(explain) => {
             let script = Script::read(&explain.file)?;
@@ -108,7 +108,7 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Sql(sql) => {
             let mut session = session(sql.settings.pairs(), false, JobConfig::default())?;
             let given = !sql.command.is_empty() || !sql.file.is_empty();
-            let console = console(sql.output, !given);
+            let console = console(sql.output.format, !given);
             for file in &sql.file {
                 console.run_script(&mut session, &Script::read(file)?).await?;
             }

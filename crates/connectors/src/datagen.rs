@@ -94,7 +94,13 @@ impl Source for DatagenSource {
         from: Option<&SplitPosition>,
         options: ReadOptions,
     ) -> Result<Box<dyn SplitReader>> {
-        let made = from.map(|from| DatagenPosition::of(split, from)).transpose()?.unwrap_or_default();
+        let from = from.map(|from| from.decode::<DatagenPosition>(split)).transpose()?;
+        if from.as_ref().is_some_and(|from| (from.splits, from.seed) != (self.splits, self.seed)) {
+            let error =
+                Error::invalid("the rows of 'datagen' have other 'splits' or another 'seed' than those made up before");
+            return Err(error.with_hint("leave the table as it was, or start over with --fresh"));
+        }
+        let made = from.unwrap_or_default();
         let number: u64 =
             split.description.parse().map_err(|_| Error::internal(format!("split '{}' of datagen", split.id)))?;
         let column = |column: &usize| {
@@ -115,6 +121,7 @@ impl Source for DatagenSource {
             made: made.rows,
             first_row: number,
             step: self.splits,
+            seed: self.seed,
             // This split's share of the rows: every `splits`-th, beginning with its own number.
             rows: self.rows.map(|rows| rows.saturating_sub(number).div_ceil(self.splits)),
             batch_rows,
@@ -132,15 +139,11 @@ impl Source for DatagenSource {
 #[serde(deny_unknown_fields)]
 struct DatagenPosition {
     rows: u64,
+    /// Of how many splits.
+    splits: u64,
+    seed: u64,
     /// How many random numbers each column has taken, by its place in the table.
     words: BTreeMap<usize, u64>,
-}
-
-impl DatagenPosition {
-    fn of(split: &Split, position: &SplitPosition) -> Result<Self> {
-        serde_json::from_value(position.0.clone())
-            .map_err(|error| Error::internal(format!("position of split '{}': {error}", split.id)))
-    }
 }
 
 struct DatagenReader {
@@ -152,6 +155,7 @@ struct DatagenReader {
     rows: Option<u64>,
     first_row: u64,
     step: u64,
+    seed: u64,
     batch_rows: u64,
     pace: Option<Pace>,
 }
@@ -201,7 +205,7 @@ impl SplitReader for DatagenReader {
 
     fn position(&self) -> SplitPosition {
         let words = self.columns.iter().map(|(column, generator)| (*column, generator.words())).collect();
-        let position = DatagenPosition { rows: self.made, words };
-        SplitPosition(serde_json::json!({ "rows": position.rows, "words": position.words }))
+        let position = DatagenPosition { rows: self.made, splits: self.step, seed: self.seed, words };
+        SplitPosition(serde_json::json!(position))
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use dipper_types::Result;
+use dipper_types::{Error, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -34,6 +35,19 @@ pub struct Split {
 /// How far a split has been read: opaque to everyone but the source, small, and the same in every version that can read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitPosition(pub Value);
+
+impl SplitPosition {
+    /// What the reader of the split has said.
+    pub fn decode<T: DeserializeOwned>(&self, split: &Split) -> Result<T> {
+        T::deserialize(&self.0).map_err(|error| {
+            Error::invalid(format!(
+                "the place up to which split '{}' has been read is not understood: {error}",
+                split.id
+            ))
+            .with_hint("the table has changed: leave it as it was, or start over with --fresh")
+        })
+    }
+}
 
 /// What a reader is asked for.
 #[derive(Debug, Clone)]

@@ -36,6 +36,7 @@ pub(crate) async fn checkpointing(
             let error = Error::invalid(format!("'{INTERVAL}' is set, but there is no directory for checkpoints"));
             return Err(error.with_hint(format!("add --checkpoint-dir DIR, or SET '{DIRECTORY}' = 'DIR'")));
         }
+        refuse_start(config, "there is no directory for checkpoints")?;
         return Ok(None);
     };
     let start_from = match &config.start_from {
@@ -56,6 +57,18 @@ pub(crate) async fn checkpointing(
         open_directory: Arc::new(open_directory),
         notices: None,
     }))
+}
+
+/// A job without checkpoints cannot start from anything but its beginning.
+pub(crate) fn refuse_start(config: &JobConfig, why: &str) -> Result<()> {
+    let asked = match &config.start_from {
+        StartFrom::Savepoint { url, .. } => format!("to start from '{url}'"),
+        StartFrom::Nothing => "to start over".to_owned(),
+        StartFrom::Latest if config.allow_non_restored_state => "to leave state behind".to_owned(),
+        StartFrom::Latest => return Ok(()),
+    };
+    let error = Error::invalid(format!("the job is {asked}, but {why}"));
+    Err(error.with_hint(format!("add --checkpoint-dir DIR, or SET '{DIRECTORY}' = 'DIR', to a streaming job")))
 }
 
 /// Opens a directory of checkpoints: a path of this machine, or a URL of an object store, with credentials from the environment.
@@ -122,7 +135,8 @@ fn definitions(catalog: &Catalog) -> String {
 
 fn without_secrets(table: &Table) -> String {
     const SECRET: [&str; 5] = ["secret", "password", "token", "access-key", "account-key"];
-    let secrets = table.spec.options.iter().filter(|(key, _)| SECRET.iter().any(|part| key.contains(part)));
+    let secrets =
+        table.spec.options.iter().filter(|(key, _)| SECRET.iter().any(|part| key.to_lowercase().contains(part)));
     secrets
         .fold(table.ddl.clone(), |ddl, (_, value)| ddl.replace(&format!("'{}'", value.replace('\'', "''")), "'******'"))
 }

@@ -55,7 +55,7 @@ pub(crate) fn refuse_rows_that_never_show(graph: &JobGraph, job: &[JobGraph]) ->
                 "INSERT INTO '{table}': its rows become visible when the job ends, and this one never does, because '{endless}' goes on for ever"
             );
             let hint = format!(
-                "take checkpoints (--checkpoint-dir DIR), write to a table with 'connector' = 'print', or bound '{endless}'"
+                "take checkpoints (SET 'state.checkpoints.dir' = 'DIR'), write to a table with 'connector' = 'print', or bound '{endless}'"
             );
             return Err(Error::unsupported(message).with_hint(hint));
         }

@@ -38,6 +38,9 @@ pub async fn take_savepoint(
     // That of this process counts, not that of the job's.
     let target = absolute(target)?;
     open_directory(&target)?;
+    if store.manifest_numbers().await?.is_empty() {
+        return Err(Error::invalid(format!("there is no job with checkpoints in '{job}'")));
+    }
     let kind = match after {
         AfterSavepoint::GoOn => RequestKind::Savepoint,
         AfterSavepoint::Stop => RequestKind::Stop,
@@ -49,8 +52,12 @@ pub async fn take_savepoint(
         answer = wait(&store, &request.id, job) => answer,
         () = cancelled => Err(Error::cancelled()),
     };
-    store.withdraw(&request.id).await?;
-    match answer? {
+    let withdrawn = store.withdraw(&request.id).await;
+    let answer = answer?;
+    if let Err(error) = withdrawn {
+        tracing::warn!(%error, "cannot remove the request");
+    }
+    match answer {
         Answer::Failed(reason) => Err(Error::unavailable(format!("the job cannot take a savepoint: {reason}"))),
         Answer::Taken | Answer::Done => Ok(()),
     }

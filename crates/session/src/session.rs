@@ -1,6 +1,6 @@
 //! The session: a catalog, settings, and what each statement does to them or with them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -36,26 +36,29 @@ pub struct Session {
     catalog: Catalog,
     settings: Settings,
     /// The keys that scripts cannot change.
-    fixed: BTreeSet<String>,
+    fixed: BTreeSet<&'static str>,
     job: JobConfig,
     /// How many jobs with checkpoints have been started without a name of their own.
     unnamed_jobs: usize,
+    /// The names of those that have one, and what they do.
+    named_jobs: BTreeMap<String, String>,
 }
 
 impl Session {
     /// An empty catalog, and these settings.
     pub fn new(config: SessionConfig) -> Result<Self> {
-        let mut settings = Settings::new();
+        let (mut settings, mut keys) = (Settings::new(), BTreeSet::new());
         for (key, value) in &config.settings {
             settings.set(key, value)?;
+            keys.insert(Settings::key(key)?);
         }
-        let keys = config.settings.into_iter().map(|(key, _)| key.to_lowercase());
         Ok(Self {
             catalog: Catalog::new(),
             settings,
-            fixed: if config.fixed { keys.collect() } else { BTreeSet::new() },
+            fixed: if config.fixed { keys } else { BTreeSet::new() },
             job: config.job,
             unnamed_jobs: 0,
+            named_jobs: BTreeMap::new(),
         })
     }
 
@@ -180,7 +183,7 @@ impl Session {
             let about_value = error.to_string().contains(&format!("'{value}'")) && key != value;
             error.at(if about_value { value_span } else { key_span })
         })?;
-        if self.fixed.contains(&key.to_lowercase()) {
+        if self.fixed.contains(Settings::key(key)?) {
             tracing::info!("SET '{key}' has no effect: the command line sets it");
             return Ok(Outcome::Done(format!("{key} stays as the command line sets it")));
         }
@@ -190,7 +193,7 @@ impl Session {
 
     fn reset(&mut self, key: Option<&(String, Span)>) -> Result<Outcome> {
         match key {
-            Some((key, _)) if self.fixed.contains(&key.to_lowercase()) => {}
+            Some((key, _)) if Settings::key(key).is_ok_and(|key| self.fixed.contains(key)) => {}
             Some((key, span)) => self.settings.reset(Some(key)).map_err(|error| error.at(*span))?,
             None => {
                 let kept: Vec<_> =
@@ -270,7 +273,10 @@ impl Session {
     async fn insert(&mut self, inserts: &[Insert], text: &str) -> Result<Outcome> {
         let name = self.job_name(inserts);
         let job = match self.settings.runtime_mode() {
-            RuntimeMode::Batch => self.insert_batch(inserts, &name).await?,
+            RuntimeMode::Batch => {
+                checkpoints::refuse_start(&self.job, "a batch takes no checkpoints")?;
+                self.insert_batch(inserts, &name).await?
+            }
             RuntimeMode::Automatic | RuntimeMode::Streaming => {
                 let plans = self.insert_plans(inserts).await?;
                 let mut graph = self.job_graph(inserts, &plans, &name)?;
@@ -303,7 +309,17 @@ impl Session {
                 let error = Error::invalid("a job with checkpoints needs a name, by which it finds them again");
                 return Err(error.with_hint("SET 'pipeline.name' = '…'"));
             }
-            self.unnamed_jobs += usize::from(self.settings.pipeline_name().is_none());
+            match self.settings.pipeline_name() {
+                None => self.unnamed_jobs += 1,
+                // The same job may be started once more, and goes on; another one would find the checkpoints of this one.
+                Some(name) if self.named_jobs.get(name).is_some_and(|known| known != text) => {
+                    let error =
+                        Error::invalid(format!("there has been another job with checkpoints by the name '{name}'"));
+                    let hint = "SET another 'pipeline.name' before each, or make them one job: EXECUTE STATEMENT SET BEGIN … END";
+                    return Err(error.with_hint(hint));
+                }
+                Some(name) => drop(self.named_jobs.insert(name.to_owned(), text.to_owned())),
+            }
         }
         Ok(checkpointing)
     }

@@ -234,3 +234,47 @@ fn an_interval_without_a_directory_is_refused() {
      = help: add --checkpoint-dir DIR, or SET 'state.checkpoints.dir' = 'DIR'
     ");
 }
+
+#[test]
+fn a_start_from_checkpoints_without_a_directory_is_refused() {
+    let workspace = Workspace::new();
+    prepare(&workspace);
+    for (arguments, asked) in [
+        (&["--fresh"][..], "to start over"),
+        (&["--from-savepoint", "there"], "to start from 'there'"),
+        (&["--allow-non-restored-state"], "to leave state behind"),
+    ] {
+        for (mode, why) in [("streaming", "there is no directory"), ("batch", "a batch takes no checkpoints")] {
+            let mode = format!("execution.runtime-mode={mode}");
+            let all = [&["run", "job.sql", "--set", "execution.checkpointing.interval=0", "--set", &mode], arguments]
+                .concat();
+            let ran = workspace.run(&all);
+            assert_eq!(ran.code, 3, "{all:?}");
+            assert!(ran.stderr.contains(&format!("the job is {asked}, but {why}")), "{all:?}: {}", ran.stderr);
+        }
+    }
+    assert_eq!(workspace.run(&["run", "job.sql", "--checkpoint-dir", ""]).code, 2);
+}
+
+#[test]
+fn two_jobs_do_not_share_the_checkpoints_of_one_name() {
+    let workspace = Workspace::new();
+    let insert = |n: i32| format!("INSERT INTO numbers VALUES ({n});\n");
+    let table = "SET 'pipeline.name' = 'one';
+        CREATE TABLE numbers (n INT) WITH ('connector' = 'filesystem', 'path' = 'numbers', 'format' = 'json');\n";
+    workspace.file("job.sql", &[table, &insert(1), &insert(2)].concat());
+    let ran = workspace.run(&["run", "job.sql", "--checkpoint-dir", "checkpoints"]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("there has been another job with checkpoints by the name 'one'"), "{}", ran.stderr);
+    assert_eq!(lines(&workspace, "numbers"), ["{\"n\":1}"]);
+}
+
+#[test]
+fn what_the_command_line_sets_wins_by_any_name_of_the_setting() {
+    let workspace = Workspace::new();
+    prepare(&workspace);
+    let script = std::fs::read_to_string(workspace.path("job.sql")).unwrap();
+    workspace.file("job.sql", &format!("SET 'execution.checkpointing.dir' = 'other';\n{script}"));
+    assert_eq!(workspace.run(&["run", "job.sql", "--checkpoint-dir", "checkpoints"]).code, 0);
+    assert!(workspace.path("checkpoints").exists() && !workspace.path("other").exists());
+}

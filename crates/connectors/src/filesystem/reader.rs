@@ -67,6 +67,6 @@ impl SplitReader for FileReader {
     }
 
     fn position(&self) -> SplitPosition {
-        self.decoder.position().encode()
+        SplitPosition(serde_json::json!(self.decoder.position()))
     }
 }

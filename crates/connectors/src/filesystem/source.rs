@@ -61,11 +61,11 @@ impl Source for FilesystemSource {
             .collect();
         let reader = match self.files.format {
             Format::Parquet(_) => {
-                let rows = from.map(|from| rows_read(split, from)).transpose()?.unwrap_or(0);
+                let rows = from.map(|from| from.decode(split)).transpose()?.unwrap_or(0);
                 self.open_parquet(&split.id, &file, &stored, &options, rows).await?
             }
             Format::Csv(_) | Format::Json(_) => {
-                let from = from.map(|from| TextPosition::decode(split, from)).transpose()?.unwrap_or_default();
+                let from = from.map(|from| from.decode(split)).transpose()?.unwrap_or_default();
                 self.open_text(&split.id, &file, &stored, &options, from).await?
             }
         };
@@ -141,13 +141,6 @@ impl FilesystemSource {
         let reader = ParquetReader::open(name, object, &self.files.physical, stored, options.batch_rows, rows).await?;
         Ok(Box::new(reader))
     }
-}
-
-fn rows_read(split: &Split, position: &SplitPosition) -> Result<u64> {
-    let rows = position.0.as_u64();
-    rows.ok_or_else(|| {
-        Error::internal(format!("position of split '{}': {} is no number of rows", split.id, position.0))
-    })
 }
 
 fn key(name: &str, file: &FileEntry) -> Result<Path> {

@@ -3,9 +3,6 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use dipper_operator_api::{Split, SplitPosition};
-use dipper_types::{Error, Result};
-
 use super::compression::Compression;
 use crate::format::TextPosition;
 
@@ -13,17 +10,6 @@ use crate::format::TextPosition;
 type Stream = Box<dyn Read + Send>;
 
 impl TextPosition {
-    /// What a reader said as [`TextPosition::encode`].
-    pub(super) fn decode(split: &Split, position: &SplitPosition) -> Result<Self> {
-        serde_json::from_value(position.0.clone())
-            .map_err(|error| Error::internal(format!("position of split '{}': {error}", split.id)))
-    }
-
-    /// For the checkpoint.
-    pub(super) fn encode(self) -> SplitPosition {
-        SplitPosition(serde_json::json!({ "offset": self.offset, "line": self.line, "body": self.body }))
-    }
-
     /// The local file from here on, its header first.
     pub(super) fn open(self, path: &str, compression: Compression) -> io::Result<Stream> {
         let mut file = File::open(path)?;

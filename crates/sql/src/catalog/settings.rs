@@ -52,6 +52,11 @@ impl Settings {
         Ok(())
     }
 
+    /// The key under which a setting is known, whatever its case, and also by the names it has had in Flink.
+    pub fn key(key: &str) -> Result<&'static str> {
+        find(key).map(|setting| setting.key)
+    }
+
     /// Sets one back to its default, or all.
     pub fn reset(&mut self, key: Option<&str>) -> Result<()> {
         match key {
