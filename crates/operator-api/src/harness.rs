@@ -22,7 +22,7 @@ impl<O: Operator> OperatorHarness<O> {
         Self::open_as(operator, SubtaskId { index: 0, parallelism: 1 }, None)
     }
 
-    /// Opens the operator as one of several subtasks, and restores it if there is something to restore it from.
+    /// Opens the operator as one of several subtasks; with state, of a job that takes checkpoints.
     pub fn open_as(operator: O, subtask: SubtaskId, state: Option<&mut StateReader>) -> Result<Self> {
         let mut harness = Self { operator, subtask, metrics: Arc::default(), out: Vec::new() };
         harness.call(Operator::open)?;

@@ -35,13 +35,13 @@ pub trait Operator: Send {
     /// [`Operator::restore`] took. Whoever stores it begins with what was restored, or an operator says that a table is replaced.
     /// What has been seen up to here belongs to `state.epoch()`. The runtime forwards the barrier after this call.
     ///
-    /// The call holds up the stream, so it costs what has changed, not what there is (see [`StateWriter`]). An operator that remembers nothing hands over nothing.
+    /// The call holds up the stream, so it costs what has changed, not what there is, and leaves what it can for later ([`StateWriter::later`]). An operator that remembers nothing hands over nothing.
     fn snapshot(&mut self, _state: &mut StateWriter) -> Result<()> {
         Ok(())
     }
 
-    /// Called once, after [`Operator::open`] and before any element, when the job goes on from a checkpoint: take what was handed over, by whatever parallelism.
-    /// What nobody takes is state that the operator does not know; the runtime refuses it.
+    /// Called once in a job that takes checkpoints, after [`Operator::open`] and before any element: take what was handed over, by whatever
+    /// parallelism; nothing if the operator is new. What nobody takes is state that the operator does not know; the runtime refuses it.
     fn restore(&mut self, _state: &mut StateReader) -> Result<()> {
         Ok(())
     }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use dipper_operator_api::{Operator, OperatorCtx, OperatorMetrics, Port, StreamElement};
-use dipper_state::{StateSnapshot, StateWriter};
+use dipper_state::{StateReader, StateSnapshot, StateWriter};
 use dipper_types::{Epoch, OperatorId, Result, SubtaskId, Watermark};
 
-use crate::clock::processing_time;
+use crate::clock::{Stopwatch, processing_time};
 use crate::position::Position;
 use crate::restored::{Restored, put_watermark, take_watermark};
 
@@ -62,15 +62,21 @@ impl Chain {
         Ok(())
     }
 
-    /// Gives the operators back what they had handed over, and the watermarks that they had reached.
+    /// Gives the operators back what they had handed over, nothing if they are new, and the watermarks that they had reached.
     pub(crate) fn restore(&mut self, restored: &mut Restored, out: &mut Vec<StreamElement>) -> Result<()> {
         for link in &mut self.links {
-            let Some(mut operator) = restored.take(&link.id) else { continue };
             self.position.enter(link.place);
+            let Some(mut operator) = restored.take(&link.id) else {
+                link.operator.restore(&mut StateReader::empty(link.id.clone(), self.subtask, self.key_groups))?;
+                continue;
+            };
             link.watermark = take_watermark(&mut operator.state)?;
             link.finished = operator.finished;
+            let stopwatch = Stopwatch::start();
             link.operator.restore(&mut operator.state)?;
             operator.refuse_rest()?;
+            let (subtask, ms) = (self.subtask.index, stopwatch.elapsed().as_millis());
+            tracing::debug!(operator = %link.id, subtask, ms, "an operator has been restored");
         }
         // The last one first: what the others pass on is no news to those behind them.
         for index in (0..self.links.len()).rev() {
@@ -96,8 +102,11 @@ impl Chain {
 
     fn snapshot_link(&mut self, index: usize, epoch: Epoch) -> Result<()> {
         let mut state = StateWriter::new(epoch).with_key_groups(self.key_groups);
+        let stopwatch = Stopwatch::start();
         self.call(index, |operator, _| operator.snapshot(&mut state))?;
         let link = &self.links[index];
+        let (subtask, us) = (self.subtask.index, stopwatch.elapsed().as_micros());
+        tracing::debug!(operator = %link.id, subtask, epoch = epoch.0, us, "the stream was held up for a snapshot");
         put_watermark(&mut state, self.subtask, link.watermark);
         self.snapshots.push((link.id.clone(), state.finish()));
         Ok(())

@@ -129,7 +129,8 @@ impl Task {
     async fn process(&mut self) -> Result<Vec<Committable>> {
         let mut out = Vec::new();
         self.chain.open(&mut out)?;
-        if let Some(restored) = self.restored.take() {
+        if self.control.is_some() {
+            let restored = self.restored.take().unwrap_or_default();
             self.restore(restored, &mut out)?;
         }
         loop {

@@ -60,6 +60,12 @@ impl StateReader {
         Ok(Self { operator: state.operator.clone(), key_groups: range, tables, lists })
     }
 
+    /// Nothing has been stored: for `subtask` at the first start of a job with `key_groups` key groups.
+    pub fn empty(operator: OperatorId, subtask: SubtaskId, key_groups: u16) -> Self {
+        let key_groups = KeyGroupRange::of(subtask, key_groups);
+        Self { operator, key_groups, tables: BTreeMap::new(), lists: BTreeMap::new() }
+    }
+
     /// The key groups that the rows are of.
     pub fn key_groups(&self) -> KeyGroupRange {
         self.key_groups

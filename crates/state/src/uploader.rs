@@ -111,14 +111,14 @@ impl SnapshotUploader {
 
     /// Stores a snapshot.
     pub async fn upload(&mut self, snapshot: StateSnapshot) -> Result<StateHandle> {
-        let StateSnapshot { epoch, tables, lists, .. } = snapshot;
+        let StateSnapshot { epoch, tables, lists, .. } = offload(|| snapshot.resolve()).await?;
         let tables = self.store(epoch, tables).await?;
         Ok(self.handle(epoch, tables, lists))
     }
 
     /// Stores the last snapshot of a task that has finished, all of it in new files: later checkpoints will repeat it for ever.
     pub async fn upload_last(&mut self, snapshot: StateSnapshot) -> Result<StateHandle> {
-        let StateSnapshot { epoch, tables, lists, .. } = snapshot;
+        let StateSnapshot { epoch, tables, lists, .. } = offload(|| snapshot.resolve()).await?;
         let mut tables = self.store(epoch, tables).await?;
         for (name, table) in &mut tables {
             table.runs = self.writer.merge(name, epoch, table, Deletes::Drop).await?.into_iter().collect();

@@ -1,6 +1,7 @@
 //! What an operator hands over at a barrier.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use arrow::array::UInt16Array;
 use arrow::record_batch::RecordBatch;
@@ -11,7 +12,7 @@ use crate::list_state::{ListItem, ListState, Redistribution};
 use crate::table::{StateRows, TableSpec};
 
 /// Takes over an operator's changes since its last snapshot. Nothing is copied or encoded here: what it keeps are clones of batches,
-/// which nobody can change any more.
+/// which nobody can change any more, and what is left to do ([`StateWriter::later`]).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -37,17 +38,23 @@ use crate::table::{StateRows, TableSpec};
 #[derive(Debug)]
 pub struct StateWriter {
     snapshot: StateSnapshot,
-    key_groups: u16,
 }
 
-/// What one operator of one subtask has handed over for one checkpoint. Cheap to clone.
-#[derive(Debug, Clone)]
+/// What one operator of one subtask has handed over for one checkpoint.
+#[derive(Debug)]
 pub struct StateSnapshot {
     pub(crate) epoch: Epoch,
     pub(crate) tables: BTreeMap<String, TableChanges>,
     pub(crate) lists: BTreeMap<String, ListState>,
     pub(crate) committables: Vec<Value>,
+    key_groups: u16,
+    later: Vec<Later>,
 }
+
+/// What is left to do of a snapshot.
+struct Later(Box<Work>);
+
+type Work = dyn FnOnce(&mut StateWriter) -> Result<()> + Send;
 
 /// The changes of one table.
 #[derive(Debug, Clone)]
@@ -63,13 +70,14 @@ impl StateWriter {
     /// For the checkpoint of an epoch, in a job of [`DEFAULT_KEY_GROUPS`].
     pub fn new(epoch: Epoch) -> Self {
         let (tables, lists, committables) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { snapshot: StateSnapshot { epoch, tables, lists, committables }, key_groups: DEFAULT_KEY_GROUPS }
+        let (key_groups, later) = (DEFAULT_KEY_GROUPS, Vec::new());
+        Self { snapshot: StateSnapshot { epoch, tables, lists, committables, key_groups, later } }
     }
 
     /// In a job of so many key groups.
     #[must_use]
     pub fn with_key_groups(mut self, key_groups: u16) -> Self {
-        self.key_groups = key_groups;
+        self.snapshot.key_groups = key_groups;
         self
     }
 
@@ -80,7 +88,7 @@ impl StateWriter {
 
     /// How many key groups the job has: what an operator needs in order to say which one a row is of.
     pub fn key_groups(&self) -> u16 {
-        self.key_groups
+        self.snapshot.key_groups
     }
 
     /// Rows that are new or have changed. A key may occur once among all upserts of a snapshot.
@@ -116,6 +124,12 @@ impl StateWriter {
         self.snapshot.committables.push(committable);
     }
 
+    /// The changes are found by `work`, beside the running task. What is left to do of the snapshots of one operator is done in their order;
+    /// if it fails the checkpoint is declined, and so must all later ones be.
+    pub fn later(&mut self, work: impl FnOnce(&mut Self) -> Result<()> + Send + 'static) {
+        self.snapshot.later.push(Later(Box::new(work)));
+    }
+
     /// What has been handed over.
     pub fn finish(self) -> StateSnapshot {
         self.snapshot
@@ -137,7 +151,17 @@ impl StateSnapshot {
         self.epoch
     }
 
-    /// How many rows and how many deletes have been handed over, table by table.
+    /// Does what is left to do.
+    pub fn resolve(mut self) -> Result<Self> {
+        let later = std::mem::take(&mut self.later);
+        let mut writer = StateWriter { snapshot: self };
+        for Later(work) in later {
+            work(&mut writer)?;
+        }
+        Ok(writer.finish())
+    }
+
+    /// How many rows and how many deletes have been handed over, table by table, what is left to do apart.
     ///
     /// ```
     /// # use dipper_state::StateWriter;
@@ -152,6 +176,12 @@ impl StateSnapshot {
     /// What a sink commits later. The protocol says in which manifest it comes to stand.
     pub fn take_committables(&mut self) -> Vec<Value> {
         std::mem::take(&mut self.committables)
+    }
+}
+
+impl fmt::Debug for Later {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Later")
     }
 }
 

@@ -4,8 +4,9 @@ mod restore;
 mod snapshot;
 
 use std::cell::LazyCell;
+use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, UInt32Array, UInt64Array};
 use arrow::buffer::ScalarBuffer;
 use arrow::record_batch::RecordBatch;
 use dipper_graph::{MatchRecognizeSpec, OrderKey, RowsPerMatch, Specialised};
@@ -23,8 +24,9 @@ use super::letters::{AddressedRows, LetterBatch};
 use super::measures::Measures;
 use super::native_time::{floor_us, native_value, native_values, native_watermark, native_within, time_unit};
 use super::output::{Output, OutputRows, OutputSources};
+use super::partition_rows::PartitionRows;
 use super::partition_states::{Kept, NO_TIME, PartitionStates};
-use super::partitions::{PartitionId, Partitions, bring_together};
+use super::partitions::{PartitionId, Partitions, Span, bring_together};
 use super::row_order::RowOrder;
 use super::row_store::{Addresses, RowStore};
 use super::scalar::{CopiedColumn, read_all};
@@ -59,7 +61,7 @@ pub struct MatchRecognizeOperator {
     forwarded: Watermark,
     ended: bool,
     skip_warned: bool,
-    /// From the first snapshot, or a restore, on.
+    /// In a job that takes checkpoints.
     changes: Option<Box<Changes>>,
 }
 
@@ -209,7 +211,10 @@ impl MatchRecognizeOperator {
     fn step(&mut self, released: &Released, first: usize, ctx: &mut OperatorCtx<'_>) -> Result<()> {
         let end = released.len().min(first + STEP_ROWS);
         let (order, spans) = bring_together(&released.partitions()[first..end], &mut self.partitions.rows);
-        let columns = released.gather(first..end, order.as_deref(), self.slots)?;
+        let mut columns = released.gather(first..end, order.as_deref(), self.slots)?;
+        if self.changes.is_some() {
+            columns.extend(names(&spans, &self.partitions.rows));
+        }
         let first_seq = self.store.append(columns, end - first);
         let mut work = Vec::with_capacity(spans.len());
         let mut at = 0;
@@ -309,7 +314,8 @@ impl MatchRecognizeOperator {
         }
         self.emit(ctx)?;
         for id in woken {
-            self.settle(id, self.partitions.first_open_row(id));
+            let open = self.partitions.first_open_row(id);
+            self.settle(id, open);
         }
         Ok(())
     }
@@ -485,6 +491,18 @@ impl MatchRecognizeOperator {
         let (column, row) = self.store.cell(self.time?.slot, seq)?;
         native_value(column, row)
     }
+}
+
+/// The partition and the index there of rows that are about to be appended.
+fn names(spans: &[Span], partitions: &[PartitionRows]) -> [ArrayRef; 2] {
+    let rows = spans.last().map_or(0, |span| span.start + span.len);
+    let (mut ids, mut indices) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+    for Span { partition, len, .. } in spans {
+        let seen = partitions[*partition as usize].seen();
+        ids.extend(std::iter::repeat_n(*partition, *len));
+        indices.extend(seen..seen + *len as u64);
+    }
+    [Arc::new(UInt32Array::from(ids)), Arc::new(UInt64Array::from(indices))]
 }
 
 /// The ORDER BY column that is the time of the rows, if there is one.

@@ -25,6 +25,8 @@ pub(super) struct PartitionStates {
     pub(super) held: Vec<i64>,
     /// Every row before this one has been put out or belongs to a match; only for WITH UNMATCHED ROWS.
     pub(super) reported: Vec<u64>,
+    /// The first row that the search needs, as of the last time it was asked for; only in jobs that take checkpoints.
+    pub(super) needed: Option<Vec<u64>>,
     /// Matches whose measures look ahead, at rows that have not come.
     pub(super) waiting: HashMap<PartitionId, VecDeque<Match>>,
     kept: Kept,
@@ -45,7 +47,7 @@ impl PartitionStates {
     /// No partition yet.
     pub(super) fn new(runs: Runs, kept: Kept) -> Self {
         let (rows, wakeups, held, reported) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { rows, runs, wakeups, held, reported, waiting: HashMap::new(), kept }
+        Self { rows, runs, wakeups, held, reported, needed: None, waiting: HashMap::new(), kept }
     }
 
     /// How many there are.
@@ -64,6 +66,9 @@ impl PartitionStates {
         self.wakeups.resize(length(self.kept.wakeups), NO_TIME);
         self.held.resize(length(self.kept.held), NO_TIME);
         self.reported.resize(length(self.kept.reported), 0);
+        if let Some(needed) = &mut self.needed {
+            needed.resize(count, 0);
+        }
     }
 
     /// Lets go of everything.
@@ -73,6 +78,7 @@ impl PartitionStates {
         self.wakeups.clear();
         self.held.clear();
         self.reported.clear();
+        self.needed = None;
         self.waiting.clear();
     }
 
@@ -88,8 +94,12 @@ impl PartitionStates {
 
     /// The first row that something open may still refer to, PREV apart: the search, rows that wait to be searched, or matches that
     /// wait to be put out.
-    pub(super) fn first_open_row(&self, id: PartitionId) -> u64 {
+    pub(super) fn first_open_row(&mut self, id: PartitionId) -> u64 {
         let waiting = self.first_waiting(id).map_or(u64::MAX, |found| found.start);
-        self.runs.first_needed_row(id).min(self.runs.rows_seen(id)).min(waiting)
+        let needed = self.runs.first_needed_row(id);
+        if let Some(noted) = &mut self.needed {
+            noted[id as usize] = needed;
+        }
+        needed.min(self.runs.rows_seen(id)).min(waiting)
     }
 }

@@ -110,6 +110,19 @@ impl Partitions {
         (0..self.columns.len()).map(column).collect()
     }
 
+    /// The keys of the partitions from `first` on, batch by batch; a batch without columns stands for the only partition.
+    pub(super) fn keys_from(&self, first: usize) -> Vec<Vec<ArrayRef>> {
+        if self.values.is_none() && first < self.count {
+            return vec![Vec::new()];
+        }
+        let new = self.keys.iter().filter(|batch| first < batch.first + batch.rows);
+        let slice = |batch: &KeyBatch| {
+            let skipped = first.saturating_sub(batch.first);
+            batch.columns.iter().map(|column| column.slice(skipped, batch.rows - skipped)).collect()
+        };
+        new.map(slice).collect()
+    }
+
     fn keep_new_keys(&mut self, known: usize, keys: &[ArrayRef]) -> Result<()> {
         let mut row_of = vec![None; self.count - known];
         for (row, id) in self.ids.iter().enumerate() {

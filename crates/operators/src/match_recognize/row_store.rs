@@ -4,11 +4,13 @@
 use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, new_null_array};
+use arrow::buffer::{BooleanBuffer, Buffer};
 use arrow::compute::interleave;
 use arrow::datatypes::DataType;
 use dipper_types::{Error, Result};
 
 use super::gather::Places;
+use super::snapshot::KeptRows;
 use super::stretches::StretchLists;
 
 /// Segments below this size are merged with their neighbours.
@@ -64,6 +66,26 @@ impl RowStore {
     pub(super) fn new(types: Vec<DataType>) -> Self {
         let (segments, stretches) = (Vec::new(), StretchLists::default());
         Self { types, segments, next_seq: 0, stored: 0, live: 0, stretches }
+    }
+
+    /// From now on rows have two more columns: their partition, and their index in it.
+    pub(super) fn note_names(&mut self) {
+        self.types.extend([DataType::UInt32, DataType::UInt64]);
+    }
+
+    /// The sequence number of the next row to come.
+    pub(super) fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// The rows from a sequence number on, and which of them are alive.
+    pub(super) fn rows_from(&self, seq: u64) -> Vec<KeptRows> {
+        let with_rows = self.segments.iter().filter_map(|segment| Some((segment, segment.rows_from(seq)?)));
+        let kept = |(segment, first): (&Segment, usize)| KeptRows {
+            columns: segment.columns.iter().map(|column| column.slice(first, segment.rows - first)).collect(),
+            live: BooleanBuffer::new(Buffer::from_vec(segment.live.clone()), first, segment.rows - first),
+        };
+        with_rows.map(kept).collect()
     }
 
     /// Takes in rows; they get the sequence numbers from the one returned on.
@@ -247,6 +269,15 @@ impl Segment {
         self.seqs.as_ref().map_or(self.first_seq + row as u64, |seqs| seqs[row])
     }
 
+    /// The first row with a sequence number from this one on, if there is one.
+    fn rows_from(&self, seq: u64) -> Option<usize> {
+        let first = match &self.seqs {
+            None => seq.saturating_sub(self.first_seq) as usize,
+            Some(seqs) => seqs.partition_point(|known| *known < seq),
+        };
+        (first < self.rows).then_some(first)
+    }
+
     /// How many rows from `row` on, at most `most`, have consecutive sequence numbers.
     fn consecutive(&self, row: usize, most: usize) -> usize {
         match &self.seqs {
@@ -369,6 +400,16 @@ mod tests {
                 stays
             });
             store.compact().unwrap();
+            if step % 7 == 0 {
+                // What has come since is found wherever compaction has put it.
+                let since = first.saturating_sub(step * 50);
+                let kept = |KeptRows { columns, live }: KeptRows| {
+                    let values = columns[0].as_primitive::<Int64Type>().values().to_vec();
+                    values.into_iter().zip(live.iter().collect::<Vec<_>>())
+                };
+                let kept = store.rows_from(since).into_iter().flat_map(kept).filter(|(_, is_live)| *is_live);
+                assert!(kept.map(|(seq, _)| seq as u64).eq(live.range(since..).map(|(seq, _)| *seq)), "step {step}");
+            }
             assert!(store.segments.len() < 60 && store.stored <= 4 * store.live + DEAD_ROWS_MIN, "step {step}");
             assert_eq!(store.live, live.len());
         }

@@ -8,9 +8,7 @@ use arrow::compute::take_record_batch;
 use arrow::record_batch::RecordBatch;
 use dipper_operator_api::harness::OperatorHarness;
 use dipper_operator_api::{Operator, StreamElement, key_groups};
-use dipper_state::{
-    Compression, Directory, OperatorState, SnapshotUploader, StateReader, StateSnapshot, StateWriter, UploaderSpec,
-};
+use dipper_state::{Compression, Directory, OperatorState, SnapshotUploader, StateReader, StateWriter, UploaderSpec};
 use dipper_types::{AttemptId, Epoch, JobId, ManifestNumber, OperatorId, Result, SubtaskId, Watermark};
 use tokio::runtime::{Builder, Runtime};
 
@@ -112,14 +110,16 @@ impl<M: Fn() -> O, O: Operator> TestJob<M, O> {
         self.forwarded.iter().copied().min().unwrap_or(Watermark::MIN).max(stored)
     }
 
-    /// A barrier: every subtask hands over, and what it hands over is stored. The first of the snapshots comes back.
-    pub(crate) fn snapshot(&mut self) -> StateSnapshot {
+    /// A barrier: every subtask hands over, and what it hands over is stored. What the first of them hands over comes back, table by table:
+    /// rows and deletes.
+    pub(crate) fn snapshot(&mut self) -> Vec<String> {
         self.epoch += 1;
         let (mut handles, mut first) = (Vec::new(), None);
         for (subtask, uploader) in &mut self.subtasks {
             let state = StateWriter::new(Epoch(self.epoch)).with_key_groups(KEY_GROUPS);
-            let snapshot = subtask.snapshot(state).unwrap();
-            first.get_or_insert_with(|| snapshot.clone());
+            let snapshot = subtask.snapshot(state).unwrap().resolve().unwrap();
+            let changes = snapshot.changes().map(|(table, rows, deletes)| format!("{table} +{rows} -{deletes}"));
+            first.get_or_insert_with(|| changes.collect());
             handles.push(self.runtime.block_on(uploader.upload(snapshot)).unwrap());
         }
         let state = OperatorState { operator: operator_id(), subtasks: handles };
@@ -163,16 +163,14 @@ impl<M: Fn() -> O, O: Operator> TestJob<M, O> {
                 compression: Compression::None,
             };
             let mut uploader = SnapshotUploader::new(self.directory.clone(), spec);
-            let mut reader = None;
+            let mut reader = StateReader::empty(operator_id(), subtask, KEY_GROUPS);
             if let Some(Stored { state, .. }) = &self.completed {
                 uploader = uploader.restored(state);
                 let load = StateReader::load(&self.directory, state, subtask, KEY_GROUPS);
-                reader = Some(self.runtime.block_on(load)?);
+                reader = self.runtime.block_on(load)?;
             }
-            let harness = OperatorHarness::open_as((self.make)(), subtask, reader.as_mut())?;
-            if let Some(reader) = &reader {
-                assert_eq!(reader.not_taken().collect::<Vec<_>>(), Vec::<&str>::new());
-            }
+            let harness = OperatorHarness::open_as((self.make)(), subtask, Some(&mut reader))?;
+            assert_eq!(reader.not_taken().collect::<Vec<_>>(), Vec::<&str>::new());
             subtasks.push((harness, uploader));
         }
         self.subtasks = subtasks;

@@ -7,6 +7,7 @@ use dipper_state::{Directory, Manifest, OperatorState, StateHandle, StateReader}
 use dipper_types::{Error, OperatorId, Result, SubtaskId};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
+use crate::clock::Stopwatch;
 use crate::restored::{Restored, WATERMARK};
 use crate::split_state::SPLITS;
 use crate::task::Task;
@@ -70,7 +71,7 @@ pub(crate) fn known_splits(manifest: &Manifest, source: &OperatorId) -> BTreeSet
 
 /// Reads the state of every operator of every subtask.
 pub(crate) async fn restore(directory: &Directory, manifest: &Manifest, tasks: &mut [Vec<Task>]) -> Result<()> {
-    let mut reads = Vec::new();
+    let (mut reads, stopwatch) = (Vec::new(), Stopwatch::start());
     for task in tasks.iter().flatten() {
         for id in task.operators() {
             if let Some(state) = manifest.operator(id) {
@@ -80,6 +81,7 @@ pub(crate) async fn restore(directory: &Directory, manifest: &Manifest, tasks: &
         }
     }
     let read: Vec<_> = stream::iter(reads).buffer_unordered(READS).try_collect().await?;
+    tracing::debug!(checkpoint = manifest.number, ms = stopwatch.elapsed().as_millis(), "stored state has been read");
     for (index, subtask, state, finished) in read {
         let StateOf { operator, reader } = state;
         if let Some(task) = tasks.get_mut(index).and_then(|subtasks| subtasks.get_mut(subtask)) {

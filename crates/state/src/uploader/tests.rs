@@ -202,6 +202,23 @@ async fn upload(uploader: &mut SnapshotUploader, epoch: u64, completed: bool) ->
     handle
 }
 
+#[test]
+fn what_is_left_for_later_is_done_before_a_snapshot_is_stored() {
+    block_on(async {
+        let mut uploader = SnapshotUploader::new(memory(), spec());
+        let mut state = StateWriter::new(Epoch(1));
+        state.later(|state| {
+            let (groups, batch, _) = rows(0, 10);
+            state.upsert(&table(), groups, batch)
+        });
+        let handle = uploader.upload(state.finish()).await.unwrap();
+        assert_eq!(handle.files().map(|file| file.rows).sum::<u64>(), 10);
+        let mut state = StateWriter::new(Epoch(2));
+        state.later(|_| Err(Error::internal("not found")));
+        assert!(uploader.upload(state.finish()).await.is_err());
+    });
+}
+
 fn epochs(handle: &StateHandle) -> Vec<u64> {
     handle.files().map(|file| file.epoch.0).collect()
 }

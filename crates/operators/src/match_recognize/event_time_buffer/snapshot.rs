@@ -4,18 +4,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, UInt16Array, UInt32Array, UInt64Array};
+use arrow::array::{ArrayRef, AsArray, UInt32Array, UInt64Array};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::take;
-use arrow::datatypes::{SchemaRef, UInt32Type, UInt64Type};
-use arrow::record_batch::RecordBatch;
-use dipper_state::{StateRows, StateWriter, TableSpec};
+use arrow::datatypes::{UInt32Type, UInt64Type};
+use dipper_state::StateRows;
 use dipper_types::{Error, Result};
 
 use super::super::native_time::native_values;
 use super::super::operator::STEP_ROWS;
 use super::super::partitions::PartitionId;
-use super::super::snapshot::{PartitionKey, Tables};
+use super::super::snapshot::{OfPartitions, PartitionKey, Tables};
 use super::{EventTimeBuffer, Run};
 
 /// What has been handed over, run by run.
@@ -29,10 +28,10 @@ pub(in super::super) struct HandedRuns {
 /// The rows of one run that have been handed over and were not gone the last time.
 #[derive(Debug)]
 struct HandedRun {
-    /// The place of the first of `groups`.
+    /// The place of the first of `partitions`.
     first: usize,
-    /// The key group of each row, in the order of the run.
-    groups: Vec<u16>,
+    /// The partition of each row, in the order of the run.
+    partitions: Vec<PartitionId>,
     /// How many of them are gone.
     gone: usize,
     /// What each is known by, if that is not the run itself and its place there: the rows of a restored run have come in others.
@@ -43,46 +42,40 @@ struct HandedRun {
 type Arrived = (u64, u32, usize, usize);
 
 impl EventTimeBuffer {
-    /// Hands over the rows that have come since the last time and are still here, and the keys of those that are gone.
-    pub(in super::super) fn hand_over(
-        &self,
-        handed: &mut HandedRuns,
-        tables: &Tables,
-        key: impl Fn(PartitionId) -> PartitionKey,
-        state: &mut StateWriter,
-    ) -> Result<()> {
-        let (mut groups, mut runs, mut places) = (Vec::new(), Vec::new(), Vec::new());
+    /// Hands over the keys of the rows that are gone, and the rows that have come since the last time and are still here.
+    pub(in super::super) fn hand_over(&self, handed: &mut HandedRuns, tables: &Tables) -> Result<Vec<OfPartitions>> {
+        let (mut ids, mut runs, mut places) = (Vec::new(), Vec::new(), Vec::new());
         handed.runs.retain(|id, known| {
             let gone = match self.runs.get(id) {
                 Some(run) => run.base + run.released - known.first,
-                None => known.groups.len(),
+                None => known.partitions.len(),
             };
             for index in known.gone..gone {
                 let (run, place) = match &known.keys {
                     Some(keys) => keys[index],
                     None => (*id, (known.first + index) as u32),
                 };
-                groups.push(known.groups[index]);
+                ids.push(known.partitions[index]);
                 runs.push(run);
                 places.push(place);
             }
             known.gone = gone;
-            gone < known.groups.len()
+            gone < known.partitions.len()
         });
-        if !groups.is_empty() {
+        let mut changes = Vec::new();
+        if !ids.is_empty() {
             let columns: Vec<ArrayRef> = vec![Arc::new(UInt64Array::from(runs)), Arc::new(UInt32Array::from(places))];
-            let keys = RecordBatch::try_new(tables.buffer.key_schema(), columns)?;
-            state.delete(&tables.buffer, UInt16Array::from(groups), keys)?;
+            changes.push(OfPartitions { table: tables.buffer.clone(), are_gone: true, ids, number_at: None, columns });
         }
         for (id, run) in self.runs.range(handed.next..) {
-            let (first, keys) = (run.base + run.released, run.keys(&key));
-            let groups: Vec<u16> = keys.iter().map(|key| key.group).collect();
-            let rows = run.rows(*id, &keys, tables)?;
-            state.upsert(&tables.buffer, UInt16Array::from(groups.clone()), rows)?;
-            handed.runs.insert(*id, HandedRun { first, groups, gone: 0, keys: None });
+            let (table, partitions, columns) = (tables.buffer.clone(), run.partitions(), run.columns(*id, tables)?);
+            let known =
+                HandedRun { first: run.base + run.released, partitions: partitions.clone(), gone: 0, keys: None };
+            changes.push(OfPartitions { table, are_gone: false, ids: partitions, number_at: Some(2), columns });
+            handed.runs.insert(*id, known);
         }
         handed.next = self.arrivals;
-        Ok(())
+        Ok(changes)
     }
 
     /// Takes stored rows in. `partition` says which partition a key is of; `time` is the column of the table that holds the event time.
@@ -110,11 +103,12 @@ impl EventTimeBuffer {
         }
         let mut handed = HandedRuns::default();
         for rows in rows.chunks(STEP_ROWS) {
-            let (run, groups) = restored(rows, stored, tables, &times, &partition)?;
+            let run = restored(rows, stored, tables, &times, &partition)?;
+            let partitions = run.partitions();
             self.by_earliest.insert((run.times.first().copied().unwrap_or(i64::MAX), self.arrivals));
             self.runs.insert(self.arrivals, run);
             let keys = Some(rows.iter().map(|(run, place, ..)| (*run, *place)).collect());
-            handed.runs.insert(self.arrivals, HandedRun { first: 0, groups, gone: 0, keys });
+            handed.runs.insert(self.arrivals, HandedRun { first: 0, partitions, gone: 0, keys });
             self.arrivals += 1;
         }
         handed.next = self.arrivals;
@@ -132,43 +126,40 @@ impl EventTimeBuffer {
     }
 }
 
-/// A run of stored rows, and their key groups.
+/// A run of stored rows.
 fn restored(
     rows: &[Arrived],
     stored: &[StateRows],
     tables: &Tables,
     times: &[ScalarBuffer<i64>],
     partition: impl Fn(PartitionKey) -> Result<PartitionId>,
-) -> Result<(Run, Vec<u16>)> {
+) -> Result<Run> {
     let places: Vec<(usize, usize)> = rows.iter().map(|(_, _, batch, row)| (*batch, *row)).collect();
     let columns = tables.columns(stored, 3, &places)?;
-    let (mut groups, mut partitions) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
-    for (batch, row) in &places {
+    let partition = |(batch, row): &(usize, usize)| {
         let StateRows { key_groups, rows } = &stored[*batch];
         let (group, number) = (key_groups.value(*row), rows.column(2).as_primitive::<UInt32Type>().value(*row));
-        groups.push(group);
-        partitions.push(partition(PartitionKey { group, number })?);
-    }
+        partition(PartitionKey { group, number })
+    };
+    let partitions = places.iter().map(partition).collect::<Result<_>>()?;
     let ascending: Vec<i64> =
         if times.is_empty() { Vec::new() } else { places.iter().map(|(batch, row)| times[*batch][*row]).collect() };
-    let partitions = partitions.into();
-    Ok((Run { columns, partitions, times: ascending.into(), rows: None, released: 0, base: 0 }, groups))
+    Ok(Run { columns, partitions, times: ascending.into(), rows: None, released: 0, base: 0 })
 }
 
 impl Run {
-    /// What the rows that are here are known by: the partition of each, in the order of the run.
-    fn keys(&self, key: impl Fn(PartitionId) -> PartitionKey) -> Vec<PartitionKey> {
-        (self.released..self.partitions.len()).map(|index| key(self.partitions[self.row(index) as usize])).collect()
+    /// The partition of each row that is here, in the order of the run.
+    fn partitions(&self) -> Vec<PartitionId> {
+        (self.released..self.partitions.len()).map(|index| self.partitions[self.row(index) as usize]).collect()
     }
 
-    /// Those rows as rows of the table.
-    fn rows(&self, id: u64, keys: &[PartitionKey], tables: &Tables) -> Result<RecordBatch> {
-        let (released, count) = (self.released, keys.len());
+    /// The columns of those rows in the table, but for the partition.
+    fn columns(&self, id: u64, tables: &Tables) -> Result<Vec<ArrayRef>> {
+        let (released, count) = (self.released, self.partitions.len() - self.released);
         let end = u32::try_from(self.base + released + count).map_err(|_| Error::internal("a run is too long"))?;
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(UInt64Array::from(vec![id; count])),
             Arc::new(UInt32Array::from_iter_values(end - count as u32..end)),
-            Arc::new(UInt32Array::from_iter_values(keys.iter().map(|key| key.number))),
         ];
         let order = self.rows.as_ref().map(|rows| UInt32Array::from(rows[released..].to_vec()));
         for slot in &tables.slots {
@@ -177,7 +168,6 @@ impl Run {
                 None => self.columns[*slot].slice(released, count),
             });
         }
-        let TableSpec { schema, .. } = &tables.buffer;
-        Ok(RecordBatch::try_new(SchemaRef::clone(schema), columns)?)
+        Ok(columns)
     }
 }

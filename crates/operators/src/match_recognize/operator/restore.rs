@@ -1,7 +1,9 @@
 //! From stored state back to where the operator was. The searches are not stored: the rows since the first open start are searched again,
 //! and must lead to where the search stood, without anything coming out.
 
-use arrow::array::{ArrayRef, AsArray};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, UInt32Array, UInt64Array};
 use arrow::datatypes::{UInt32Type, UInt64Type};
 use dipper_state::{StateReader, StateRows};
 use dipper_types::{Error, Result};
@@ -10,7 +12,9 @@ use super::super::partition_rows::PartitionRows;
 use super::super::partition_states::NO_TIME;
 use super::super::partitions::PartitionId;
 use super::super::search::{NewRows, Place};
-use super::super::snapshot::{Changes, PartitionKey, Progress, StoredPartitions, Tables, does_not_fit, gather};
+use super::super::snapshot::{
+    Changes, Counters, Ledger, PartitionKey, Progress, StoredPartitions, Tables, does_not_fit, gather,
+};
 use super::{MatchRecognizeOperator, STEP_ROWS, Work};
 
 /// Where a stored row is: partition, index in it, batch, row of the batch.
@@ -19,20 +23,27 @@ type StoredRow = (PartitionId, u64, usize, usize);
 impl MatchRecognizeOperator {
     /// Takes what was handed over of the subtask's key groups.
     pub(super) fn take_over(&mut self, state: &mut StateReader) -> Result<()> {
+        let tables = Tables::new(&self.kept, self.keys.columns());
+        self.partitions.needed = Some(Vec::new());
+        self.store.note_names();
         let Some(progress) = Progress::of_items(&state.take_list(Progress::LIST))? else {
             // Nothing has been handed over; what there is otherwise is for others to refuse.
+            self.changes = Some(Box::new(Changes::since(Ledger::default(), tables)));
             return Ok(());
         };
-        let mut changes = Box::new(Changes::new(Tables::new(&self.kept, self.keys.columns())));
-        let keys = state.take_table(&changes.tables.keys)?;
-        let stored = state.take_table(&changes.tables.partitions)?;
-        let rows = state.take_table(&changes.tables.rows)?;
-        let buffered = state.take_table(&changes.tables.buffer)?;
-        let waiting = state.take_table(&changes.tables.waiting)?;
-        let partitions = self.take_over_partitions(&stored, &keys, &mut changes)?;
+        let keys = state.take_table(&tables.keys)?;
+        let stored = state.take_table(&tables.partitions)?;
+        let rows = state.take_table(&tables.rows)?;
+        let buffered = state.take_table(&tables.buffer)?;
+        let waiting = state.take_table(&tables.waiting)?;
+        let mut ledger = Ledger::default();
+        let partitions = self.take_over_partitions(&stored, &keys, &mut ledger)?;
         let partition = |key: PartitionKey| Ok(partitions.find(key.group, key.number)? as PartitionId);
-        self.take_over_rows(&rows, &partitions, &changes.tables)?;
+        self.take_over_rows(&rows, &partitions, &tables)?;
         self.search_again(&partitions)?;
+        let mut changes = Box::new(Changes::since(ledger, tables));
+        changes.next_seq = self.store.next_seq();
+        self.partitions.needed = Some(partitions.counters.needed.clone());
         self.partitions.waiting = changes.take_over_waiting(&waiting, partition)?;
         self.take_over_notes(&partitions);
         let time = self.time.filter(|time| time.is_watermarked).map(|time| time.slot);
@@ -50,7 +61,7 @@ impl MatchRecognizeOperator {
         &mut self,
         stored: &[StateRows],
         keys: &[StateRows],
-        changes: &mut Changes,
+        ledger: &mut Ledger,
     ) -> Result<StoredPartitions> {
         if stored.is_empty() && keys.is_empty() {
             return Ok(StoredPartitions::default());
@@ -66,12 +77,13 @@ impl MatchRecognizeOperator {
             }
         }
         self.partitions.grow(self.keys.count());
+        let Counters { first, seen, searched, needed, reported, .. } = &partitions.counters;
         for index in 0..partitions.len() {
             let (group, number) = (partitions.groups[index], partitions.numbers[index]);
-            let rows = partitions.first[index]..partitions.seen[index];
-            let (needed, searched) = (partitions.needed[index], partitions.searched[index]);
+            let rows = first[index]..seen[index];
+            let (needed, searched) = (needed[index], searched[index]);
             let is_in_order = rows.start <= needed && needed <= searched && searched <= rows.end;
-            if !is_in_order || partitions.reported[index] > rows.end {
+            if !is_in_order || reported[index] > rows.end {
                 return Err(does_not_fit(format_args!("the counters of partition {number} in key group {group}")));
             }
             let reads = needed.saturating_sub(self.reach.back)..searched + self.reach.ahead;
@@ -79,7 +91,7 @@ impl MatchRecognizeOperator {
                 return Err(other_query("rows that the query reads of a partition have not been kept"));
             }
             self.partitions.rows[index] = PartitionRows::behind(rows.start);
-            changes.restored(PartitionKey { group, number }, rows);
+            ledger.restored(PartitionKey { group, number }, rows);
         }
         Ok(partitions)
     }
@@ -97,7 +109,9 @@ impl MatchRecognizeOperator {
         rows.sort_unstable();
         for rows in rows.chunks(STEP_ROWS) {
             let places: Vec<(usize, usize)> = rows.iter().map(|(_, _, batch, row)| (*batch, *row)).collect();
-            let columns = tables.columns(stored, 2, &places)?;
+            let mut columns = tables.columns(stored, 2, &places)?;
+            columns.push(Arc::new(UInt32Array::from_iter_values(rows.iter().map(|(id, ..)| *id))));
+            columns.push(Arc::new(UInt64Array::from_iter_values(rows.iter().map(|(_, row, ..)| *row))));
             let mut seq = self.store.append(columns, rows.len());
             for rows in rows.chunk_by(|one, next| one.0 == next.0) {
                 let partition = &mut self.partitions.rows[rows[0].0 as usize];
@@ -108,7 +122,8 @@ impl MatchRecognizeOperator {
                 seq += rows.len() as u64;
             }
         }
-        let are_all = self.partitions.rows.iter().zip(&partitions.seen).all(|(rows, seen)| rows.seen() == *seen);
+        let are_all =
+            self.partitions.rows.iter().zip(&partitions.counters.seen).all(|(rows, seen)| rows.seen() == *seen);
         if are_all { Ok(()) } else { Err(does_not_fit("rows of a partition are missing")) }
     }
 
@@ -116,9 +131,10 @@ impl MatchRecognizeOperator {
     fn search_again(&mut self, partitions: &StoredPartitions) -> Result<()> {
         let (mut work, mut at) = (Vec::new(), 0);
         for index in 0..partitions.len() {
-            let (id, first) = (index as PartitionId, partitions.needed[index]);
-            self.partitions.runs.resume(id, first, partitions.matches[index]);
-            let len = (partitions.searched[index] - first) as usize;
+            let Counters { searched, needed, matches, .. } = &partitions.counters;
+            let (id, first) = (index as PartitionId, needed[index]);
+            self.partitions.runs.resume(id, first, matches[index]);
+            let len = (searched[index] - first) as usize;
             if len > 0 {
                 work.push(Work { partition: id, first, len, at, open: first });
                 at += len;
@@ -141,7 +157,7 @@ impl MatchRecognizeOperator {
             let new = NewRows { letters: &letters, times: &times, values: &values, start: *at, end: at + len };
             let place = Place { id: *id, rows: &self.partitions.rows[*id as usize], store: &self.store };
             self.search.push(&mut self.partitions.runs, place, new, &mut found)?;
-            let (runs, matches) = (&self.partitions.runs, partitions.matches[*id as usize]);
+            let (runs, matches) = (&self.partitions.runs, partitions.counters.matches[*id as usize]);
             if !found.is_empty() || runs.first_needed_row(*id) != *first || runs.matches(*id) != matches {
                 return Err(other_query("the stored rows of a partition do not lead the search to where it stood"));
             }
@@ -154,12 +170,15 @@ impl MatchRecognizeOperator {
         for index in 0..partitions.len() {
             let id = index as PartitionId;
             if let Some(reported) = self.partitions.reported.get_mut(index) {
-                *reported = partitions.reported[index];
+                *reported = partitions.counters.reported[index];
             }
             self.schedule(id);
-            let needed = self.hold.is_some().then(|| self.time_of(id, self.partitions.first_open_row(id))).flatten();
-            if let Some(hold) = &mut self.hold {
-                hold.update(needed.unwrap_or(NO_TIME), &mut self.partitions.held[index]);
+            if self.hold.is_some() {
+                let open = self.partitions.first_open_row(id);
+                let needed = self.time_of(id, open).unwrap_or(NO_TIME);
+                if let Some(hold) = &mut self.hold {
+                    hold.update(needed, &mut self.partitions.held[index]);
+                }
             }
         }
     }

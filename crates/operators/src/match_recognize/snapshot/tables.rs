@@ -9,6 +9,7 @@ use dipper_state::{StateRows, TableSpec};
 use dipper_types::{Error, ErrorKind, Result};
 
 use super::super::kept_columns::KeptColumns;
+use super::delta::Counters;
 
 /// The tables of a clause. A partition is known by a number within its key group, which it keeps for ever.
 #[derive(Debug)]
@@ -34,18 +35,8 @@ pub(in super::super) struct StoredPartitions {
     pub(in super::super) groups: Vec<u16>,
     /// Its number in the key group.
     pub(in super::super) numbers: Vec<u32>,
-    /// The first row that is kept.
-    pub(in super::super) first: Vec<u64>,
-    /// How many rows have been released to it.
-    pub(in super::super) seen: Vec<u64>,
-    /// How many of them have been searched.
-    pub(in super::super) searched: Vec<u64>,
-    /// The first row that the search still needs.
-    pub(in super::super) needed: Vec<u64>,
-    /// How many matches have been found.
-    pub(in super::super) matches: Vec<u64>,
-    /// The first row that has neither been put out nor belongs to a match; the next to come where nobody asks.
-    pub(in super::super) reported: Vec<u64>,
+    /// Where the search stands in it.
+    pub(in super::super) counters: Counters,
 }
 
 impl Tables {
@@ -133,14 +124,15 @@ impl StoredPartitions {
         let behind = |values: &[u64], end: &[u64]| -> ArrayRef {
             Arc::new(UInt64Array::from_iter_values(end.iter().zip(values).map(|(end, value)| end - value)))
         };
+        let Counters { first, seen, searched, needed, matches, reported } = self.counters;
         let columns: Vec<ArrayRef> = vec![
             Arc::new(UInt32Array::from(self.numbers)),
-            Arc::new(UInt64Array::from(self.seen.clone())),
-            behind(&self.first, &self.seen),
-            behind(&self.searched, &self.seen),
-            behind(&self.needed, &self.seen),
-            behind(&self.reported, &self.seen),
-            Arc::new(UInt64Array::from(self.matches)),
+            Arc::new(UInt64Array::from(seen.clone())),
+            behind(&first, &seen),
+            behind(&searched, &seen),
+            behind(&needed, &seen),
+            behind(&reported, &seen),
+            Arc::new(UInt64Array::from(matches)),
         ];
         let rows = RecordBatch::try_new(SchemaRef::clone(&table.schema), columns)?;
         Ok(StateRows { key_groups: UInt16Array::from(self.groups), rows })
@@ -163,12 +155,14 @@ impl StoredPartitions {
         Ok(Self {
             groups: order.iter().map(|(group, ..)| *group).collect(),
             numbers: order.iter().map(|(_, number, ..)| *number).collect(),
-            first: behind(2)?,
-            searched: behind(3)?,
-            needed: behind(4)?,
-            reported: behind(5)?,
-            matches: counter(6)?,
-            seen,
+            counters: Counters {
+                first: behind(2)?,
+                searched: behind(3)?,
+                needed: behind(4)?,
+                reported: behind(5)?,
+                matches: counter(6)?,
+                seen,
+            },
         })
     }
 

@@ -3,56 +3,58 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, LargeBinaryBuilder, UInt16Array, UInt32Array, UInt64Array,
-};
-use arrow::datatypes::{Int64Type, SchemaRef, UInt32Type, UInt64Type};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, LargeBinaryBuilder, UInt64Array};
+use arrow::datatypes::{Int64Type, UInt32Type, UInt64Type};
 use arrow::record_batch::RecordBatch;
 use dipper_pattern::{Match, Status, SymbolId};
-use dipper_state::{StateRows, StateWriter, TableSpec};
+use dipper_state::StateRows;
 use dipper_types::Result;
 
 use super::super::partitions::PartitionId;
-use super::changes::{Changes, PartitionKey};
+use super::changes::Changes;
+use super::delta::OfPartitions;
+use super::ledger::PartitionKey;
 
 impl Changes {
-    /// Hands over how the waiting matches of the partitions that have changed differ from those handed over before.
-    pub(in super::super) fn hand_over_waiting(
+    /// How the waiting matches of the partitions that have changed differ from those handed over before.
+    pub(in super::super) fn take_waiting(
         &mut self,
         waiting: &HashMap<PartitionId, VecDeque<Match>>,
         changed: &[PartitionId],
-        state: &mut StateWriter,
-    ) -> Result<()> {
+    ) -> Vec<OfPartitions> {
         if waiting.is_empty() && self.waiting.is_empty() {
-            return Ok(());
+            return Vec::new();
         }
-        let (mut new, mut gone) = (Vec::new(), Vec::new());
+        let (mut new, mut gone, mut gone_of) = (Vec::new(), Vec::new(), Vec::new());
         let none = VecDeque::new();
         for id in changed {
-            let (key, matches) = (self.key(*id), waiting.get(id).unwrap_or(&none));
+            let matches = waiting.get(id).unwrap_or(&none);
             let before = self.waiting.remove(id).unwrap_or_default();
             // Matches come and go in the order of their numbers.
             let (first, last) = (matches.front().map_or(u64::MAX, |found| found.number), before.last().copied());
-            gone.extend(before.iter().take_while(|number| **number < first).map(|number| (key, *number)));
-            new.extend(matches.iter().filter(|found| Some(found.number) > last).map(|found| (key, found)));
+            gone.extend(before.into_iter().take_while(|number| *number < first));
+            gone_of.resize(gone.len(), *id);
+            new.extend(matches.iter().filter(|found| Some(found.number) > last).map(|found| (*id, found)));
             if !matches.is_empty() {
                 self.waiting.insert(*id, matches.iter().map(|found| found.number).collect());
             }
         }
-        if !new.is_empty() {
-            let StateRows { key_groups, rows } = to_rows(&self.tables.waiting, &new)?;
-            state.upsert(&self.tables.waiting, key_groups, rows)?;
-        }
+        let mut changes = Vec::new();
+        let of = |ids: Vec<PartitionId>, are_gone, columns| OfPartitions {
+            table: self.tables.waiting.clone(),
+            are_gone,
+            ids,
+            number_at: Some(0),
+            columns,
+        };
         if !gone.is_empty() {
-            let columns: Vec<ArrayRef> = vec![
-                Arc::new(gone.iter().map(|(key, _)| Some(key.number)).collect::<UInt32Array>()),
-                Arc::new(gone.iter().map(|(_, number)| Some(*number)).collect::<UInt64Array>()),
-            ];
-            let groups: UInt16Array = gone.iter().map(|(key, _)| Some(key.group)).collect();
-            let keys = RecordBatch::try_new(self.tables.waiting.key_schema(), columns)?;
-            state.delete(&self.tables.waiting, groups, keys)?;
+            changes.push(of(gone_of, true, vec![Arc::new(UInt64Array::from(gone))]));
         }
-        Ok(())
+        if !new.is_empty() {
+            let (ids, matches): (Vec<PartitionId>, Vec<&Match>) = new.into_iter().unzip();
+            changes.push(of(ids, false, to_columns(&matches)));
+        }
+        changes
     }
 
     /// Reads the waiting matches; `partition` says which partition a key is of.
@@ -77,27 +79,24 @@ impl Changes {
     }
 }
 
-fn to_rows(table: &TableSpec, matches: &[(PartitionKey, &Match)]) -> Result<StateRows> {
+/// The columns of the table behind the partition.
+fn to_columns(matches: &[&Match]) -> Vec<ArrayRef> {
     let (mut variables, mut excluded) = (LargeBinaryBuilder::new(), LargeBinaryBuilder::new());
-    for (_, found) in matches {
+    for found in matches {
         variables.append_value(found.symbols.iter().map(|symbol| symbol.0).collect::<Vec<u8>>());
         // Which rows are excluded, one byte a row, if any are.
         let rows = if found.excluded.is_empty() { 0 } else { found.symbols.len() };
         excluded.append_value((0..rows).map(|row| u8::from(found.excluded.contains(row))).collect::<Vec<u8>>());
     }
-    let found = || matches.iter().map(|(_, found)| *found);
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(matches.iter().map(|(key, _)| Some(key.number)).collect::<UInt32Array>()),
-        Arc::new(found().map(|found| Some(found.number)).collect::<UInt64Array>()),
-        Arc::new(found().map(|found| Some(found.start)).collect::<UInt64Array>()),
+    vec![
+        Arc::new(UInt64Array::from_iter_values(matches.iter().map(|found| found.number))),
+        Arc::new(UInt64Array::from_iter_values(matches.iter().map(|found| found.start))),
         Arc::new(variables.finish()),
         Arc::new(excluded.finish()),
-        Arc::new(found().map(|found| Some(found.status == Status::Timeout)).collect::<BooleanArray>()),
-        Arc::new(found().map(|found| found.deadline).collect::<Int64Array>()),
-        Arc::new(found().map(|found| Some(found.skip_failed)).collect::<BooleanArray>()),
-    ];
-    let key_groups = matches.iter().map(|(key, _)| Some(key.group)).collect();
-    Ok(StateRows { key_groups, rows: RecordBatch::try_new(SchemaRef::clone(&table.schema), columns)? })
+        Arc::new(matches.iter().map(|found| Some(found.status == Status::Timeout)).collect::<BooleanArray>()),
+        Arc::new(matches.iter().map(|found| found.deadline).collect::<Int64Array>()),
+        Arc::new(matches.iter().map(|found| Some(found.skip_failed)).collect::<BooleanArray>()),
+    ]
 }
 
 /// The columns are those of the table: the reader has seen to it.

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""What checkpoints cost with a million matches open (bench/sql/open_matches.sql): throughput with and without, how long each barrier holds
+up the task, how long a restore takes, and how large the directory is while a run goes on. Python's standard library only.
+
+    cargo build --release --locked
+    bench/checkpoints.py cost [RUNS]      throughput and pauses, minimum of RUNS (5)
+    bench/checkpoints.py restore [RUNS]   kill -9 with a million matches open, then start again
+    bench/checkpoints.py size [GB]        the directory until so many GB (10) of state have been written
+"""
+import os, pathlib, re, signal, subprocess, sys, tempfile, time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DIPPER = os.environ.get("DIPPER", str(ROOT / "target/release/dipper"))
+QUERY = ROOT / "bench/sql/open_matches.sql"
+PAUSE = re.compile(r"held up for a snapshot operator=(\S+).* us=(\d+)")
+
+
+def command(query, directory=None):
+    options = ["--checkpoint-dir", directory, "--set", "execution.checkpointing.interval=1 s"] if directory else []
+    return [DIPPER, "-vv", "run", str(query), *options]
+
+
+def rate(log):
+    return int(re.search(r"\(([\d,]+) rows/s\)", log).group(1).replace(",", ""))
+
+
+def run(query, directory=None):
+    done = subprocess.run(command(query, directory), capture_output=True, text=True, check=True)
+    return done.stderr
+
+
+def percentile(values, share):
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def longer(scratch, rows):
+    query = pathlib.Path(scratch) / "longer.sql"
+    query.write_text(QUERY.read_text().replace("'10000000'", f"'{rows}'"))
+    return query
+
+
+def cost(scratch, runs):
+    without, with_them, pauses = [], [], []
+    for number in range(runs):
+        without.append(rate(run(QUERY)))
+        log = run(QUERY, f"{scratch}/{number}")
+        with_them.append(rate(log))
+        pauses += [int(us) / 1000 for operator, us in PAUSE.findall(log) if "MatchRecognize" in operator or "match" in operator.lower()]
+        print(f"run {number + 1}: {without[-1]:,} rows/s without, {with_them[-1]:,} rows/s with a checkpoint a second", flush=True)
+    print(f"best: {max(without):,} and {max(with_them):,} rows/s: {100 * (1 - max(with_them) / max(without)):.1f} % slower")
+    print(f"{len(pauses)} pauses: p50 {percentile(pauses, .5):.1f} ms, p99 {percentile(pauses, .99):.1f} ms, longest {max(pauses):.1f} ms")
+
+
+def restore(scratch, runs):
+    for number in range(runs):
+        directory = f"{scratch}/{number}"
+        killed = subprocess.Popen(command(QUERY, directory), stderr=subprocess.DEVNULL)
+        # By then nearly every user has a match open.
+        time.sleep(float(os.environ.get("KILL_AFTER", "12")))
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        log = run(QUERY, directory)
+        lines = [line for line in log.splitlines() if "stored state has been read" in line or "has been restored" in line]
+        print(*lines, sep="\n", flush=True)
+
+
+def size(scratch, gigabytes):
+    directory = f"{scratch}/job"
+    job = subprocess.Popen(command(longer(scratch, 10**10), directory), stderr=subprocess.DEVNULL)
+    begun, next_line = time.time(), 0
+    print(f"{'s':>6} {'written GB':>11} {'directory MB':>13} {'files':>6}")
+    while job.poll() is None:
+        written = int(re.search(r"^write_bytes: (\d+)", pathlib.Path(f"/proc/{job.pid}/io").read_text(), re.M).group(1)) / 1e9
+        files = []
+        for path in pathlib.Path(directory).rglob("*"):
+            try:
+                files.append(path.stat().st_size if path.is_file() else 0)
+            except FileNotFoundError:
+                pass
+        if written >= next_line:
+            next_line += gigabytes / 20
+            print(f"{time.time() - begun:6.0f} {written:11.2f} {sum(files) / 1e6:13.1f} {len(files):6}", flush=True)
+        if written >= gigabytes:
+            job.send_signal(signal.SIGINT)
+            job.wait()
+        time.sleep(0.5)
+    listed = subprocess.run([DIPPER, "checkpoint", "list", directory], capture_output=True, text=True, check=True)
+    print(listed.stdout)
+
+
+def main():
+    what, number = (sys.argv[1:] + [None, None])[:2]
+    if what not in ("cost", "restore", "size"):
+        sys.exit(__doc__)
+    with tempfile.TemporaryDirectory(dir=os.environ.get("SCRATCH")) as scratch:
+        {"cost": lambda: cost(scratch, int(number or 5)), "restore": lambda: restore(scratch, int(number or 3)),
+         "size": lambda: size(scratch, float(number or 10))}[what]()
+
+
+if __name__ == "__main__":
+    main()
