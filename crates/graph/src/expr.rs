@@ -9,7 +9,7 @@ use datafusion::common::{DFSchema, ScalarValue, not_impl_err};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::execution::{SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{AggregateUDF, Expr, Operator};
+use datafusion::logical_expr::{AggregateUDF, Expr, ExprSchemable, Operator};
 use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
 use datafusion::physical_expr::expressions::{BinaryExpr, Literal};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
@@ -47,7 +47,8 @@ impl BoundExpr {
     pub fn physical(&self, schema: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>> {
         let logical = DFSchema::try_from(Arc::clone(schema)).or_plan_error()?;
         let (properties, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
-        let planned = create_physical_expr(&self.0, &logical, &properties, &context);
+        let planned = checked_negation(&self.0, &logical);
+        let planned = planned.and_then(|expr| create_physical_expr(&expr, &logical, &properties, &context));
         let planned = planned.and_then(|expr| expr.transform_up(|part| shift_by_duration(part, schema)));
         Ok(planned.and_then(|expr| fail_on_overflow(expr.data)).or_plan_error()?.data)
     }
@@ -56,7 +57,8 @@ impl BoundExpr {
     pub fn aggregate(&self, schema: &SchemaRef) -> Result<PhysicalAggregate> {
         let logical = DFSchema::try_from(Arc::clone(schema)).or_plan_error()?;
         let (properties, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
-        let lowered = LoweredAggregateBuilder::new(&self.0, &logical, schema, &properties, &context).build();
+        let call = checked_negation(&self.0, &logical).or_plan_error()?;
+        let lowered = LoweredAggregateBuilder::new(&call, &logical, schema, &properties, &context).build();
         let lowered = lowered.or_plan_error()?;
         let filter = lowered.filter.map(fail_on_overflow).transpose().or_plan_error()?;
         let function = aggregate_fails_on_overflow(&lowered.aggregate).or_plan_error()?;
@@ -104,6 +106,20 @@ fn checked(part: Arc<dyn PhysicalExpr>) -> Transformed<Arc<dyn PhysicalExpr>> {
         }
         _ => Transformed::no(part),
     }
+}
+
+/// DataFusion knows no negation that fails: that of an integer as a difference, which can be told to.
+fn checked_negation(expr: &Expr, schema: &DFSchema) -> datafusion::common::Result<Expr> {
+    let negated = expr.clone().transform_up(|part| {
+        let Expr::Negative(operand) = part else { return Ok(Transformed::no(part)) };
+        let data_type = operand.get_type(schema)?;
+        if !data_type.is_integer() {
+            return Ok(Transformed::no(Expr::Negative(operand)));
+        }
+        let zero = Expr::Literal(ScalarValue::new_zero(&data_type)?, None);
+        Ok(Transformed::yes(zero - *operand))
+    });
+    Ok(negated?.data)
 }
 
 /// A timestamp without a time zone and an interval of a fixed length: an addition of integers, where DataFusion goes by way of the calendar.
@@ -227,7 +243,8 @@ mod tests {
     fn integer_arithmetic_fails_on_overflow_instead_of_wrapping_around() {
         let column: ArrayRef = Arc::new(Int64Array::from(vec![1, i64::MAX]));
         let rows = RecordBatch::try_from_iter([("a", column)]).unwrap();
-        for expr in [col("a") + lit(1_i64), lit(-2_i64) - col("a"), (col("a") * lit(2_i64)).gt(lit(0_i64))] {
+        let negation = Expr::Negative(Box::new(lit(-2_i64) - (col("a") - lit(1_i64))));
+        for expr in [col("a") + lit(1_i64), lit(-2_i64) - col("a"), (col("a") * lit(2_i64)).gt(lit(0_i64)), negation] {
             let physical = BoundExpr(expr).physical(&rows.schema()).unwrap();
             assert!(physical.evaluate(&rows.slice(0, 1)).is_ok());
             let error = physical.evaluate(&rows).or_plan_error().unwrap_err();

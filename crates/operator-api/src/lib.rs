@@ -21,4 +21,4 @@ pub use row_kind::{ROW_KIND_COLUMN, RowKind};
 pub use sink::{Committable, Prepared, Sink, SinkWriter};
 pub use source::{Boundedness, ReadOptions, Source, Split, SplitPosition, SplitReader};
 pub use stream_element::{Barrier, StreamElement};
-pub use timestamps::{floor_us, timestamp_values, timestamps_us, watermark_us};
+pub use timestamps::{floor_us, refuse_times_beyond_calendar, timestamp_values, timestamps_us, watermark_us};

@@ -5,6 +5,8 @@ use arrow::datatypes::{
     DataType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType,
 };
+use arrow::record_batch::RecordBatch;
+use arrow::temporal_conversions::timestamp_s_to_datetime;
 use dipper_types::{Error, Result, Timestamp};
 
 /// The event times of a timestamp column, in microseconds, rounded down. `None` where the column is NULL.
@@ -48,6 +50,37 @@ pub fn timestamp_values(column: &ArrayRef) -> Result<&[i64]> {
         TimeUnit::Microsecond => column.as_primitive::<TimestampMicrosecondType>().values(),
         TimeUnit::Nanosecond => column.as_primitive::<TimestampNanosecondType>().values(),
     })
+}
+
+/// Fails if a batch has a time that no calendar reaches, which cannot be written as text.
+///
+/// ```
+/// use std::sync::Arc;
+/// use arrow::array::{ArrayRef, TimestampMicrosecondArray};
+/// use arrow::record_batch::RecordBatch;
+///
+/// let batch = |time: i64| {
+///     RecordBatch::try_from_iter([("t", Arc::new(TimestampMicrosecondArray::from(vec![0, time])) as ArrayRef)])
+/// };
+/// assert!(dipper_operator_api::refuse_times_beyond_calendar(&batch(-1)?).is_ok());
+/// assert!(dipper_operator_api::refuse_times_beyond_calendar(&batch(i64::MAX)?).is_err());
+/// # Ok::<(), arrow::error::ArrowError>(())
+/// ```
+pub fn refuse_times_beyond_calendar(batch: &RecordBatch) -> Result<()> {
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        let DataType::Timestamp(unit, _) = field.data_type() else { continue };
+        let values = timestamp_values(column)?;
+        let is_beyond = |row: &usize| {
+            let seconds = floor_us(values[*row], *unit).0.div_euclid(1_000_000);
+            column.is_valid(*row) && timestamp_s_to_datetime(seconds).is_none()
+        };
+        if let Some(row) = (0..values.len()).find(is_beyond) {
+            let (name, value) = (field.name(), values[row]);
+            let message = format!("the time {value} ({unit:?}s since 1970) in column '{name}' is beyond the calendar");
+            return Err(Error::invalid(message).with_hint("a time or an interval is too large"));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

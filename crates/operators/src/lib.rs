@@ -6,6 +6,7 @@
 mod calc;
 mod expression;
 mod factory;
+mod groups;
 mod match_recognize;
 mod source_pipeline;
 #[cfg(test)]

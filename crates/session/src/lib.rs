@@ -19,6 +19,7 @@ mod session;
 mod table;
 
 pub use config::{JobConfig, SessionConfig, StartFrom};
+pub use dipper_operator_api::refuse_times_beyond_calendar;
 pub use dipper_runtime::JobNotice;
 pub use dipper_sql::ast::{ExplainFormat, Parsed};
 pub use dipper_sql::is_complete;

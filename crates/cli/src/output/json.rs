@@ -6,6 +6,7 @@ use std::io::Write;
 use arrow::datatypes::SchemaRef;
 use arrow::json::writer::{LineDelimited, Writer, WriterBuilder};
 use arrow::record_batch::RecordBatch;
+use dipper_session::refuse_times_beyond_calendar;
 use dipper_types::Error;
 
 use super::{RowWriter, WriteError};
@@ -31,6 +32,7 @@ impl<W: Write> JsonWriter<W> {
 
 impl<W: Write> RowWriter for JsonWriter<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), WriteError> {
+        refuse_times_beyond_calendar(batch).map_err(WriteError::Rows)?;
         Ok(self.writer.write(batch)?)
     }
 

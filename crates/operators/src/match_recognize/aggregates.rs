@@ -18,6 +18,7 @@ use dipper_types::Result;
 use super::frame_expr::as_type;
 use super::kept_columns::KeptColumns;
 use super::row_store::{Addresses, RowStore};
+use crate::groups::aggregates_by_groups;
 
 /// An aggregate call, made executable.
 #[derive(Debug)]
@@ -167,7 +168,7 @@ impl Aggregate {
         if matches.is_empty() {
             return Ok(arrow::array::new_empty_array(&self.data_type));
         }
-        let vectorised = self.function.order_bys().is_empty() && self.function.groups_accumulator_supported();
+        let vectorised = self.function.order_bys().is_empty() && aggregates_by_groups(&self.function);
         if !vectorised {
             let value = |rows: &MatchRows| {
                 let mut accumulator = self.start()?;

@@ -13,6 +13,8 @@ use datafusion::physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr};
 use dipper_graph::{AggregateFunction, FromDataFusion, PhysicalAggregate};
 use dipper_types::{Error, Result};
 
+use crate::groups::aggregates_by_groups;
+
 /// An aggregate function over batches of one schema; it holds no state.
 #[derive(Debug)]
 pub(super) struct Aggregate {
@@ -69,7 +71,7 @@ impl Aggregate {
 
     /// Fresh state for any number of groups.
     pub(super) fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>> {
-        if self.function.groups_accumulator_supported() {
+        if aggregates_by_groups(&self.function) {
             return self.function.create_groups_accumulator().or_plan_error();
         }
         let function = Arc::clone(&self.function);

@@ -292,7 +292,9 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("SELECT * FROM feed, LATERAL (SELECT * FROM ticks WHERE ticks.symbol = feed.symbol) MATCH_RECOGNIZE (ORDER BY ts MEASURES A.price AS p PATTERN (A))", "1:84 the input refers to an outer query"),
     ("SELECT * FROM (ticks a JOIN ticks b ON a.ts = b.ts) MATCH_RECOGNIZE (ORDER BY a.ts MEASURES X.price AS p PATTERN (X))", "1:95 the input has more than one column 'price' (rename one of them in a subquery)"),
     ("SELECT * FROM (ticks a JOIN ticks b ON a.ts = b.ts) MATCH_RECOGNIZE (ORDER BY a.ts ALL ROWS PER MATCH PATTERN (X))", "1:53 ALL ROWS puts out two columns 'symbol' (give one of them another name)"),
-    ("SELECT * FROM (ticks a JOIN ticks b ON a.ts = b.ts) MATCH_RECOGNIZE (ORDER BY ts MEASURES X.note AS p PATTERN (X))", "1:93 the input has more than one column 'note' (rename one of them in a subquery)"),
+    ("SELECT * FROM (ticks a JOIN ticks b ON a.ts = b.ts) MATCH_RECOGNIZE (ORDER BY a.ts MEASURES X.note AS p PATTERN (X))", "1:95 the input has more than one column 'note' (rename one of them in a subquery)"),
+    ("SELECT * FROM (ticks a JOIN ticks b ON a.ts = b.ts) MATCH_RECOGNIZE (ORDER BY ts MEASURES 1 AS p PATTERN (X))", "1:79 the input has more than one column 'ts' (rename one of them in a subquery)"),
+    ("SELECT * FROM (ticks a JOIN ticks b ON a.ts = b.ts) MATCH_RECOGNIZE (PARTITION BY price + 1 ORDER BY a.ts MEASURES 1 AS p PATTERN (X))", "1:83 the input has more than one column 'price' (rename one of them in a subquery)"),
 ];
 
 #[rustfmt::skip]

@@ -96,19 +96,20 @@ impl Input {
 
     /// The column that a name stands for.
     pub(super) fn resolve(&self, name: &str, here: Span) -> Result<usize> {
-        let is_named = |column: &InputColumn| column.name.as_deref() == Some(name);
-        let own = self.columns.iter().take(self.own).enumerate().filter(|(_, column)| is_named(column));
-        let found: Vec<usize> = own.map(|(index, _)| index).collect();
-        match found.as_slice() {
-            [index] => Ok(*index),
-            [] => match self.columns.iter().position(is_named) {
-                Some(index) => Ok(index),
-                None => Err(self.unknown(name).at(here)),
-            },
-            _ => Err(Error::invalid(format!("the input has more than one column '{name}'"))
-                .at(here)
-                .with_hint("rename one of them in a subquery")),
+        self.refuse_ambiguous(name, here)?;
+        // Its own columns come first.
+        let found = self.columns.iter().position(|column| column.name.as_deref() == Some(name));
+        found.ok_or_else(|| self.unknown(name).at(here))
+    }
+
+    /// Fails if the input has more than one column of a name.
+    pub(super) fn refuse_ambiguous(&self, name: &str, here: Span) -> Result<()> {
+        let own = self.columns.iter().take(self.own);
+        if own.filter(|column| column.name.as_deref() == Some(name)).count() < 2 {
+            return Ok(());
         }
+        let error = Error::invalid(format!("the input has more than one column '{name}'")).at(here);
+        Err(error.with_hint("rename one of them in a subquery"))
     }
 
     fn unknown(&self, name: &str) -> Error {

@@ -4,14 +4,15 @@ use std::ops::ControlFlow;
 
 use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
+use datafusion::logical_expr::Expr as DfExpr;
 use datafusion::logical_expr::planner::RelationPlannerContext;
-use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan};
 use dipper_graph::OrderKey;
 use dipper_types::{Error, Result};
 use sqlparser::ast::{Expr, OrderByExpr, Value, ValueWithSpan, visit_expressions};
 
 use super::expression::Scalar;
 use super::input::Input;
+use super::own_expressions;
 use super::reference::function_name;
 use super::rewrite::place;
 use super::{check_depth, plan_error};
@@ -95,7 +96,7 @@ fn bind_partition(
     input: &mut Input,
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<(usize, String)> {
-    let expr = bind_expression(&item.expr, "PARTITION BY", input.plan(), planner)?;
+    let expr = bind_expression(&item.expr, "PARTITION BY", input, planner)?;
     let text = match &expr {
         DfExpr::Column(column) => column.name.clone(),
         _ => item.text.clone(),
@@ -112,7 +113,7 @@ fn bind_key(key: &OrderByExpr, input: &mut Input, planner: &mut dyn RelationPlan
     if matches!(&key.expr, Expr::Value(ValueWithSpan { value: Value::Number(..), .. })) {
         return Err(Error::invalid("ORDER BY in MATCH_RECOGNIZE takes columns, not their positions"));
     }
-    let expr = bind_expression(&key.expr, "ORDER BY", input.plan(), planner)?;
+    let expr = bind_expression(&key.expr, "ORDER BY", input, planner)?;
     let column = input.add(expr, None, &key.expr.to_string())?;
     let descending = key.options.asc == Some(false);
     Ok(OrderKey { column, descending, nulls_first: key.options.nulls_first.unwrap_or(descending) })
@@ -122,12 +123,23 @@ fn bind_key(key: &OrderByExpr, input: &mut Input, planner: &mut dyn RelationPlan
 fn bind_expression(
     expr: &Expr,
     clause: &str,
-    input: &LogicalPlan,
+    input: &Input,
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<DfExpr> {
     check_depth(expr)?;
+    // The planner would take the first of several columns of one name.
+    let ambiguous = own_expressions::visit(expr, &mut |part| match part {
+        Expr::Identifier(name) => match input.refuse_ambiguous(&column_name(name), span(name.span)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        },
+        _ => ControlFlow::Continue(()),
+    });
+    if let ControlFlow::Break(error) = ambiguous {
+        return Err(error);
+    }
     refuse_clause_functions(expr, clause)?;
-    let schema: &DFSchema = input.schema();
+    let schema: &DFSchema = input.plan().schema();
     let planned = planner.sql_to_expr(expr.clone(), schema).map_err(plan_error)?;
     if let DfExpr::Column(column) = &planned {
         // An ambiguous name is found only when the column is looked up.

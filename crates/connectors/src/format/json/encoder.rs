@@ -4,6 +4,7 @@ use std::io::Write;
 
 use arrow::json::{LineDelimitedWriter, WriterBuilder};
 use arrow::record_batch::RecordBatch;
+use dipper_operator_api::refuse_times_beyond_calendar;
 use dipper_types::Result;
 
 use crate::format::RecordEncoder;
@@ -27,6 +28,7 @@ impl<W: Write + Send> RecordEncoder for JsonEncoder<W> {
             .with_explicit_nulls(true)
             .with_timestamp_format("%Y-%m-%d %H:%M:%S%.f".to_owned())
             .with_timestamp_tz_format("%Y-%m-%d %H:%M:%S%.f%:z".to_owned());
+        refuse_times_beyond_calendar(batch)?;
         self.lines.clear();
         let mut writer: LineDelimitedWriter<_> = builder.build(&mut self.lines);
         writer.write(batch)?;

@@ -91,6 +91,23 @@ fn running_and_final_differ_row_by_row() {
 }
 
 #[test]
+fn the_greatest_of_numbers_that_are_none_is_the_same_row_by_row_and_of_the_whole() {
+    let greatest_of = |value: f64| {
+        let mut clause = clause("A+ B+").all_rows(RowsPerMatch::AllShowEmpty);
+        for semantics in [Semantics::Running, Semantics::Final] {
+            clause = clause.measure(&format!("{semantics:?}"), DataType::Float64, |c| {
+                c.aggregate(max(lit(value)), "*", semantics, DataType::Float64)
+            });
+        }
+        clause.run(values(&[1, 11]))
+    };
+    for (value, text) in [(f64::NAN, "NaN"), (f64::NEG_INFINITY, "-inf")] {
+        let expected = ["k 00 X X 1", "k 00.000001 X X 11"].map(|row| row.replace('X', text));
+        assert_eq!(greatest_of(value), expected);
+    }
+}
+
+#[test]
 fn aggregates_honour_filter_distinct_and_order() {
     let list = || DataType::new_list(DataType::Int64, true);
     let filtered = || sum(ident("v")).filter(ident("v").gt(lit(1_i64))).build().unwrap();
