@@ -14,6 +14,7 @@ pub(crate) fn may_pass(error: &StoreError) -> bool {
                 kind,
                 io::ErrorKind::StorageFull
                     | io::ErrorKind::QuotaExceeded
+                    | io::ErrorKind::FileTooLarge
                     | io::ErrorKind::ReadOnlyFilesystem
                     | io::ErrorKind::PermissionDenied
                     | io::ErrorKind::NotADirectory
@@ -32,6 +33,9 @@ pub(crate) fn explain(what: &str, url: &str, error: &StoreError) -> Error {
     match (error, io_kind(error)) {
         (_, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) => {
             about(ErrorKind::Unavailable, "free space there, or keep fewer checkpoints")
+        }
+        (_, Some(io::ErrorKind::FileTooLarge)) => {
+            about(ErrorKind::Unavailable, "raise the limit on the size of files (ulimit -f)")
         }
         (_, Some(io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied))
         | (StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. }, _) => {
@@ -87,6 +91,7 @@ mod tests {
         for (io, may, kind, remedy) in [
             (Io::StorageFull, false, ErrorKind::Unavailable, "free space there, or keep fewer checkpoints"),
             (Io::QuotaExceeded, false, ErrorKind::Unavailable, "free space there, or keep fewer checkpoints"),
+            (Io::FileTooLarge, false, ErrorKind::Unavailable, "raise the limit on the size of files"),
             (Io::ReadOnlyFilesystem, false, ErrorKind::Invalid, "make it writable for this user"),
             (Io::PermissionDenied, false, ErrorKind::Invalid, "make it writable for this user"),
             (Io::NotADirectory, false, ErrorKind::Invalid, "choose another directory"),
