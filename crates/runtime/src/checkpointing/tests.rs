@@ -259,6 +259,24 @@ async fn rows_of_a_commit_that_failed_are_committed_by_the_next_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_a_checkpoint_that_was_never_committed_are_committed_by_a_job_that_starts_from_it() {
+    let bench = Bench::new();
+    bench.sink.commit_fails.store(true, Ordering::Relaxed);
+    let split = || ScriptedSource::new(vec![script([rows(0..100), vec![bench.commits(1)], rows(100..200)])]);
+    let (checkpointing, _) = bench.checkpointing(5);
+    let once = Checkpointing { restart: RestartStrategy::None, ..checkpointing.clone() };
+    finish(bench.fixture(split(), 1).start_with(Some(once)).unwrap()).await.unwrap_err();
+    assert!(bench.sink.committed().is_empty());
+
+    let directory = bench.store().directory().clone();
+    let manifest = bench.store().latest().await.unwrap().unwrap();
+    let start_from = StartFrom::Savepoint { savepoint: Box::new(Savepoint { directory, manifest }), over: false };
+    let again = Checkpointing { job: JobId("again".to_owned()), start_from, ..checkpointing };
+    finish(bench.fixture(split(), 1).start_with(Some(again)).unwrap()).await.unwrap();
+    bench.assert_numbered(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_error_that_would_come_again_ends_the_job() {
     let bench = Bench::new();
     let split = script([rows(0..100), rows(50..60)]);
