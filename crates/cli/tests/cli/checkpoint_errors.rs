@@ -150,9 +150,15 @@ fn assert_is_usable(workspace: &Workspace, older: &str) {
     workspace.file("job.sql", &endless("made", "out"));
 }
 
-/// The checkpoint before the last, as one writes it.
-fn older(workspace: &Workspace) -> String {
-    format!("checkpoints/job/manifests/{:020}.json", last_number(&workspace.path("checkpoints/job")) - 1)
+/// The last checkpoint before the last that can be used if a file is damaged, as one writes it.
+fn older(workspace: &Workspace, damaged: &str) -> String {
+    let path = |number| format!("checkpoints/job/manifests/{number:020}.json");
+    let last = last_number(&workspace.path("checkpoints/job"));
+    let older = (1..last).rev().map(path).find(|path| {
+        let text = fs::read_to_string(workspace.path(path));
+        text.is_ok_and(|text| !text.contains(damaged) && !text.contains("\"kind\":\"opening\""))
+    });
+    older.unwrap()
 }
 
 /// The newest of the files that the last manifest in a directory names, by its name in the manifest.
@@ -478,8 +484,8 @@ fn no_proxy(mut command: Command) -> Command {
 #[test]
 fn a_damaged_state_file_is_named_and_an_older_checkpoint_can_be_used() {
     let workspace = interrupted();
-    let older = older(&workspace);
     let name = newest_file(&head(&workspace, "checkpoints/job"));
+    let older = older(&workspace, &name);
     let path = workspace.path("checkpoints/job").join(&name);
     let whole = fs::read(&path).unwrap();
     let mut flipped = whole.clone();
@@ -509,12 +515,10 @@ fn a_damaged_state_file_is_named_and_an_older_checkpoint_can_be_used() {
 fn another_format_version_is_named_and_an_older_checkpoint_can_be_used() {
     for kind in ["manifest", "state file"] {
         let workspace = interrupted();
-        let older = older(&workspace);
         let manifest = head(&workspace, "checkpoints/job");
-        let path = match kind {
-            "manifest" => manifest,
-            _ => workspace.path("checkpoints/job").join(newest_file(&manifest)),
-        };
+        let newest = newest_file(&manifest);
+        let older = older(&workspace, &newest);
+        let path = if kind == "manifest" { manifest } else { workspace.path("checkpoints/job").join(newest) };
         let whole = fs::read(&path).unwrap();
         fs::write(&path, if kind == "manifest" { next_manifest(&whole) } else { next_state_file(&whole) }).unwrap();
         let ran = start(&workspace, &[]).end();
