@@ -413,7 +413,9 @@ fn a_directory_that_may_not_be_written_is_named_with_the_remedy() {
     let parts = [directory.join("manifests"), directory.join("state"), directory.clone()];
     job.until_checkpoints(&directory, 3);
     // While the job runs. It would not do better if it were restarted.
-    parts.iter().for_each(|part| set_mode(part, 0o555));
+    for part in &parts {
+        set_mode(part, 0o555);
+    }
     let ran = job.end();
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stderr.contains("checkpoints/job': Permission denied"), "{ran:?}");
@@ -423,7 +425,9 @@ fn a_directory_that_may_not_be_written_is_named_with_the_remedy() {
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stderr.contains("checkpoints/job': Permission denied"), "{ran:?}");
     assert!(ran.stderr.contains(REMEDY), "{ran:?}");
-    parts.iter().for_each(|part| set_mode(part, 0o755));
+    for part in &parts {
+        set_mode(part, 0o755);
+    }
     assert_goes_on(&workspace);
 
     // Where there is none yet.
