@@ -1,7 +1,7 @@
 //! What must hold of a job's history, whatever is lost, doubled, late or dead: the predicates I1 to I9 of
 //! `docs/design/checkpoints.md`.
 //!
-//! A history is told as it happens, by somebody who sees the store and the channels: the simulation, or a debug build.
+//! A history is told as it happens, by somebody who sees the store and the channels: the simulation, or a debug build, which begins with [`History::from_opening`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -111,6 +111,20 @@ pub struct History {
 }
 
 impl History {
+    /// The history of a job that an attempt has taken over: what came before its opening is as the log says.
+    pub fn from_opening(opening: &Manifest, log: &[Manifest]) -> Self {
+        let manifests = || log.iter().chain([opening]);
+        Self {
+            head: Some(opening.clone()),
+            named: BTreeMap::new(),
+            opening: Some(opening.attempt),
+            committed: Some(opening.epoch),
+            retained: manifests().map(|known| (known.number, known.files().cloned().collect())).collect(),
+            files: manifests().flat_map(Manifest::files).cloned().collect(),
+            sent: BTreeMap::new(),
+        }
+    }
+
     /// Takes note of an observation. Fails if it breaks an invariant.
     pub fn observe(&mut self, observation: Observation<'_>) -> Result<(), Violation> {
         match observation {

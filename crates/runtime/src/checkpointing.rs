@@ -3,7 +3,7 @@
 //! [`supervisor`] runs one attempt after the other: [`recovery`] takes the job over, [`restore`] brings the state back, [`attempt`] runs the
 //! tasks under a coordinator, each with an [`acknowledger`] that stores what it hands over. [`log`] is the job's log of manifests, the one
 //! place where the protocol's manifests and those at rest are made of each other; [`outputs`] are the sinks, as commits see them;
-//! [`savepoints`] serves those who ask a running job for one.
+//! [`savepoints`] serves those who ask a running job for one. [`witness`] looks on.
 
 mod acknowledger;
 mod attempt;
@@ -17,6 +17,7 @@ mod savepoints;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 pub(crate) use supervisor::start;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dipper_types::OperatorId;
 
-use crate::handle::FileRef;
+use crate::handle::{FileRef, total};
 use crate::manifest::Manifest;
 
 /// The state of an operator in a checkpoint.
@@ -63,9 +63,9 @@ fn table(name: &str, runs: usize, files: &BTreeMap<&str, &FileRef>, stored: &BTr
         name: name.to_owned(),
         runs,
         files: files.len(),
-        bytes: files.values().map(|file| file.bytes).sum(),
-        shared_bytes: shared.map(|(_, file)| file.bytes).sum(),
-        rows: files.values().map(|file| file.rows).sum(),
-        deletes: files.values().map(|file| file.deletes).sum(),
+        bytes: total(files.values().map(|file| file.bytes)),
+        shared_bytes: total(shared.map(|(_, file)| file.bytes)),
+        rows: total(files.values().map(|file| file.rows)),
+        deletes: total(files.values().map(|file| file.deletes)),
     }
 }

@@ -83,7 +83,7 @@ impl TableHandle {
 impl Run {
     /// The size of all files.
     pub fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).sum()
+        total(self.files.iter().map(|file| file.bytes))
     }
 
     /// The part of the run that lies in a range of key groups, if any does.
@@ -107,6 +107,11 @@ pub(crate) fn tables_in(handles: &[StateHandle], range: KeyGroupRange) -> BTreeM
         known.runs.extend(table.runs.iter().filter_map(|run| run.clipped(range)));
     }
     tables
+}
+
+/// A sum of what manifests say, which may be anything.
+pub(crate) fn total(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.fold(0, u64::saturating_add)
 }
 
 /// The key groups that are in both ranges.

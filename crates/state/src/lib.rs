@@ -11,6 +11,9 @@ mod concurrent;
 mod directory;
 mod durable_files;
 mod explain;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod garbage;
 mod handle;
 mod list_state;

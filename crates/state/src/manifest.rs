@@ -124,17 +124,14 @@ impl Manifest {
     /// The lowest epoch under which files for a later checkpoint may be in the making.
     pub fn open_from(&self) -> Epoch {
         let writing = self.tasks.iter().filter(|task| !task.finished).flat_map(|task| task.operators.values());
-        writing.map(|handle| handle.open_from).fold(Epoch(self.epoch.0 + 1), Epoch::min)
+        writing.map(|handle| handle.open_from).fold(Epoch(self.epoch.0.saturating_add(1)), Epoch::min)
     }
 
     /// The bytes of its object.
     pub fn encode(&self) -> Result<Bytes> {
         let text = serde_json::to_string(self)
             .map_err(|error| Error::internal(format!("cannot encode a manifest: {error}")))?;
-        let checksum = checksum(FORMAT_VERSION, &text);
-        let object =
-            format!(r#"{{"format":"{FORMAT}","version":{FORMAT_VERSION},"checksum":"{checksum}","manifest":{text}}}"#);
-        Ok(object.into())
+        Ok(seal(&text).into())
     }
 
     /// Reads the bytes of an object called `name`.
@@ -153,6 +150,12 @@ impl Manifest {
         }
         serde_json::from_str(envelope.manifest.get()).map_err(|error| damaged(name, &error))
     }
+}
+
+/// Puts what verifies it around the text of a manifest.
+pub(crate) fn seal(text: &str) -> String {
+    let checksum = checksum(FORMAT_VERSION, text);
+    format!(r#"{{"format":"{FORMAT}","version":{FORMAT_VERSION},"checksum":"{checksum}","manifest":{text}}}"#)
 }
 
 /// The version is covered as well, so that another version is told from damage.

@@ -10,6 +10,8 @@ mod header;
 pub(crate) use decode::{decode_section, verify};
 pub(crate) use encode::{Contents, EncodedFile, encode};
 pub(crate) use header::{FileIdentity, Section, SectionKind, VerifiedHeader, corrupt, read_header};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use header::{PREFIX_BYTES, seal};
 
 use serde::{Deserialize, Serialize};
 

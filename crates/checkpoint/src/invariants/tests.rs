@@ -128,3 +128,19 @@ fn i8_staged_output_that_is_needed_and_gone() {
 fn i9_the_head_is_deleted() {
     breaks(committed(), Observation::ManifestDeleted(ManifestNumber(2)), Invariant::HeadStays);
 }
+
+#[test]
+fn a_history_that_begins_with_an_opening_holds_what_follows_against_what_came_before() {
+    let log = [checkpoint(2, 1, "a")];
+    let opening = Manifest { tasks: log[0].tasks.clone(), ..opening(3, 1) };
+    let begun = History::from_opening(&opening, &log);
+    let next = |number, epoch, name| Manifest { attempt: opening.attempt, ..checkpoint(number, epoch, name) };
+    breaks(begun.clone(), Observation::ManifestCreated(&next(5, 2, "a")), Invariant::NumbersAreDense);
+    breaks(begun.clone(), Observation::ManifestCreated(&next(4, 1, "a")), Invariant::EpochsAscend);
+    breaks(begun.clone(), Observation::ManifestCreated(&checkpoint(4, 2, "a")), Invariant::FencedHasNoEffect);
+    breaks(begun.clone(), Observation::ManifestCreated(&next(4, 2, "b")), Invariant::FilesAreThere);
+    breaks(begun.clone(), Observation::FileDeleted(&file("a")), Invariant::FilesAreThere);
+    let mut history = begun;
+    history.observe(Observation::ManifestDeleted(ManifestNumber(2))).unwrap();
+    history.observe(Observation::ManifestCreated(&next(4, 2, "a"))).unwrap();
+}

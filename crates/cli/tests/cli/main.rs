@@ -3,6 +3,7 @@
 
 mod architecture;
 mod broken_files;
+mod checkpoint_errors;
 mod examples;
 mod explain;
 mod harness;

@@ -47,7 +47,8 @@ fn checkpoints(workspace: &Workspace, directory: &str, job: &str) -> Vec<i64> {
     rows.map(|row| row["checkpoint"].as_i64().unwrap()).collect()
 }
 
-fn interrupt(mut child: Child) -> i32 {
+/// Ends it by Ctrl-C.
+pub(crate) fn interrupt(mut child: Child) -> i32 {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     child.wait().unwrap().code().unwrap()
 }
@@ -68,7 +69,7 @@ fn assert_complete(workspace: &Workspace) {
 }
 
 /// The file of the last manifest.
-fn head(workspace: &Workspace, job: &str) -> PathBuf {
+pub(crate) fn head(workspace: &Workspace, job: &str) -> PathBuf {
     let mut manifests: Vec<PathBuf> =
         fs::read_dir(workspace.path(job).join("manifests")).unwrap().map(|entry| entry.unwrap().path()).collect();
     manifests.sort();

@@ -22,6 +22,7 @@ use super::outputs::Commit;
 use super::restore::{known_splits, restore};
 use super::savepoints::{self, Savepoints};
 use super::supervisor::Context;
+use super::witness::Witness;
 use crate::clock::{sleep, until};
 use crate::deployment::{DeployedSink, Deployment, Plan, deploy};
 use crate::opening::{deal_splits, open_sinks};
@@ -88,6 +89,7 @@ struct Attempt<'a> {
     attempt: AttemptId,
     opened: Epoch,
     coordinator: Coordinator,
+    witness: Witness,
     tasks_cancel: CancellationToken,
     /// To the threads and to the acknowledgers of the subtasks.
     notices: BTreeMap<TaskId, UnboundedSender<Notice>>,
@@ -123,12 +125,14 @@ impl<'a> Attempt<'a> {
         let sources: BTreeSet<TaskId> = all().filter(|task| task.head.is_source()).map(id).collect();
         let tasks = Tasks { sources, all: all().map(id).collect() };
         let (attempt, opened) = (start.opening.attempt, start.opening.epoch);
+        let witness = Witness::new(&start);
         let coordinator = Coordinator::new(context.options, tasks, start, context.now_ms());
         Self {
             context,
             attempt,
             opened,
             coordinator,
+            witness,
             tasks_cancel,
             notices: BTreeMap::new(),
             words: BTreeMap::new(),
@@ -231,8 +235,10 @@ impl<'a> Attempt<'a> {
                 () = until(&self.context.stopwatch, deadline_ms) => Some(Event::Deadline),
             };
             if let Some(event) = event {
+                self.witness.on_event(&event);
                 let actions = self.coordinator.on_event(event, self.context.now_ms());
                 for action in actions {
+                    self.witness.on_action(&action);
                     self.carry_out(action);
                 }
             }

@@ -69,6 +69,8 @@ pub(crate) enum Commit {
     Own { is_final: bool },
     /// Another attempt, which does not know whether it has been committed.
     Again,
+    /// Another job, which starts from the manifest as a savepoint and need not write the same tables.
+    OfSavepoint,
 }
 
 impl Outputs {
@@ -89,14 +91,17 @@ impl Outputs {
         let mut shares: Vec<Vec<Committable>> = self.0.iter().map(|_| Vec::new()).collect();
         for bytes in committables.into_values().flatten() {
             let output = StagedOutput::decode(&bytes)?;
-            let place = self.place(&output).ok_or_else(|| no_sink(&output.table))?;
-            shares[place].push(output.committable());
+            match self.place(&output) {
+                Some(place) => shares[place].push(output.committable()),
+                None if how == Commit::OfSavepoint => {}
+                None => return Err(no_sink(&output.table)),
+            }
         }
         for (output, share) in self.0.iter().zip(shares) {
             match how {
                 _ if share.is_empty() && how != (Commit::Own { is_final: true }) => {}
                 Commit::Own { .. } => output.sink.commit(epoch, share).await?,
-                Commit::Again => output.sink.commit_again(epoch, share).await?,
+                Commit::Again | Commit::OfSavepoint => output.sink.commit_again(epoch, share).await?,
             }
         }
         Ok(())

@@ -132,7 +132,12 @@ pub(crate) fn with_way_out<'a>(
     store: &CheckpointStore,
     older: impl DoubleEndedIterator<Item = &'a Manifest>,
 ) -> Error {
-    match older.rev().find(|manifest| manifest.kind != CheckpointKind::Opening) {
+    // The error names the file that is damaged, which an older one may share.
+    let message = error.to_string();
+    let is_whole = |manifest: &&Manifest| {
+        manifest.kind != CheckpointKind::Opening && !manifest.files().keys().any(|path| message.contains(path))
+    };
+    match older.rev().find(is_whole) {
         Some(older) => {
             let path = format!("{}/manifests/{:020}.json", store.directory().url(), older.number);
             error.with_hint(format!(

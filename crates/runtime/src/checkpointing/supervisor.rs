@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt;
 use super::log::{Letterhead, protocol_manifest};
-use super::outputs::Outputs;
+use super::outputs::{Commit, Outputs};
 use super::recovery::{Recovered, Takeover, with_way_out};
 use super::restore::check;
 use super::{Checkpointing, JobNotice, OpenDirectory, StartFrom};
@@ -183,7 +183,8 @@ impl Context {
         check(manifest, &self.graph, self.checkpointing.allow_non_restored_state)
     }
 
-    /// Copies a savepoint into the job's directory. A job that has checkpoints of its own is `over` only if somebody says so.
+    /// Copies a savepoint into the job's directory. Its rows are committed: it may be the last checkpoint of a job that was killed before it
+    /// had done so, and nothing after the opening names them. A job that has checkpoints of its own is `over` only if somebody says so.
     async fn adopt(&self, savepoint: &Savepoint, over: bool, nonce: u64) -> Result<Manifest> {
         self.check(&savepoint.manifest)?;
         let last = self.store.latest().await?;
@@ -195,6 +196,8 @@ impl Context {
                 "leave out --from-savepoint to go on from its last checkpoint, or add --fresh to start over from the savepoint",
             ));
         }
+        let committables = protocol_manifest(&savepoint.manifest)?.committables;
+        self.outputs.commit(savepoint.manifest.epoch, committables, Commit::OfSavepoint).await?;
         let epoch = Epoch(last.map_or(0, |last| last.epoch.0) + 1);
         savepoint.adopt(&self.store, nonce, epoch).await
     }

@@ -1,5 +1,7 @@
 //! From the bytes of a section to record batches.
 
+use std::io::Read;
+
 use arrow::ipc::reader::StreamReader;
 use arrow::record_batch::RecordBatch;
 use dipper_types::Result;
@@ -8,6 +10,9 @@ use super::Compression;
 use super::header::{Section, VerifiedHeader, corrupt, read_header};
 use crate::checksum::Checksum;
 use crate::table::key_groups;
+
+/// How much memory a length in a header is good for: that of an ordinary section, and some.
+const AT_ONCE: u64 = 4 << 20;
 
 /// The rows of a section of the file `name`.
 pub(crate) fn decode_section(
@@ -20,10 +25,11 @@ pub(crate) fn decode_section(
     let damaged = |error: &dyn std::fmt::Display| corrupt(name, format!("a section at {}: {error}", section.offset));
     let raw = match compression {
         Compression::None => bytes,
-        Compression::Zstd => {
-            &zstd::bulk::decompress(bytes, section.raw_bytes as usize).map_err(|error| damaged(&error))?
-        }
+        Compression::Zstd => &decompress(bytes, section.raw_bytes).map_err(|error| damaged(&error))?,
     };
+    if raw.len() as u64 != section.raw_bytes {
+        return Err(damaged(&format_args!("not the {} bytes that its header says", section.raw_bytes)));
+    }
     let batches = StreamReader::try_new(raw, None).and_then(Iterator::collect::<Result<Vec<RecordBatch>, _>>);
     let batches = batches.map_err(|error| damaged(&error))?;
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
@@ -32,6 +38,13 @@ pub(crate) fn decode_section(
     }
     batches.iter().try_for_each(|batch| key_groups(batch).map(drop)).map_err(|error| damaged(&error))?;
     Ok(batches)
+}
+
+/// At most one byte more than `length`, for which a header is not taken at its word: memory is taken as it is filled.
+fn decompress(bytes: &[u8], length: u64) -> std::io::Result<Vec<u8>> {
+    let mut raw = Vec::with_capacity(length.min(AT_ONCE) as usize);
+    zstd::Decoder::with_buffer(bytes)?.take(length.saturating_add(1)).read_to_end(&mut raw)?;
+    Ok(raw)
 }
 
 /// Verifies a whole file called `name` without looking at what it means.

@@ -73,15 +73,20 @@ impl Header {
     /// The first bytes of the file, and their checksum.
     pub(super) fn encode(&self) -> Result<(Vec<u8>, Checksum)> {
         let json = serde_json::to_vec(self).map_err(|error| Error::internal(format!("header of a file: {error}")))?;
-        let mut bytes = Vec::with_capacity(PREFIX_BYTES + json.len());
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        bytes.extend_from_slice(&(json.len() as u32).to_le_bytes());
-        let checksum = Checksum::of_parts(&[&bytes, &json]);
-        bytes.extend_from_slice(&checksum.0.to_le_bytes());
-        bytes.extend_from_slice(&json);
-        Ok((bytes, checksum))
+        Ok(seal(&json))
     }
+}
+
+/// Puts what verifies it in front of the text of a header, and returns its checksum.
+pub(crate) fn seal(json: &[u8]) -> (Vec<u8>, Checksum) {
+    let mut bytes = Vec::with_capacity(PREFIX_BYTES + json.len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&(json.len() as u32).to_le_bytes());
+    let checksum = Checksum::of_parts(&[&bytes, json]);
+    bytes.extend_from_slice(&checksum.0.to_le_bytes());
+    bytes.extend_from_slice(json);
+    (bytes, checksum)
 }
 
 impl VerifiedHeader {
