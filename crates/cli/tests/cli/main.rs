@@ -3,13 +3,16 @@
 
 mod architecture;
 mod broken_files;
+mod dice;
 mod examples;
 mod explain;
+mod failing_proxy;
 mod harness;
 mod interruption;
 mod output;
 mod recovery;
 mod robustness;
+mod s3;
 mod savepoints;
 mod scenarios;
 mod scripts;
