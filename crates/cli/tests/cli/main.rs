@@ -4,13 +4,16 @@
 mod architecture;
 mod broken_files;
 mod checkpoint_errors;
+mod dice;
 mod examples;
 mod explain;
+mod failing_proxy;
 mod harness;
 mod interruption;
 mod output;
 mod recovery;
 mod robustness;
+mod s3;
 mod savepoints;
 mod scenarios;
 mod scripts;
