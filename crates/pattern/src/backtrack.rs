@@ -29,6 +29,11 @@ pub trait Conditions {
     /// mapped to `symbol`. Pure: the search may ask again, and goes back to any row from
     /// [`BacktrackRuns::first_needed_row`] on.
     fn holds(&mut self, symbol: SymbolId, row: u64, path: &Path<'_>) -> Result<bool, Self::Error>;
+
+    /// How many rows the answers since the last call have had to go through once more. They count as steps.
+    fn extra_steps(&mut self) -> u64 {
+        0
+    }
 }
 
 /// How many records of partitions that have gone idle are kept for reuse, and up to which length of match.

@@ -81,6 +81,8 @@ pub(super) struct PartitionConditions<'a> {
     pub(super) store: &'a RowStore,
     pub(super) known: &'a KnownRows,
     pub(super) aggregates: &'a mut RunningAggregates,
+    /// Rows that have been gone through once more, and are to be counted.
+    pub(super) extra_steps: u64,
 }
 
 /// The frame of a condition, read column by column.
@@ -178,6 +180,10 @@ impl Conditions for PartitionConditions<'_> {
             Some(condition) => self.test(&condition.rest, row, path),
         }
     }
+
+    fn extra_steps(&mut self) -> u64 {
+        std::mem::take(&mut self.extra_steps)
+    }
 }
 
 /// Why the condition of `symbol` fails on a row of a partition.
@@ -243,12 +249,19 @@ impl<'a> PartitionConditions<'a> {
         let HistoryAggregate { aggregate, register } = &self.history.aggregates[index];
         let rows = PathRows { path, rows: self.stored(), variables: &self.history.variables };
         match register {
-            None => self.running(index).accumulation.follow(aggregate, rows),
+            None => self.accumulate(index, rows),
             Some(_) => match self.aggregate_value(index, path) {
                 Ok(value) => to_array(value, aggregate.data_type()),
-                Err(Undecided) => self.running(index).accumulation.follow(aggregate, rows),
+                Err(Undecided) => self.accumulate(index, rows),
             },
         }
+    }
+
+    fn accumulate(&mut self, index: usize, rows: PathRows<'_>) -> Result<ArrayRef> {
+        let accumulation = &mut self.aggregates.of(index, self.history.aggregates.len()).accumulation;
+        let value = accumulation.follow(&self.history.aggregates[index].aggregate, rows);
+        self.extra_steps += accumulation.take_fed_again();
+        value
     }
 
     fn aggregate_value(&mut self, index: usize, path: &Path<'_>) -> Result<Value<'static>, Undecided> {

@@ -240,7 +240,7 @@ impl Search {
     ) -> (&'a mut BacktrackRuns, PartitionConditions<'a>) {
         let HistoryRuns { runs, known, aggregates, .. } = state;
         let Place { rows, store, .. } = place;
-        (runs, PartitionConditions { history, letters: &self.letters, rows, store, known, aggregates })
+        (runs, PartitionConditions { history, letters: &self.letters, rows, store, known, aggregates, extra_steps: 0 })
     }
 
     fn explain<E>(&self, error: MatchError<E>, own: fn(E) -> Error, place: Place<'_>) -> Error {

@@ -134,7 +134,9 @@ impl Search {
                             steps = 1;
                         }
                         let at = At { state: *next, fresh: NOT_FRESH, closed: false };
-                        self.test(*symbol, *excluded, conditions)?.then_some(at)
+                        let holds = self.test(*symbol, *excluded, conditions)?;
+                        steps = steps.saturating_add(conditions.extra_steps());
+                        holds.then_some(at)
                     }
                     Need::Late => {
                         if options.timeouts != Timeouts::Hide && self.survivor.is_none() {

@@ -85,6 +85,31 @@ fn a_runaway_search_ends_with_an_error() {
 }
 
 #[test]
+fn what_conditions_cost_beyond_a_step_counts() {
+    /// A always holds, B never, and each answer goes through so many rows.
+    struct Costly(u64);
+    impl Conditions for Costly {
+        type Error = ();
+
+        fn holds(&mut self, symbol: SymbolId, _row: u64, _path: &Path<'_>) -> Result<bool, ()> {
+            Ok(symbol.0 == 0)
+        }
+
+        fn extra_steps(&mut self) -> u64 {
+            self.0
+        }
+    }
+    let matcher = matcher("A+ B", SearchOptions { step_budget: Some(1_000), ..SearchOptions::default() });
+    let run = |mut conditions: Costly| {
+        let (mut runs, mut out) = (matcher.start(), Vec::new());
+        (0..40).try_for_each(|_| matcher.push(&mut runs, 0, &mut conditions, &mut out))?;
+        matcher.finish(&mut runs, &mut conditions, &mut out)
+    };
+    assert_eq!(run(Costly(0)), Ok(()));
+    assert_eq!(run(Costly(100)), Err(MatchError::StepBudget { start: 0, budget: 1_000 }));
+}
+
+#[test]
 fn a_long_match_that_never_turns_back_costs_no_budget() {
     let options = SearchOptions { step_budget: Some(10), ..SearchOptions::default() };
     let found = find("A B*", options, 1_000, |symbol, row, _| Ok::<_, ()>((symbol == 0) == (row == 0)));

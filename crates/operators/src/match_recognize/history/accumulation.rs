@@ -24,6 +24,8 @@ pub(super) struct Accumulation {
     fresh_from: usize,
     /// The accumulator's state after each of them, if it can be restored.
     states: Vec<Vec<ScalarValue>>,
+    /// How many rows have been fed more than once since this was last asked.
+    fed_again: u64,
 }
 
 /// The rows of a path.
@@ -63,6 +65,7 @@ impl Accumulation {
     /// The value after the last row of a path.
     pub(super) fn follow(&mut self, aggregate: &Aggregate, rows: PathRows<'_>) -> Result<ArrayRef> {
         if aggregate.is_ordered() {
+            self.fed_again += rows.path.labels().len() as u64;
             return rows.aggregate(aggregate);
         }
         self.restore(aggregate)?;
@@ -89,6 +92,11 @@ impl Accumulation {
     /// The path has changed behind its first `kept` rows.
     pub(super) fn fall_back(&mut self, kept: usize) {
         self.kept = self.kept.min(kept);
+    }
+
+    /// How many rows have been fed more than once since the last call.
+    pub(super) fn take_fed_again(&mut self) -> u64 {
+        std::mem::take(&mut self.fed_again)
     }
 
     /// How much memory the values take, without what they hold elsewhere.
@@ -119,6 +127,7 @@ impl Accumulation {
         } else {
             self.states.clear();
             self.accumulator = None;
+            self.fed_again += fed as u64;
             self.fresh_from = 0;
         }
         Ok(())
