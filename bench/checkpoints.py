@@ -3,7 +3,7 @@
 up the task, how long a restore takes, and how large the directory is while a run goes on. Python's standard library only.
 
     cargo build --release --locked
-    bench/checkpoints.py cost [RUNS]      throughput and pauses, minimum of RUNS (5)
+    bench/checkpoints.py cost [RUNS]      throughput and pauses over 30 million rows, the best of RUNS (3)
     bench/checkpoints.py restore [RUNS]   kill -9 with a million matches open, then start again
     bench/checkpoints.py size [GB]        the directory until so many GB (10) of state have been written
 """
@@ -25,7 +25,9 @@ def rate(log):
 
 
 def run(query, directory=None):
-    done = subprocess.run(command(query, directory), capture_output=True, text=True, check=True)
+    done = subprocess.run(command(query, directory), capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(done.args)}: exit code {done.returncode}\n{done.stderr[-2000:]}")
     return done.stderr
 
 
@@ -40,12 +42,12 @@ def longer(scratch, rows):
 
 
 def cost(scratch, runs):
-    without, with_them, pauses = [], [], []
+    query, without, with_them, pauses = longer(scratch, 30_000_000), [], [], []
     for number in range(runs):
-        without.append(rate(run(QUERY)))
-        log = run(QUERY, f"{scratch}/{number}")
+        without.append(rate(run(query)))
+        log = run(query, f"{scratch}/{number}")
         with_them.append(rate(log))
-        pauses += [int(us) / 1000 for operator, us in PAUSE.findall(log) if "MatchRecognize" in operator or "match" in operator.lower()]
+        pauses += [int(us) / 1000 for operator, us in PAUSE.findall(log) if operator.startswith("match-recognize")]
         print(f"run {number + 1}: {without[-1]:,} rows/s without, {with_them[-1]:,} rows/s with a checkpoint a second", flush=True)
     print(f"best: {max(without):,} and {max(with_them):,} rows/s: {100 * (1 - max(with_them) / max(without)):.1f} % slower")
     print(f"{len(pauses)} pauses: p50 {percentile(pauses, .5):.1f} ms, p99 {percentile(pauses, .99):.1f} ms, longest {max(pauses):.1f} ms")
@@ -93,7 +95,7 @@ def main():
     if what not in ("cost", "restore", "size"):
         sys.exit(__doc__)
     with tempfile.TemporaryDirectory(dir=os.environ.get("SCRATCH")) as scratch:
-        {"cost": lambda: cost(scratch, int(number or 5)), "restore": lambda: restore(scratch, int(number or 3)),
+        {"cost": lambda: cost(scratch, int(number or 3)), "restore": lambda: restore(scratch, int(number or 3)),
          "size": lambda: size(scratch, float(number or 10))}[what]()
 
 

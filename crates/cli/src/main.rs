@@ -20,6 +20,7 @@ mod terminal;
 use std::io;
 use std::process::ExitCode;
 use std::thread;
+use std::time::Duration;
 
 use clap::Parser;
 use dipper_session::{JobConfig, Session, SessionConfig};
@@ -43,6 +44,9 @@ const IO_THREADS: usize = 4;
 /// SQL nests, and so do the plans and the data of it. Memory that is not touched costs nothing.
 const MAIN_STACK_BYTES: usize = 256 << 20;
 const IO_STACK_BYTES: usize = 64 << 20;
+
+/// How long threads that do not end are waited for when everything is done: one may read from a terminal.
+const SHUTDOWN: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -73,8 +77,9 @@ fn start(arguments: Arguments, terminal: &Terminal) -> Result<(), Failure> {
     let builder = builder.worker_threads(IO_THREADS).thread_stack_size(IO_STACK_BYTES).enable_all();
     let runtime = builder.build().map_err(|error| no_threads(&error))?;
     let result = runtime.block_on(dispatch(arguments, terminal));
-    // Nothing that still runs has anything to say: sinks are committed or aborted by now.
-    runtime.shutdown_background();
+    // Nothing that still runs has anything to say: sinks are committed or aborted by now. Threads are waited for all the same, because some
+    // versions of glibc crash where a thread that is about to end is let go of.
+    runtime.shutdown_timeout(SHUTDOWN);
     result
 }
 

@@ -97,7 +97,10 @@ impl Task {
         let (task, subtask) = (self.index, self.subtask);
         let position = Arc::clone(&self.position);
         let name = self.position.task_name();
+        let (let_go, is_let_go) = std::sync::mpsc::channel::<()>();
         let body = move || {
+            // Some versions of glibc crash where a thread that has all but ended is let go of.
+            let _ = is_let_go.recv();
             let run = AssertUnwindSafe(|| io.block_on(self.run()));
             let result = catch_unwind(run).unwrap_or_else(|panic| Err(panic_error(panic.as_ref())));
             let result = result.map_err(|error| position.named(error));
@@ -106,7 +109,11 @@ impl Task {
         };
         let thread = std::thread::Builder::new().name(format!("task-{task}.{}", subtask.index)).stack_size(STACK_BYTES);
         match thread.spawn(body) {
-            Ok(_detached) => Ok(()),
+            Ok(thread) => {
+                drop(thread);
+                drop(let_go);
+                Ok(())
+            }
             Err(error) => Err(Error::unavailable(format!("{name}: cannot start thread {subtask}: {error}"))
                 .with_hint("lower 'parallelism.default' or raise the limit of threads")),
         }
