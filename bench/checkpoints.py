@@ -41,6 +41,16 @@ def longer(scratch, rows):
     return query
 
 
+def wider(scratch):
+    """The same with a text of 200 characters in each row, without an end."""
+    query = pathlib.Path(scratch) / "wider.sql"
+    text = QUERY.read_text().replace("e INT,", "e INT, note VARCHAR,").replace("'number-of-rows' = '10000000', ", "")
+    text = text.replace("'fields.k.min'", "'fields.note.length' = '200', 'fields.k.min'")
+    text = text.replace("events BIGINT)", "events BIGINT, note VARCHAR)").replace("AS events\n", "AS events, FIRST(cart.note) AS note\n")
+    query.write_text(text)
+    return query
+
+
 def cost(scratch, runs):
     query, without, with_them, pauses = longer(scratch, 30_000_000), [], [], []
     for number in range(runs):
@@ -68,7 +78,7 @@ def restore(scratch, runs):
 
 def size(scratch, gigabytes):
     directory = f"{scratch}/job"
-    job = subprocess.Popen(command(longer(scratch, 10**10), directory), stderr=subprocess.DEVNULL)
+    job = subprocess.Popen(command(wider(scratch), directory), stderr=subprocess.DEVNULL)
     begun, next_line = time.time(), 0
     print(f"{'s':>6} {'written GB':>11} {'directory MB':>13} {'files':>6}")
     while job.poll() is None:

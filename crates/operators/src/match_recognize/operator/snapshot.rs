@@ -8,6 +8,9 @@ use super::super::partitions::PartitionId;
 use super::super::snapshot::{Counters, Delta, Progress};
 use super::MatchRecognizeOperator;
 
+/// How many partitions have what is kept of them in a processor's cache.
+const NEAR: usize = 4096;
+
 impl MatchRecognizeOperator {
     /// Hands over what has changed since the last snapshot, or since the job began.
     pub(super) fn hand_over(&mut self, state: &mut StateWriter) -> Result<()> {
@@ -38,22 +41,24 @@ impl MatchRecognizeOperator {
 }
 
 impl PartitionStates {
-    /// Where the search stands in some partitions. One column after the other: nearly all of the cost is to wait for memory, and so it is
-    /// waited for many at a time.
+    /// Where the search stands in some partitions.
     fn counters(&self, ids: &[PartitionId]) -> Counters {
-        let needed = self.needed.as_deref().unwrap_or_default();
-        let (mut first, mut seen) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
-        for rows in ids.iter().map(|id| self.rows(*id)) {
-            first.push(rows.first());
-            seen.push(rows.seen());
+        let Self { rows, runs, needed, reported, .. } = self;
+        let needed = needed.as_deref().unwrap_or_default();
+        let mut counters = Counters::with_capacity(ids.len(), !reported.is_empty());
+        // Column by column, as nearly all of the cost is to wait for memory, and so it is waited for many at a time; few at a time, as
+        // columns have memory in common.
+        for ids in ids.chunks(NEAR) {
+            let rows = |id: &PartitionId| &rows[*id as usize];
+            counters.first.extend(ids.iter().map(|id| rows(id).first()));
+            counters.seen.extend(ids.iter().map(|id| rows(id).seen()));
+            counters.searched.extend(ids.iter().map(|id| runs.rows_seen(*id)));
+            counters.matches.extend(ids.iter().map(|id| runs.matches(*id)));
+            counters.needed.extend(ids.iter().map(|id| needed[*id as usize]));
+            if !reported.is_empty() {
+                counters.reported.extend(ids.iter().map(|id| reported[*id as usize]));
+            }
         }
-        let (mut searched, mut matches) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
-        for id in ids {
-            searched.push(self.runs.rows_seen(*id));
-            matches.push(self.runs.matches(*id));
-        }
-        let of_each = |column: &[u64]| ids.iter().map(|id| column[*id as usize]).collect();
-        let reported = if self.reported.is_empty() { seen.clone() } else { of_each(&self.reported) };
-        Counters { first, seen, searched, needed: of_each(needed), matches, reported }
+        counters
     }
 }

@@ -36,8 +36,17 @@ pub(in super::super) struct Counters {
     pub(in super::super) needed: Vec<u64>,
     /// How many matches have been found.
     pub(in super::super) matches: Vec<u64>,
-    /// The first row that has neither been put out nor belongs to a match; the next to come where nobody asks.
+    /// The first row that has neither been put out nor belongs to a match; empty where nobody asks.
     pub(in super::super) reported: Vec<u64>,
+}
+
+impl Counters {
+    /// None, with room for so many.
+    pub(in super::super) fn with_capacity(partitions: usize, with_reported: bool) -> Self {
+        let room = || Vec::with_capacity(partitions);
+        let reported = if with_reported { room() } else { Vec::new() };
+        Self { first: room(), seen: room(), searched: room(), needed: room(), matches: room(), reported }
+    }
 }
 
 /// Rows of the store, some of which are alive.
