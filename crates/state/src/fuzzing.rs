@@ -50,6 +50,19 @@ pub fn seal_manifest(text: &str) -> Vec<u8> {
     manifest::seal(text).into_bytes()
 }
 
+/// What a small state file says of itself.
+pub(crate) fn identity() -> FileIdentity {
+    FileIdentity {
+        job: JobId("j".to_owned()),
+        attempt: AttemptId { opening: ManifestNumber(1), nonce: 2 },
+        epoch: Epoch(7),
+        operator: OperatorId("op".to_owned()),
+        subtask: SubtaskId { index: 0, parallelism: 1 },
+        table: "t".to_owned(),
+        key_columns: 1,
+    }
+}
+
 /// A small state file as it is written, in two parts: the text of its header, and its sections.
 pub fn state_file(compression: Compression) -> Result<(Vec<u8>, Vec<u8>)> {
     let batch = |keys: &[i64]| {
@@ -58,18 +71,9 @@ pub fn state_file(compression: Compression) -> Result<(Vec<u8>, Vec<u8>)> {
         let keys: ArrayRef = Arc::new(Int64Array::from(keys.to_vec()));
         RecordBatch::try_from_iter([("key_group", groups), ("key", keys), ("text", texts)])
     };
-    let identity = FileIdentity {
-        job: JobId("j".to_owned()),
-        attempt: AttemptId { opening: ManifestNumber(1), nonce: 2 },
-        epoch: Epoch(7),
-        operator: OperatorId("op".to_owned()),
-        subtask: SubtaskId { index: 0, parallelism: 1 },
-        table: "t".to_owned(),
-        key_columns: 1,
-    };
     let contents = Contents { rows: vec![batch(&[1, 2, 30])?], deletes: vec![batch(&[4])?] };
     let mut parts = (Vec::new(), Vec::new());
-    for file in encode(&identity, &contents, compression)? {
+    for file in encode(&identity(), &contents, compression)? {
         let (header, sections) = file.bytes.split_at(file.header_bytes as usize);
         parts = (header[PREFIX_BYTES..].to_vec(), sections.to_vec());
     }

@@ -301,19 +301,18 @@ fn limit_files(process: u32, limit: &str) {
     assert!(set.unwrap().success());
 }
 
-#[test]
-fn a_disk_that_is_full_for_a_while_costs_checkpoints_where_they_may_fail() {
+/// A job on a disk that is full until that is `felt`, and then has space again: it goes on. `check` is told what it has said.
+fn goes_on_after_a_full_disk(settings: &[&str], felt: &str, check: impl Fn(&Disk, &str)) {
+    let settings: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
     for (workspace, disk) in Disk::all() {
-        let tolerant = "execution.checkpointing.tolerable-failed-checkpoints=1000000";
-        let mut job = disk.start(&workspace, &["--set", tolerant, "--set", "restart-strategy.type=none"]);
+        let mut job = disk.start(&workspace, &settings);
         let process = job.child.id();
         job.until_checkpoints(&disk.job(), 3);
         job.until(|said| {
             disk.fill(process);
-            said.matches("has been given up: ").count() > 2
+            said.matches(felt).count() > 2
         });
-        let place = format!("disk/checkpoints/job': {}", disk.words().0);
-        assert!(job.said.lines().any(|line| line.starts_with("warning: ") && line.contains(&place)), "{}", job.said);
+        check(&disk, &job.said);
         disk.make_space(Some(process));
         job.until_checkpoints(&disk.job(), 4);
         job.interrupt();
@@ -322,23 +321,22 @@ fn a_disk_that_is_full_for_a_while_costs_checkpoints_where_they_may_fail() {
 }
 
 #[test]
+fn a_disk_that_is_full_for_a_while_costs_checkpoints_where_they_may_fail() {
+    let tolerant = "execution.checkpointing.tolerable-failed-checkpoints=1000000";
+    goes_on_after_a_full_disk(&[tolerant, "restart-strategy.type=none"], "has been given up: ", |disk, said| {
+        let place = format!("disk/checkpoints/job': {}", disk.words().0);
+        assert!(said.lines().any(|line| line.starts_with("warning: ") && line.contains(&place)), "{said}");
+    });
+}
+
+#[test]
 fn a_job_that_restarts_on_a_full_disk_goes_on_when_there_is_space() {
-    for (workspace, disk) in Disk::all() {
-        let strategy = ["fixed-delay.delay=20 ms", "fixed-delay.attempts=1000000", "type=fixed-delay"];
-        let strategy = strategy.map(|setting| format!("restart-strategy.{setting}"));
-        let settings: Vec<&str> = strategy.iter().flat_map(|setting| ["--set", setting]).collect();
-        let mut job = disk.start(&workspace, &settings);
-        let process = job.child.id();
-        job.until_checkpoints(&disk.job(), 3);
-        job.until(|said| {
-            disk.fill(process);
-            said.matches("; the job is restarted in 0.0 s").count() > 2
-        });
-        disk.make_space(Some(process));
-        job.until_checkpoints(&disk.job(), 4);
-        job.interrupt();
-        assert_complete(&pairs(&workspace, "out"), 0);
-    }
+    let strategy = [
+        "restart-strategy.fixed-delay.delay=20 ms",
+        "restart-strategy.fixed-delay.attempts=1000000",
+        "restart-strategy.type=fixed-delay",
+    ];
+    goes_on_after_a_full_disk(&strategy, "; the job is restarted in 0.0 s", |_, _| ());
 }
 
 #[test]

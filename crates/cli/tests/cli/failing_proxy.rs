@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::time::Duration;
 
 use crate::dice::Dice;
@@ -11,7 +11,7 @@ use crate::dice::Dice;
 /// Which calls fail.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Faults {
-    /// One in twenty. One of ten of these is the beginning of an outage of one to three seconds, in which all calls fail in the same way.
+    /// One in twenty. One of ten of these is the beginning of an outage, in which the next five to forty calls fail in the same way.
     OneInTwenty,
     /// Each object is created, and whoever asked for it does not hear of it.
     EveryFirstCreation,
@@ -29,7 +29,7 @@ enum Fate {
     Dropped,
     /// Performed: the connection is closed.
     Lost,
-    /// The connection is closed; performed a while later.
+    /// The connection is closed; performed after some of the next calls have come.
     Late,
     /// Performed: half of the answer arrives.
     Cut,
@@ -62,6 +62,8 @@ pub(crate) struct FailingProxy {
 struct Line {
     server: SocketAddr,
     chance: Mutex<Chance>,
+    /// A call has come.
+    came: Condvar,
     /// Held by every call until the server has performed it.
     busy: RwLock<()>,
 }
@@ -69,7 +71,10 @@ struct Line {
 struct Chance {
     faults: Faults,
     dice: Dice,
-    outage: Option<Fate>,
+    /// How calls fail, and how many still do.
+    outage: Option<(Fate, u64)>,
+    /// How many calls have come.
+    calls: u64,
     /// What has been created without an answer.
     created: BTreeSet<String>,
     counts: BTreeMap<(Fate, bool), usize>,
@@ -92,12 +97,13 @@ impl FailingProxy {
             faults,
             dice: Dice(1),
             outage: None,
+            calls: 0,
             created: BTreeSet::new(),
             counts: BTreeMap::new(),
             outages: 0,
             alarm: None,
         };
-        let line = Arc::new(Line { server, chance: Mutex::new(chance), busy: RwLock::new(()) });
+        let line = Arc::new(Line { server, chance: Mutex::new(chance), came: Condvar::new(), busy: RwLock::new(()) });
         let serving = Arc::clone(&line);
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -134,10 +140,10 @@ impl FailingProxy {
 
 impl Line {
     /// One call on each connection.
-    fn serve(self: &Arc<Self>, mut client: TcpStream) -> io::Result<()> {
+    fn serve(&self, mut client: TcpStream) -> io::Result<()> {
         let request = read_request(&client)?;
         let _busy = self.busy.read().unwrap();
-        let (fate, delay) = self.fate(request.creates);
+        let (fate, turn) = self.fate(request.creates);
         let mut say = |answer: &[u8]| client.write_all(answer);
         let perform = || exchange(self.server, &request.bytes);
         match fate {
@@ -148,7 +154,7 @@ impl Line {
             Fate::Lost => perform().map(drop),
             Fate::Late => {
                 drop(client);
-                pause(delay);
+                self.wait_for(turn);
                 perform().map(drop)
             }
             Fate::Cut => {
@@ -166,27 +172,27 @@ impl Line {
         }
     }
 
-    fn fate(self: &Arc<Self>, creates: Option<String>) -> (Fate, Duration) {
+    /// What becomes of a call, and the call that it waits for if it is late.
+    fn fate(&self, creates: Option<String>) -> (Fate, u64) {
         let mut chance = self.chance.lock().unwrap();
+        chance.calls += 1;
+        self.came.notify_all();
         let is_create = creates.is_some();
         let fate = chance.fate(creates);
-        let delay = Duration::from_millis(chance.dice.roll(1_000));
+        let turn = chance.calls + 1 + chance.dice.roll(8);
         *chance.counts.entry((fate, is_create)).or_default() += 1;
-        let is_fault = fate != Fate::Answered && chance.outage.is_none();
-        if is_fault && matches!(chance.faults, Faults::OneInTwenty) && chance.dice.roll(10) == 0 {
-            chance.outage = Some(fate);
-            chance.outages += 1;
-            let line = Arc::clone(self);
-            std::thread::spawn(move || {
-                pause(Duration::from_secs(1) + 2 * delay);
-                line.chance.lock().unwrap().outage = None;
-            });
-        }
         match chance.alarm.take() {
             Some((0 | 1, act)) => act(),
             alarm => chance.alarm = alarm.map(|(calls, act)| (calls - 1, act)),
         }
-        (fate, delay)
+        (fate, turn)
+    }
+
+    /// Waits until so many calls have come, or none comes any more: who makes them may wait for this one.
+    fn wait_for(&self, turn: u64) {
+        let chance = self.chance.lock().unwrap();
+        let is_early = |chance: &mut Chance| chance.calls < turn;
+        drop(self.came.wait_timeout_while(chance, Duration::from_secs(1), is_early).unwrap());
     }
 }
 
@@ -199,10 +205,19 @@ impl Chance {
                 Fate::Lost | Fate::Cut | Fate::Failed => fault,
                 _ => Fate::Doubtful,
             },
-            Faults::OneInTwenty => match self.outage {
-                Some(fate) => fate,
+            Faults::OneInTwenty => match self.outage.take() {
+                Some((fate, calls)) => {
+                    self.outage = (calls > 1).then_some((fate, calls - 1));
+                    fate
+                }
                 None if self.dice.roll(20) > 0 => Fate::Answered,
-                None => fault,
+                None => {
+                    if self.dice.roll(10) == 0 {
+                        self.outage = Some((fault, 5 + self.dice.roll(36)));
+                        self.outages += 1;
+                    }
+                    fault
+                }
             },
         }
     }
@@ -246,9 +261,4 @@ fn read_request(client: &TcpStream) -> io::Result<Request> {
 fn failure(status: &str, code: &str) -> Vec<u8> {
     let body = format!("<Error><Code>{code}</Code></Error>");
     format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()).into_bytes()
-}
-
-#[expect(clippy::disallowed_methods, reason = "what takes long is part of what is tried")]
-fn pause(duration: Duration) {
-    std::thread::sleep(duration);
 }

@@ -8,22 +8,11 @@ use arrow::array::{
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
-use dipper_types::{AttemptId, Epoch, ErrorKind, JobId, ManifestNumber, OperatorId, Result, SubtaskId};
+use dipper_types::{ErrorKind, Result};
 use proptest::prelude::*;
 
 use super::*;
-
-fn identity() -> FileIdentity {
-    FileIdentity {
-        job: JobId("j".to_owned()),
-        attempt: AttemptId { opening: ManifestNumber(1), nonce: 2 },
-        epoch: Epoch(7),
-        operator: OperatorId("op".to_owned()),
-        subtask: SubtaskId { index: 0, parallelism: 1 },
-        table: "t".to_owned(),
-        key_columns: 1,
-    }
-}
+use crate::fuzzing::identity;
 
 fn batch(groups: &[u16], keys: &[i64]) -> RecordBatch {
     let groups: ArrayRef = Arc::new(UInt16Array::from(groups.to_vec()));
