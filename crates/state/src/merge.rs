@@ -1,9 +1,12 @@
 //! What several runs of a table come to: for each key the latest word, a row or a delete.
 
-use arrow::array::BooleanArray;
+use std::hash::Hash;
+
+use arrow::array::{Array, BooleanArray};
+use arrow::buffer::ScalarBuffer;
 use arrow::compute::filter_record_batch;
 use arrow::record_batch::RecordBatch;
-use arrow::row::{Row, RowConverter, Rows, SortField};
+use arrow::row::{RowConverter, Rows, SortField};
 use dipper_types::{Error, Result};
 use hashbrown::HashSet;
 
@@ -58,27 +61,55 @@ pub(crate) fn merge(mut runs: Vec<Contents>, key_columns: usize, deletes: Delete
     Ok(merged)
 }
 
-/// Finds what is the latest, newest first. One key group after the other, so that the set of its keys stays at hand.
+/// Finds what is the latest.
 fn find_latest(words: &mut [Words], key_columns: usize) -> Result<()> {
     let batches = words.iter().map(|words| words.batch.clone()).collect::<Vec<_>>();
-    let keys = keys(&batches, key_columns)?;
     let groups = batches.iter().map(|batch| Ok(key_groups(batch)?.values())).collect::<Result<Vec<_>>>()?;
+    if let Some(keys) = batches.iter().map(|batch| small_keys(batch, key_columns)).collect::<Option<Vec<_>>>() {
+        find_latest_of(words, &groups, |batch, row| keys[batch][row]);
+    } else {
+        let keys = keys(&batches, key_columns)?;
+        find_latest_of(words, &groups, |batch, row| keys[batch].row(row));
+    }
+    Ok(())
+}
+
+/// Newest first, and one key group after the other, so that the set of its keys stays at hand.
+fn find_latest_of<K: Hash + Eq>(words: &mut [Words], groups: &[&ScalarBuffer<u16>], key: impl Fn(usize, usize) -> K) {
     let mut next = vec![0; words.len()];
-    let mut seen: HashSet<Row<'_>> = HashSet::new();
+    let mut seen: HashSet<K> = HashSet::new();
     while let Some(group) = groups.iter().zip(&next).filter_map(|(groups, next)| groups.get(*next)).min() {
         seen.clear();
         for (index, words) in words.iter_mut().enumerate() {
             let first = next[index];
             let end = first + groups[index][first..].partition_point(|other| other <= group);
             let is_new = |row| {
-                let key = keys[index].row(row);
+                let key = key(index, row);
                 if words.remember { seen.insert(key) } else { !seen.contains(&key) }
             };
             words.are_latest.extend((first..end).map(is_new));
             next[index] = end;
         }
     }
-    Ok(())
+}
+
+/// The key of each row as one number, but for its key group; `None` if it does not fit or may be missing.
+fn small_keys(batch: &RecordBatch, key_columns: usize) -> Option<Vec<u128>> {
+    let mut keys = vec![0_u128; batch.num_rows()];
+    let mut room = size_of::<u128>();
+    for column in batch.columns().get(1..=key_columns)? {
+        let width = column.data_type().primitive_width().filter(|width| *width <= room && column.null_count() == 0)?;
+        room -= width;
+        let data = column.to_data();
+        let bytes = &data.buffers().first()?[data.offset() * width..];
+        for (key, bytes) in keys.iter_mut().zip(bytes.chunks_exact(width)) {
+            let mut value = [0; size_of::<u128>()];
+            value[..width].copy_from_slice(bytes);
+            // All of it is shifted out only where nothing has been put in.
+            *key = key.checked_shl(8 * width as u32).unwrap_or(0) | u128::from_le_bytes(value);
+        }
+    }
+    Some(keys)
 }
 
 /// Refuses rows of which two have the same key.
@@ -100,4 +131,48 @@ fn keys(batches: &[RecordBatch], key_columns: usize) -> Result<Vec<Rows>> {
     let converter = RowConverter::new(fields)?;
     let of = |batch: &RecordBatch| Ok(converter.convert_columns(batch.columns().get(..=key_columns).ok_or_else(few)?)?);
     batches.iter().map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{
+        ArrayRef, Decimal128Array, Int64Array, StringArray, TimestampMillisecondArray, UInt8Array, UInt16Array,
+        UInt32Array,
+    };
+
+    use super::*;
+
+    fn batch(keys: Vec<ArrayRef>) -> RecordBatch {
+        let groups: ArrayRef = Arc::new(UInt16Array::from(vec![0; keys[0].len()]));
+        let columns = std::iter::once(groups).chain(keys).enumerate();
+        RecordBatch::try_from_iter(columns.map(|(index, column)| (index.to_string(), column))).unwrap()
+    }
+
+    #[test]
+    fn keys_as_numbers_are_equal_where_their_columns_are() {
+        let parts = || (0..4_usize).flat_map(|a| (0..3).flat_map(move |b| [(a, b), (a, b)]));
+        let a = UInt32Array::from_iter_values(parts().map(|(a, _)| [0, 1, 256, u32::MAX][a]));
+        let b = TimestampMillisecondArray::from_iter_values(parts().map(|(_, b)| [i64::MIN, -1, 1][b]));
+        let c = UInt8Array::from(vec![7; a.len()]);
+        let batch = batch(vec![Arc::new(a), Arc::new(b), Arc::new(c)]).slice(1, 22);
+        let (small, rows) = (small_keys(&batch, 3).unwrap(), keys(&[batch], 3).unwrap().remove(0));
+        for one in 0..22 {
+            for other in 0..22 {
+                assert_eq!(small[one] == small[other], rows.row(one) == rows.row(other), "{one} {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_that_may_be_missing_or_are_long_are_no_numbers() {
+        let wide: ArrayRef = Arc::new(Decimal128Array::from(vec![1, 2]));
+        let (number, missing): (ArrayRef, ArrayRef) =
+            (Arc::new(Int64Array::from(vec![1, 2])), Arc::new(Int64Array::from(vec![None, Some(2)])));
+        assert_eq!(small_keys(&batch(vec![Arc::clone(&wide)]), 1), Some(vec![1, 2]));
+        assert_eq!(small_keys(&batch(vec![wide, number]), 2), None);
+        assert_eq!(small_keys(&batch(vec![missing]), 1), None);
+        assert_eq!(small_keys(&batch(vec![Arc::new(StringArray::from(vec!["a", "b"]))]), 1), None);
+    }
 }

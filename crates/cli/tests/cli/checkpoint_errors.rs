@@ -527,7 +527,8 @@ fn another_format_version_is_named_and_an_older_checkpoint_can_be_used() {
         let name = path.file_name().unwrap().to_str().unwrap();
         assert_eq!(ran.code, 1, "{ran:?}");
         assert!(ran.stderr.contains(&format!("error: {kind} 'checkpoints/job/")), "{ran:?}");
-        assert!(ran.stderr.contains(&format!("/{name}' has format version 2, this build reads 1\n")), "{ran:?}");
+        let next = format!("/{name}' has format version 9, this build reads ");
+        assert!(ran.stderr.contains(&next), "{ran:?}");
         assert!(ran.stderr.contains("= help: restore with the version of dipper that wrote it"), "{ran:?}");
         assert_is_usable(&workspace, &older);
         fs::write(&path, whole).unwrap();
@@ -539,15 +540,15 @@ fn another_format_version_is_named_and_an_older_checkpoint_can_be_used() {
 fn next_manifest(bytes: &[u8]) -> Vec<u8> {
     let text = std::str::from_utf8(bytes).unwrap();
     let inner = text.split_once("\"manifest\":").unwrap().1.strip_suffix('}').unwrap();
-    let checksum = XxHash3_64::oneshot(&[&2_u32.to_le_bytes(), inner.as_bytes()].concat());
-    format!("{{\"format\":\"dipper-manifest\",\"version\":2,\"checksum\":\"{checksum:016x}\",\"manifest\":{inner}}}")
+    let checksum = XxHash3_64::oneshot(&[&9_u32.to_le_bytes(), inner.as_bytes()].concat());
+    format!("{{\"format\":\"dipper-manifest\",\"version\":9,\"checksum\":\"{checksum:016x}\",\"manifest\":{inner}}}")
         .into()
 }
 
 /// A state file as a later version might write it.
 fn next_state_file(bytes: &[u8]) -> Vec<u8> {
     let mut next = bytes.to_vec();
-    next[8] = 2;
+    next[8] = 9;
     let header = 24..24 + u32::from_le_bytes(next[12..16].try_into().unwrap()) as usize;
     let checksum = XxHash3_64::oneshot(&[&next[..16], &next[header]].concat());
     next[16..24].copy_from_slice(&checksum.to_le_bytes());

@@ -2,12 +2,15 @@
 
 use std::io::Read;
 
-use arrow::ipc::reader::StreamReader;
+use arrow::buffer::Buffer;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::StreamDecoder;
 use arrow::record_batch::RecordBatch;
 use dipper_types::Result;
 
 use super::Compression;
 use super::header::{Section, VerifiedHeader, corrupt, read_header};
+use super::shuffle::unshuffle;
 use crate::checksum::Checksum;
 use crate::table::key_groups;
 
@@ -24,14 +27,14 @@ pub(crate) fn decode_section(
     verify_section(name, section, bytes)?;
     let damaged = |error: &dyn std::fmt::Display| corrupt(name, format!("a section at {}: {error}", section.offset));
     let raw = match compression {
-        Compression::None => bytes,
-        Compression::Zstd => &decompress(bytes, section.raw_bytes).map_err(|error| damaged(&error))?,
+        Compression::None => bytes.to_vec(),
+        Compression::Zstd => decompress(bytes, section.raw_bytes).map_err(|error| damaged(&error))?,
     };
     if raw.len() as u64 != section.raw_bytes {
         return Err(damaged(&format_args!("not the {} bytes that its header says", section.raw_bytes)));
     }
-    let batches = StreamReader::try_new(raw, None).and_then(Iterator::collect::<Result<Vec<RecordBatch>, _>>);
-    let batches = batches.map_err(|error| damaged(&error))?;
+    let raw = if section.shuffled { unshuffle(&raw) } else { raw };
+    let batches = batches(raw.into()).map_err(|error| damaged(&error))?;
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     if rows as u64 != section.rows {
         return Err(damaged(&format_args!("{rows} rows where {} should be", section.rows)));
@@ -40,9 +43,23 @@ pub(crate) fn decode_section(
     Ok(batches)
 }
 
-/// At most one byte more than `length`, for which a header is not taken at its word: memory is taken as it is filled.
+/// The batches of an IPC stream, which share its memory.
+fn batches(mut stream: Buffer) -> std::result::Result<Vec<RecordBatch>, ArrowError> {
+    let (mut decoder, mut batches) = (StreamDecoder::new(), Vec::new());
+    while !stream.is_empty() {
+        batches.extend(decoder.decode(&mut stream)?);
+    }
+    decoder.finish()?;
+    Ok(batches)
+}
+
+/// As much as `length` bytes and one more at most. A header is not taken at its word: memory for more than an ordinary section is taken
+/// as it is filled.
 fn decompress(bytes: &[u8], length: u64) -> std::io::Result<Vec<u8>> {
-    let mut raw = Vec::with_capacity(length.min(AT_ONCE) as usize);
+    if length <= AT_ONCE {
+        return zstd::bulk::decompress(bytes, length as usize);
+    }
+    let mut raw = Vec::new();
     zstd::Decoder::with_buffer(bytes)?.take(length.saturating_add(1)).read_to_end(&mut raw)?;
     Ok(raw)
 }

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::compute::interleave_record_batch;
+use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::DataType;
 use arrow::ipc::MetadataVersion;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use dipper_types::{Error, KeyGroupRange, Result};
+use zstd::bulk::Compressor;
 
 use super::Compression;
 use super::header::{FileIdentity, Header, Section, SectionKind};
+use super::shuffle::shuffle;
 use crate::checksum::Checksum;
 use crate::table::key_groups;
 
@@ -20,6 +22,7 @@ use crate::table::key_groups;
 const SECTION_BYTES: usize = 1 << 20;
 /// How long the sections of a file are together: one request writes it.
 const FILE_BYTES: usize = 64 << 20;
+const ZSTD_LEVEL: i32 = 1;
 /// Padding to more would cost small deltas more than it gives large ones.
 const ALIGNMENT: usize = 8;
 
@@ -47,7 +50,22 @@ pub(crate) fn encode(
     contents: &Contents,
     compression: Compression,
 ) -> Result<Vec<EncodedFile>> {
-    let mut files = Files { identity, compression, sections: Vec::new(), body: Vec::new(), raw: 0, done: Vec::new() };
+    let compressor = match compression {
+        Compression::None => None,
+        Compression::Zstd => Some(Compressor::new(ZSTD_LEVEL).map_err(|error| cannot_compress(&error))?),
+    };
+    let mut files = Files {
+        identity,
+        compression,
+        compressor,
+        sections: Vec::new(),
+        body: Vec::new(),
+        raw_bytes: 0,
+        raw: Vec::new(),
+        shuffled: Vec::new(),
+        compressed: Vec::new(),
+        done: Vec::new(),
+    };
     files.add(SectionKind::Deletes, &contents.deletes)?;
     files.add(SectionKind::Rows, &contents.rows)?;
     files.finish_file()?;
@@ -58,43 +76,68 @@ pub(crate) fn encode(
 struct Files<'a> {
     identity: &'a FileIdentity,
     compression: Compression,
+    compressor: Option<Compressor<'static>>,
     sections: Vec<Section>,
     body: Vec<u8>,
     /// The length of `body` without compression.
-    raw: usize,
+    raw_bytes: usize,
+    /// The last section on its way: memory that is used again.
+    raw: Vec<u8>,
+    shuffled: Vec<u8>,
+    compressed: Vec<u8>,
     done: Vec<EncodedFile>,
 }
 
 impl Files<'_> {
     fn add(&mut self, kind: SectionKind, batches: &[RecordBatch]) -> Result<()> {
-        let batches: Vec<&RecordBatch> = batches.iter().filter(|batch| batch.num_rows() > 0).collect();
-        let rows: usize = batches.iter().map(|batch| batch.num_rows()).sum();
+        let batches = batches.iter().filter(|batch| batch.num_rows() > 0).map(by_group).collect::<Result<Vec<_>>>()?;
+        let Some(first) = batches.first() else { return Ok(()) };
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         let mut bytes = 0;
-        for column in batches.iter().flat_map(|batch| batch.columns()) {
+        for column in batches.iter().flat_map(RecordBatch::columns) {
             bytes += column.to_data().get_slice_memory_size()?;
         }
-        let section_rows = (SECTION_BYTES / (bytes / rows.max(1)).max(1)).max(1);
-        for places in places_by_group(&batches)?.chunks(section_rows) {
-            let section = interleave_record_batch(&batches, places)?;
-            self.add_section(kind, &without_shared_buffers(&section)?)?;
-            if self.raw >= FILE_BYTES {
-                self.finish_file()?;
+        let section_rows = (SECTION_BYTES / (bytes / rows).max(1)).max(1);
+        let (mut section, mut room) = (Vec::new(), section_rows);
+        for mut part in parts_by_group(&batches)? {
+            while part.num_rows() > 0 {
+                let fits = part.num_rows().min(room);
+                section.push(part.slice(0, fits));
+                part = part.slice(fits, part.num_rows() - fits);
+                room -= fits;
+                if room == 0 {
+                    self.add_section(kind, &concat_batches(first.schema_ref(), &section)?)?;
+                    (section, room) = (Vec::new(), section_rows);
+                }
             }
         }
-        Ok(())
+        self.add_section(kind, &concat_batches(first.schema_ref(), &section)?)
     }
 
     fn add_section(&mut self, kind: SectionKind, batch: &RecordBatch) -> Result<()> {
         let groups = key_groups(batch)?.values();
         let (Some(first), Some(last)) = (groups.first(), groups.last()) else { return Ok(()) };
         let options = IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5)?;
-        let mut writer = StreamWriter::try_new_with_options(Vec::new(), batch.schema_ref(), options)?;
-        writer.write(batch)?;
-        let raw = writer.into_inner()?;
-        let stored = match self.compression {
-            Compression::None => raw.as_slice(),
-            Compression::Zstd => &zstd::bulk::compress(&raw, 1)
-                .map_err(|error| Error::internal(format!("cannot compress state: {error}")))?,
+        self.raw.clear();
+        let mut writer = StreamWriter::try_new_with_options(&mut self.raw, batch.schema_ref(), options)?;
+        writer.write(&without_shared_buffers(batch)?)?;
+        writer.finish()?;
+        // Texts are compressed by what repeats in them.
+        let is_fixed_width = |column: &ArrayRef| column.data_type().primitive_width().is_some();
+        let shuffled = self.compressor.is_some() && batch.columns().iter().all(is_fixed_width);
+        let stored = match &mut self.compressor {
+            None => &self.raw,
+            Some(compressor) => {
+                if shuffled {
+                    shuffle(&self.raw, &mut self.shuffled);
+                }
+                self.compressed.clear();
+                self.compressed.reserve(zstd::zstd_safe::compress_bound(self.raw.len()));
+                let bytes = if shuffled { &self.shuffled } else { &self.raw };
+                let compressed = compressor.compress_to_buffer(bytes, &mut self.compressed);
+                compressed.map_err(|error| cannot_compress(&error))?;
+                &self.compressed
+            }
         };
         self.sections.push(Section {
             kind,
@@ -102,12 +145,13 @@ impl Files<'_> {
             rows: batch.num_rows() as u64,
             offset: self.body.len() as u64,
             bytes: stored.len() as u64,
-            raw_bytes: raw.len() as u64,
+            raw_bytes: self.raw.len() as u64,
+            shuffled,
             checksum: Checksum::of(stored),
         });
         self.body.extend_from_slice(stored);
-        self.raw += raw.len();
-        Ok(())
+        self.raw_bytes += self.raw.len();
+        if self.raw_bytes >= FILE_BYTES { self.finish_file() } else { Ok(()) }
     }
 
     fn finish_file(&mut self) -> Result<()> {
@@ -124,33 +168,50 @@ impl Files<'_> {
         let (mut bytes, checksum) = header.encode()?;
         let header_bytes = bytes.len() as u64;
         bytes.append(&mut self.body);
-        self.raw = 0;
+        self.raw_bytes = 0;
         let key_groups = KeyGroupRange { start, end };
         self.done.push(EncodedFile { bytes: bytes.into(), header_bytes, checksum, rows: live, deletes, key_groups });
         Ok(())
     }
 }
 
-/// The rows of all batches by key group, those of a group in the order given: batch and row.
-fn places_by_group(batches: &[&RecordBatch]) -> Result<Vec<(usize, usize)>> {
-    let groups = batches.iter().map(|batch| Ok(key_groups(batch)?.values())).collect::<Result<Vec<_>>>()?;
-    let highest = groups.iter().flat_map(|groups| groups.iter()).max().map_or(0, |group| usize::from(*group));
-    let mut next = vec![0_usize; highest + 2];
-    for group in groups.iter().flat_map(|groups| groups.iter()) {
+/// The rows of a batch by key group, those of a group in the order given.
+fn by_group(batch: &RecordBatch) -> Result<RecordBatch> {
+    let groups = key_groups(batch)?.values();
+    if groups.is_sorted() {
+        return Ok(batch.clone());
+    }
+    let highest = groups.iter().max().map_or(0, |group| usize::from(*group));
+    let mut next = vec![0; highest + 2];
+    for group in groups {
         next[usize::from(*group) + 1] += 1;
     }
     for group in 0..=highest {
         next[group + 1] += next[group];
     }
-    let mut places = vec![(0, 0); next[highest + 1]];
-    for (batch, groups) in groups.iter().enumerate() {
-        for (row, group) in groups.iter().enumerate() {
-            let place = &mut next[usize::from(*group)];
-            places[*place] = (batch, row);
-            *place += 1;
+    let mut rows = vec![0; groups.len()];
+    for (row, group) in (0..).zip(groups) {
+        let place = &mut next[usize::from(*group)];
+        rows[*place as usize] = row;
+        *place += 1;
+    }
+    Ok(take_record_batch(batch, &UInt32Array::from(rows))?)
+}
+
+/// Batches that are each sorted by key group, cut up: group by group, those of a group in the order given.
+fn parts_by_group(batches: &[RecordBatch]) -> Result<Vec<RecordBatch>> {
+    let groups = batches.iter().map(|batch| Ok(key_groups(batch)?.values())).collect::<Result<Vec<_>>>()?;
+    let (mut next, mut parts) = (vec![0; batches.len()], Vec::new());
+    while let Some(group) = groups.iter().zip(&next).filter_map(|(groups, next)| groups.get(*next)).min() {
+        for ((batch, groups), next) in batches.iter().zip(&groups).zip(&mut next) {
+            let length = groups[*next..].partition_point(|other| other <= group);
+            if length > 0 {
+                parts.push(batch.slice(*next, length));
+                *next += length;
+            }
         }
     }
-    Ok(places)
+    Ok(parts)
 }
 
 /// Views share the buffers of the batches that they were taken from, and would take these with them whole.
@@ -163,4 +224,8 @@ fn without_shared_buffers(batch: &RecordBatch) -> Result<RecordBatch> {
         }
     };
     Ok(RecordBatch::try_new(batch.schema(), batch.columns().iter().map(own).collect())?)
+}
+
+fn cannot_compress(error: &std::io::Error) -> Error {
+    Error::internal(format!("cannot compress state: {error}"))
 }

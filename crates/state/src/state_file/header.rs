@@ -9,7 +9,7 @@ use super::Compression;
 use crate::checksum::Checksum;
 
 /// The version that this build reads and writes.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 const MAGIC: &[u8; 8] = b"DIPSTATE";
 /// What stands before the header proper, the same in every version.
 pub(crate) const PREFIX_BYTES: usize = 24;
@@ -58,6 +58,8 @@ pub(crate) struct Section {
     pub(crate) bytes: u64,
     /// Its length without compression.
     pub(crate) raw_bytes: u64,
+    /// Whether its bytes have been brought together by significance before they were compressed.
+    pub(crate) shuffled: bool,
     /// Of the bytes as they stand in the file.
     pub(crate) checksum: Checksum,
 }

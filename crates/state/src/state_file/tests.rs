@@ -143,13 +143,13 @@ fn a_file_cut_short_or_grown_is_found() {
 #[test]
 fn another_format_version_is_refused_by_name() {
     let mut bytes = encoded(&sample(), Compression::None);
-    bytes[8] = 2;
+    bytes[8] = 3;
     let length = u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
     let checksum = crate::checksum::Checksum::of_parts(&[&bytes[..16], &bytes[24..24 + length]]);
     bytes[16..24].copy_from_slice(&checksum.0.to_le_bytes());
     let error = decoded(&bytes).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert_eq!(error.to_string(), "state file 'f' has format version 2, this build reads 1");
+    assert_eq!(error.to_string(), "state file 'f' has format version 3, this build reads 2");
 }
 
 proptest! {
@@ -158,7 +158,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_are_refused_without_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200), magic: bool) {
         if magic {
-            bytes.splice(0..0, *b"DIPSTATE\x01\0\0\0");
+            bytes.splice(0..0, *b"DIPSTATE\x02\0\0\0");
         }
         prop_assert!(decoded(&bytes).is_err());
     }

@@ -43,7 +43,7 @@ impl MatchRecognizeOperator {
         self.search_again(&partitions)?;
         let mut changes = Box::new(Changes::since(ledger, tables));
         changes.next_seq = self.store.next_seq();
-        self.partitions.needed = Some(partitions.counters.needed.clone());
+        self.partitions.needed = Some((0..partitions.len()).map(|index| partitions.counters.needed(index)).collect());
         self.partitions.waiting = changes.take_over_waiting(&waiting, partition)?;
         self.take_over_notes(&partitions);
         let time = self.time.filter(|time| time.is_watermarked).map(|time| time.slot);
@@ -77,13 +77,12 @@ impl MatchRecognizeOperator {
             }
         }
         self.partitions.grow(self.keys.count());
-        let Counters { first, seen, searched, needed, reported, .. } = &partitions.counters;
+        let counters = &partitions.counters;
         for index in 0..partitions.len() {
             let (group, number) = (partitions.groups[index], partitions.numbers[index]);
-            let rows = first[index]..seen[index];
-            let (needed, searched) = (needed[index], searched[index]);
-            let is_in_order = rows.start <= needed && needed <= searched && searched <= rows.end;
-            if !is_in_order || reported[index] > rows.end {
+            let rows = counters.first(index)..counters.seen[index];
+            let (needed, searched) = (counters.needed(index), counters.searched(index));
+            if !(rows.start <= needed && needed <= searched) {
                 return Err(does_not_fit(format_args!("the counters of partition {number} in key group {group}")));
             }
             let reads = needed.saturating_sub(self.reach.back)..searched + self.reach.ahead;
@@ -131,10 +130,10 @@ impl MatchRecognizeOperator {
     fn search_again(&mut self, partitions: &StoredPartitions) -> Result<()> {
         let (mut work, mut at) = (Vec::new(), 0);
         for index in 0..partitions.len() {
-            let Counters { searched, needed, matches, .. } = &partitions.counters;
-            let (id, first) = (index as PartitionId, needed[index]);
-            self.partitions.runs.resume(id, first, matches[index]);
-            let len = (searched[index] - first) as usize;
+            let counters = &partitions.counters;
+            let (id, first) = (index as PartitionId, counters.needed(index));
+            self.partitions.runs.resume(id, first, counters.matches[index]);
+            let len = (counters.searched(index) - first) as usize;
             if len > 0 {
                 work.push(Work { partition: id, first, len, at, open: first });
                 at += len;
@@ -170,7 +169,8 @@ impl MatchRecognizeOperator {
         for index in 0..partitions.len() {
             let id = index as PartitionId;
             if let Some(reported) = self.partitions.reported.get_mut(index) {
-                *reported = partitions.counters.reported[index];
+                let Counters { seen, unreported, .. } = &partitions.counters;
+                *reported = seen[index] - u64::from(unreported[index]);
             }
             self.schedule(id);
             if self.hold.is_some() {

@@ -25,7 +25,7 @@ impl MatchRecognizeOperator {
             others.extend(changes.take_waiting(&self.partitions.waiting, &changed));
             let delta = Delta {
                 new_keys: self.keys.keys_from(self.keys.count() - new),
-                counters: self.partitions.counters(&changed),
+                counters: self.partitions.counters(&changed, changes.counters()),
                 rows: self.store.rows_from(changes.next_seq),
                 others,
                 changed,
@@ -41,22 +41,24 @@ impl MatchRecognizeOperator {
 }
 
 impl PartitionStates {
-    /// Where the search stands in some partitions.
-    fn counters(&self, ids: &[PartitionId]) -> Counters {
+    /// Where the search stands in some partitions, into columns that have room.
+    fn counters(&self, ids: &[PartitionId], mut counters: Counters) -> Counters {
         let Self { rows, runs, needed, reported, .. } = self;
         let needed = needed.as_deref().unwrap_or_default();
-        let mut counters = Counters::with_capacity(ids.len(), !reported.is_empty());
+        // No more than there are kept rows, which are counted like this as well.
+        let behind = |seen: u64, row: u64| (seen - row) as u32;
         // Column by column, as nearly all of the cost is to wait for memory, and so it is waited for many at a time; few at a time, as
         // columns have memory in common.
         for ids in ids.chunks(NEAR) {
-            let rows = |id: &PartitionId| &rows[*id as usize];
-            counters.first.extend(ids.iter().map(|id| rows(id).first()));
-            counters.seen.extend(ids.iter().map(|id| rows(id).seen()));
-            counters.searched.extend(ids.iter().map(|id| runs.rows_seen(*id)));
+            let done = counters.seen.len();
+            counters.seen.extend(ids.iter().map(|id| rows[*id as usize].seen()));
+            let ids_and_seen = ids.iter().zip(&counters.seen[done..]);
+            counters.kept.extend(ids_and_seen.clone().map(|(id, seen)| behind(*seen, rows[*id as usize].first())));
+            counters.unsearched.extend(ids_and_seen.clone().map(|(id, seen)| behind(*seen, runs.rows_seen(*id))));
             counters.matches.extend(ids.iter().map(|id| runs.matches(*id)));
-            counters.needed.extend(ids.iter().map(|id| needed[*id as usize]));
+            counters.open.extend(ids_and_seen.clone().map(|(id, seen)| behind(*seen, needed[*id as usize])));
             if !reported.is_empty() {
-                counters.reported.extend(ids.iter().map(|id| reported[*id as usize]));
+                counters.unreported.extend(ids_and_seen.map(|(id, seen)| behind(*seen, reported[*id as usize])));
             }
         }
         counters

@@ -7,7 +7,7 @@ use dipper_state::StateWriter;
 
 use super::super::event_time_buffer::HandedRuns;
 use super::super::partitions::PartitionId;
-use super::delta::Delta;
+use super::delta::{Counters, Delta};
 use super::ledger::{Ledger, SharedLedger};
 use super::tables::Tables;
 
@@ -71,6 +71,11 @@ impl Changes {
         self.known = partitions;
         self.has_changed.resize(partitions.div_ceil(64), 0);
         (changed, new.len())
+    }
+
+    /// Columns for the counters of the partitions that have changed.
+    pub(in super::super) fn counters(&self) -> Counters {
+        self.ledger.room()
     }
 
     /// What has changed goes into the ledger and into the snapshot, beside the task.

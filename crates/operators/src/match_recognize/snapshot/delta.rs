@@ -23,30 +23,57 @@ pub(in super::super) struct Delta {
     pub(in super::super) others: Vec<OfPartitions>,
 }
 
-/// What changes of a partition with every row, column by column.
+/// What changes of a partition with every row, column by column. Rows are told by how far from the end they are: that is little.
 #[derive(Debug, Default)]
 pub(in super::super) struct Counters {
-    /// The first row that is kept.
-    pub(in super::super) first: Vec<u64>,
     /// How many rows have been released to it.
     pub(in super::super) seen: Vec<u64>,
-    /// How many of them have been searched.
-    pub(in super::super) searched: Vec<u64>,
-    /// The first row that the search still needs.
-    pub(in super::super) needed: Vec<u64>,
+    /// How many of them, the last, are kept.
+    pub(in super::super) kept: Vec<u32>,
+    /// How many of them have not been searched.
+    pub(in super::super) unsearched: Vec<u32>,
+    /// How many there are from the first on that the search still needs.
+    pub(in super::super) open: Vec<u32>,
+    /// How many there are from the first on that has neither been put out nor belongs to a match; empty where nobody asks.
+    pub(in super::super) unreported: Vec<u32>,
     /// How many matches have been found.
     pub(in super::super) matches: Vec<u64>,
-    /// The first row that has neither been put out nor belongs to a match; empty where nobody asks.
-    pub(in super::super) reported: Vec<u64>,
 }
 
 impl Counters {
-    /// None, with room for so many.
-    pub(in super::super) fn with_capacity(partitions: usize, with_reported: bool) -> Self {
-        let room = || Vec::with_capacity(partitions);
-        let reported = if with_reported { room() } else { Vec::new() };
-        Self { first: room(), seen: room(), searched: room(), needed: room(), matches: room(), reported }
+    /// None, with room for so many that the next time costs no new memory: new pages come into being when they are first written to.
+    pub(in super::super) fn with_room(partitions: usize) -> Self {
+        let (room, counts) = (|| written_to(partitions, 1), || written_to(partitions, 1));
+        Self {
+            seen: counts(),
+            kept: room(),
+            unsearched: room(),
+            open: room(),
+            unreported: Vec::new(),
+            matches: counts(),
+        }
     }
+
+    /// The first row that is kept of a partition.
+    pub(in super::super) fn first(&self, index: usize) -> u64 {
+        self.seen[index] - u64::from(self.kept[index])
+    }
+
+    /// How many of its rows have been searched.
+    pub(in super::super) fn searched(&self, index: usize) -> u64 {
+        self.seen[index] - u64::from(self.unsearched[index])
+    }
+
+    /// The first row that the search still needs.
+    pub(in super::super) fn needed(&self, index: usize) -> u64 {
+        self.seen[index] - u64::from(self.open[index])
+    }
+}
+
+fn written_to<T: Clone>(room: usize, value: T) -> Vec<T> {
+    let mut column = vec![value; room];
+    column.clear();
+    column
 }
 
 /// Rows of the store, some of which are alive.

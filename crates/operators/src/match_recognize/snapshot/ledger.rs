@@ -12,7 +12,7 @@ use dipper_state::StateWriter;
 use dipper_types::{Error, KeyGroup, Result};
 
 use super::super::partitions::PartitionId;
-use super::delta::{Delta, KeptRows, OfPartitions};
+use super::delta::{Counters, Delta, KeptRows, OfPartitions};
 use super::tables::{StoredPartitions, Tables};
 
 /// What a partition is known by in stored state.
@@ -36,20 +36,31 @@ pub(in super::super) struct Ledger {
 
 /// A ledger from hand to hand. It is gone if an entry has failed: what would follow does not continue what has been handed over.
 #[derive(Debug)]
-pub(super) struct SharedLedger(Mutex<Option<Ledger>>);
+pub(super) struct SharedLedger {
+    ledger: Mutex<Option<Ledger>>,
+    /// For the next snapshot: the task is not to wait for memory.
+    room: Mutex<Counters>,
+}
 
 impl SharedLedger {
     pub(super) fn new(ledger: Ledger) -> Self {
-        Self(Mutex::new(Some(ledger)))
+        Self { ledger: Mutex::new(Some(ledger)), room: Mutex::default() }
+    }
+
+    /// Columns for counters, with room for about as many as there were last.
+    pub(super) fn room(&self) -> Counters {
+        std::mem::take(&mut *self.room.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Enters what has changed, and hands it over.
     pub(super) fn enter(&self, delta: Delta, tables: &Tables, state: &mut StateWriter) -> Result<()> {
-        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         let missing = || Error::internal("an earlier snapshot of MATCH_RECOGNIZE has failed");
         let mut ledger = shared.take().ok_or_else(missing)?;
+        let room = delta.changed.len() + delta.changed.len() / 8;
         ledger.enter(delta, tables, state)?;
         *shared = Some(ledger);
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = Counters::with_room(room);
         Ok(())
     }
 }
@@ -83,7 +94,7 @@ impl Ledger {
         for rows in rows {
             self.put_rows(rows, tables, state)?;
         }
-        self.put_gone_rows(&changed, &counters.first, &counters.seen, tables, state)?;
+        self.put_gone_rows(&changed, &counters, tables, state)?;
         let (groups, numbers) = self.names(&changed);
         if !groups.is_empty() {
             let stored = StoredPartitions { groups, numbers, counters }.into_rows(&tables.partitions)?;
@@ -135,15 +146,15 @@ impl Ledger {
     fn put_gone_rows(
         &mut self,
         changed: &[PartitionId],
-        first: &[u64],
-        seen: &[u64],
+        counters: &Counters,
         tables: &Tables,
         state: &mut StateWriter,
     ) -> Result<()> {
         let (mut ids, mut rows) = (Vec::new(), Vec::new());
-        for ((id, first), seen) in changed.iter().zip(first).zip(seen) {
-            let handed = std::mem::replace(&mut self.rows[*id as usize], *first..*seen);
-            let gone = handed.start..handed.end.min(*first);
+        for (index, id) in changed.iter().enumerate() {
+            let first = counters.first(index);
+            let handed = std::mem::replace(&mut self.rows[*id as usize], first..counters.seen[index]);
+            let gone = handed.start..handed.end.min(first);
             if !gone.is_empty() {
                 ids.extend(std::iter::repeat_n(*id, (gone.end - gone.start) as usize));
                 rows.extend(gone);

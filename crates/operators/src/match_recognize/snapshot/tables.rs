@@ -28,7 +28,7 @@ pub(in super::super) struct Tables {
     pub(in super::super) slots: Vec<usize>,
 }
 
-/// What is stored of partitions beside their keys, column by column. What is stored counts from the end, where that is near.
+/// What is stored of partitions beside their keys, column by column.
 #[derive(Debug, Default)]
 pub(in super::super) struct StoredPartitions {
     /// The key group of each.
@@ -61,10 +61,10 @@ impl Tables {
         let partitions = vec![
             field("partition", DataType::UInt32),
             field("rows", DataType::UInt64),
-            field("kept", DataType::UInt64),
-            field("unsearched", DataType::UInt64),
-            field("open", DataType::UInt64),
-            field("unreported", DataType::UInt64),
+            field("kept", DataType::UInt32),
+            field("unsearched", DataType::UInt32),
+            field("open", DataType::UInt32),
+            field("unreported", DataType::UInt32),
             field("matches", DataType::UInt64),
         ];
         let mut rows = vec![field("partition", DataType::UInt32), field("row", DataType::UInt64)];
@@ -121,18 +121,16 @@ impl StoredPartitions {
 
     /// As rows of the table.
     pub(in super::super) fn into_rows(self, table: &TableSpec) -> Result<StateRows> {
-        let behind = |values: &[u64], end: &[u64]| -> ArrayRef {
-            Arc::new(UInt64Array::from_iter_values(end.iter().zip(values).map(|(end, value)| end - value)))
-        };
-        let Counters { first, seen, searched, needed, matches, reported } = self.counters;
+        let Counters { seen, kept, unsearched, open, mut unreported, matches } = self.counters;
+        // Where nobody asks it is the next row to come.
+        unreported.resize(seen.len(), 0);
         let columns: Vec<ArrayRef> = vec![
             Arc::new(UInt32Array::from(self.numbers)),
-            Arc::new(UInt64Array::from(seen.clone())),
-            behind(&first, &seen),
-            behind(&searched, &seen),
-            behind(&needed, &seen),
-            // The next row to come where nobody asks.
-            behind(if reported.is_empty() { &seen } else { &reported }, &seen),
+            Arc::new(UInt64Array::from(seen)),
+            Arc::new(UInt32Array::from(kept)),
+            Arc::new(UInt32Array::from(unsearched)),
+            Arc::new(UInt32Array::from(open)),
+            Arc::new(UInt32Array::from(unreported)),
             Arc::new(UInt64Array::from(matches)),
         ];
         let rows = RecordBatch::try_new(SchemaRef::clone(&table.schema), columns)?;
@@ -143,28 +141,22 @@ impl StoredPartitions {
     pub(in super::super) fn read(stored: &[StateRows]) -> Result<Self> {
         let order = in_order(stored);
         let places: Vec<(usize, usize)> = order.iter().map(|(_, _, batch, row)| (*batch, *row)).collect();
-        let counter = |index: usize| -> Result<Vec<u64>> {
-            Ok(gather(stored, index, &places)?.as_primitive::<UInt64Type>().values().to_vec())
+        let count = |column: usize| -> Result<Vec<u64>> {
+            Ok(gather(stored, column, &places)?.as_primitive::<UInt64Type>().values().to_vec())
         };
-        let seen = counter(1)?;
-        let behind = |index: usize| -> Result<Vec<u64>> {
-            let first = |(end, count): (&u64, u64)| {
-                end.checked_sub(count).ok_or_else(|| does_not_fit("a partition has more rows than it has had"))
-            };
-            seen.iter().zip(counter(index)?).map(first).collect()
+        let seen = count(1)?;
+        let behind = |column: usize| -> Result<Vec<u32>> {
+            let rows = gather(stored, column, &places)?.as_primitive::<UInt32Type>().values().to_vec();
+            if rows.iter().zip(&seen).any(|(rows, seen)| u64::from(*rows) > *seen) {
+                return Err(does_not_fit("a partition has more rows than it has had"));
+            }
+            Ok(rows)
         };
-        Ok(Self {
-            groups: order.iter().map(|(group, ..)| *group).collect(),
-            numbers: order.iter().map(|(_, number, ..)| *number).collect(),
-            counters: Counters {
-                first: behind(2)?,
-                searched: behind(3)?,
-                needed: behind(4)?,
-                reported: behind(5)?,
-                matches: counter(6)?,
-                seen,
-            },
-        })
+        let (kept, unsearched, open, unreported) = (behind(2)?, behind(3)?, behind(4)?, behind(5)?);
+        let counters = Counters { kept, unsearched, open, unreported, matches: count(6)?, seen };
+        let groups = order.iter().map(|(group, ..)| *group).collect();
+        let numbers = order.iter().map(|(_, number, ..)| *number).collect();
+        Ok(Self { groups, numbers, counters })
     }
 
     /// Where the keys of the same partitions are, in the same order: batch and row.
