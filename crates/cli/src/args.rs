@@ -7,6 +7,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use dipper_session::StartFrom;
 
+use crate::cluster_args::{ClusterCommand, CoordinatorArguments, JobCommand, WorkerArguments};
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0    everything ran
@@ -73,6 +75,16 @@ pub(crate) enum Command {
     /// Take savepoints of jobs, and look at them.
     #[command(subcommand)]
     Savepoint(SavepointCommand),
+    /// Submit jobs to a cluster, and look after them.
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// Start a cluster on this machine, or look at one.
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Run a coordinator: it takes jobs and has workers run them.
+    Coordinator(CoordinatorArguments),
+    /// Run a worker: it runs what a coordinator gives it.
+    Worker(WorkerArguments),
 }
 
 /// `dipper savepoint`.

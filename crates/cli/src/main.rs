@@ -4,6 +4,8 @@
 
 mod args;
 mod clock;
+mod cluster;
+mod cluster_args;
 mod explain;
 mod failure;
 mod interrupt;
@@ -98,6 +100,7 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
                 name: name.map(str::to_owned),
                 start_from: run.checkpoints.start_from(),
                 allow_non_restored_state: run.checkpoints.allow_non_restored_state,
+                deploy: None,
             };
             let settings = run.settings.pairs().into_iter().chain(run.checkpoints.pairs()).collect();
             let mut session = session(settings, true, job)?;
@@ -110,6 +113,10 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         }
         Command::Checkpoint(command) => stored::checkpoint(&console(command.output(), false), command).await,
         Command::Savepoint(command) => stored::savepoint(&console(command.output(), false), command).await,
+        Command::Coordinator(arguments) => cluster::coordinator(&console(OutputFormat::Table, false), arguments).await,
+        Command::Worker(arguments) => cluster::worker(&console(OutputFormat::Table, false), arguments).await,
+        Command::Cluster(command) => cluster::cluster(&console(command.output(), false), command).await,
+        Command::Job(command) => cluster::job(&console(command.common().1, false), command).await,
         Command::Sql(sql) => {
             let mut session = session(sql.settings.pairs(), false, JobConfig::default())?;
             let given = !sql.command.is_empty() || !sql.file.is_empty();

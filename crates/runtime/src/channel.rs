@@ -1,6 +1,7 @@
 //! A channel between two subtasks: bounded in bytes, so that a slow receiver holds up its senders and a queue's memory does
 //! not depend on how wide the rows are.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -30,7 +31,7 @@ struct Queued {
 
 /// The sending end; clones share the bound.
 #[derive(Debug, Clone)]
-pub(crate) struct Sender {
+pub struct Sender {
     budget: u32,
     credit: Arc<Semaphore>,
     queue: UnboundedSender<Queued>,
@@ -38,7 +39,7 @@ pub(crate) struct Sender {
 
 impl Sender {
     /// Sends, when there is room. A receiver that has gone makes it fail as cancelled: whoever dropped it knows why.
-    pub(crate) async fn send(&self, element: StreamElement) -> Result<()> {
+    pub async fn send(&self, element: StreamElement) -> Result<()> {
         let bytes = element.bytes().saturating_add(ELEMENT_BYTES);
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.budget);
         let credit = Arc::clone(&self.credit).acquire_many_owned(bytes).await.map_err(|_| Error::cancelled())?;
@@ -48,13 +49,18 @@ impl Sender {
 
 /// The receiving end.
 #[derive(Debug)]
-pub(crate) struct Receiver {
+pub struct Receiver {
     credit: Arc<Semaphore>,
     queue: UnboundedReceiver<Queued>,
 }
 
 impl Receiver {
-    /// The next element; `None` when every sender has gone.
+    /// The next element; `None` when every sender has gone. It may be dropped at any time.
+    pub async fn receive(&mut self) -> Option<StreamElement> {
+        poll_fn(|context| self.poll_receive(context)).await
+    }
+
+    /// The same, for those who wait for several.
     pub(crate) fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Option<StreamElement>> {
         self.queue.poll_recv(context).map(|queued| queued.map(|queued| queued.element))
     }
@@ -69,8 +75,6 @@ impl Drop for Receiver {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-
     use arrow::array::{ArrayRef, Int64Array};
     use arrow::record_batch::RecordBatch;
     use dipper_types::ErrorKind;

@@ -7,6 +7,7 @@
 
 mod acknowledger;
 mod attempt;
+mod host;
 mod log;
 mod notice;
 mod options;
@@ -14,6 +15,7 @@ mod outputs;
 mod recovery;
 mod restore;
 mod savepoints;
+mod subtasks;
 mod supervisor;
 #[cfg(test)]
 mod tests;
@@ -21,5 +23,7 @@ mod witness;
 
 pub(crate) use supervisor::start;
 
+pub use host::{Deployed, Host, Running};
 pub use notice::JobNotice;
 pub use options::{Checkpointing, OpenDirectory, StartFrom};
+pub use subtasks::{Deploy, Heard, Order, Subtasks, Told};

@@ -12,16 +12,17 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
-use crate::RunOptions;
 use crate::clock::Stopwatch;
 use crate::deployment::{DeployedSink, Deployment, Plan, deploy};
 use crate::job::{Job, JobHandle, JobSummary, RowStream};
-use crate::opening::{deal_splits, open_sinks};
+use crate::network::Share;
+use crate::opening::{deal_splits, list_splits, open_sinks};
 use crate::progress::JobMetrics;
 use crate::root_cause::RootCause;
 use crate::run::{Run, unique_run_id};
 use crate::task::{Report, Task};
 use crate::validate::validate;
+use crate::{Components, RunOptions};
 
 /// Makes the job's parts and lets a coordinator loose on them.
 pub(crate) fn start(graph: &JobGraph, options: RunOptions) -> Result<Job> {
@@ -31,9 +32,11 @@ pub(crate) fn start(graph: &JobGraph, options: RunOptions) -> Result<Job> {
     let tasks_cancel = cancel.child_token();
     let RunOptions { channel_bytes, io, run_id, components, .. } = options;
     let run = Run::Only(run_id.unwrap_or_else(|| unique_run_id(&graph.name)));
-    let plan = Plan { graph, components: components.as_ref(), channel_bytes, run: &run };
-    let Deployment { tasks, sinks, rows } = deploy(plan, &metrics, &tasks_cancel)?;
+    let plan = Plan { graph, components: components.as_ref(), channel_bytes, run: &run, share: &Share::All };
+    let Deployment { tasks, sinks, rows, .. } = deploy(plan, &metrics, &tasks_cancel)?;
     let coordinator = Coordinator {
+        graph: graph.clone(),
+        components,
         sinks,
         cancel: cancel.clone(),
         tasks_cancel,
@@ -54,6 +57,8 @@ pub(crate) fn start(graph: &JobGraph, options: RunOptions) -> Result<Job> {
 }
 
 struct Coordinator {
+    graph: JobGraph,
+    components: Arc<dyn Components>,
     sinks: Vec<DeployedSink>,
     /// Cancelled by the job's owner.
     cancel: CancellationToken,
@@ -67,7 +72,7 @@ struct Coordinator {
 }
 
 impl Coordinator {
-    async fn run(mut self, tasks: Vec<Vec<Task>>) -> Result<JobSummary> {
+    async fn run(mut self, tasks: Vec<Task>) -> Result<JobSummary> {
         // If the I/O runtime goes down under the job, its threads must not be left behind.
         let _threads = self.tasks_cancel.clone().drop_guard();
         let result = self.run_tasks(tasks).await;
@@ -86,7 +91,7 @@ impl Coordinator {
     }
 
     /// Opens and runs everything; returns what each sink's subtasks have staged.
-    async fn run_tasks(&mut self, mut tasks: Vec<Vec<Task>>) -> Result<Vec<Vec<Committable>>> {
+    async fn run_tasks(&mut self, mut tasks: Vec<Task>) -> Result<Vec<Vec<Committable>>> {
         let cancel = self.cancel.clone();
         tokio::select! {
             biased;
@@ -96,7 +101,7 @@ impl Coordinator {
         let (reports, mut incoming) = unbounded_channel();
         let mut failure = RootCause::default();
         let mut staged: Vec<Vec<(usize, Vec<Committable>)>> = vec![Vec::new(); self.sinks.len()];
-        for task in tasks.into_iter().flatten() {
+        for task in tasks {
             // A thread that cannot be started is a failed task: the others hear of it below.
             if let Err(error) = task.spawn(self.io.clone(), reports.clone()) {
                 failure.note(error, self.cancel.is_cancelled());
@@ -130,8 +135,9 @@ impl Coordinator {
     }
 
     /// Opens everything: when an input is missing, nothing has been touched yet.
-    async fn open(&mut self, tasks: &mut [Vec<Task>]) -> Result<()> {
-        deal_splits(tasks, |_| BTreeSet::new()).await?;
+    async fn open(&mut self, tasks: &mut [Task]) -> Result<()> {
+        let splits = list_splits(&self.graph, self.components.as_ref(), |_| BTreeSet::new()).await?;
+        deal_splits(tasks, &splits);
         self.opened = true;
         open_sinks(tasks).await
     }

@@ -1,17 +1,20 @@
 //! From the graph to its subtasks: chains, channels between them, sources and sinks, all made and connected, nothing opened.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use dipper_graph::{JobGraph, NodeId, OperatorSpec, Partitioning, TaskGraph};
+use dipper_checkpoint::TaskId;
+use dipper_graph::{JobGraph, NodeId, OperatorSpec, TaskGraph};
 use dipper_operator_api::{Port, Sink, Source};
-use dipper_types::{OperatorId, Result, SubtaskId};
+use dipper_types::{Result, SubtaskId};
 use tokio_util::sync::CancellationToken;
 
 use crate::Components;
 use crate::chain::Chain;
 use crate::channel::{Receiver, Sender, channel};
 use crate::gate::InputGate;
+use crate::network::{RemoteEnds, Share, channels};
 use crate::not_null::NotNull;
 use crate::output::Output;
 use crate::position::Position;
@@ -23,9 +26,11 @@ use crate::values_head::ValuesHead;
 
 /// A job that is ready to be opened and run.
 pub(crate) struct Deployment {
-    /// By task, then by subtask.
-    pub(crate) tasks: Vec<Vec<Task>>,
+    /// By task and subtask.
+    pub(crate) tasks: Vec<Task>,
     pub(crate) sinks: Vec<DeployedSink>,
+    /// The channels to subtasks that are not among them.
+    pub(crate) remote: RemoteEnds,
     /// What the client reads.
     pub(crate) rows: Option<(SchemaRef, Receiver)>,
 }
@@ -36,7 +41,6 @@ pub(crate) struct DeployedSink {
     /// The task that ends in it.
     pub(crate) task: usize,
     pub(crate) node: NodeId,
-    pub(crate) id: OperatorId,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) run: String,
 }
@@ -48,22 +52,25 @@ pub(crate) struct Plan<'a> {
     pub(crate) components: &'a dyn Components,
     pub(crate) channel_bytes: usize,
     pub(crate) run: &'a Run,
+    /// The subtasks that run here.
+    pub(crate) share: &'a Share,
 }
 
 /// Makes the subtasks of a valid graph.
 pub(crate) fn deploy(plan: Plan<'_>, metrics: &JobMetrics, cancel: &CancellationToken) -> Result<Deployment> {
     let task_graph = TaskGraph::of(plan.graph);
-    let mut wiring = Wiring::new(plan.graph, &task_graph, plan.channel_bytes);
-    let mut deployment = Deployment { tasks: Vec::new(), sinks: Vec::new(), rows: None };
+    let (mut ends, remote) = connect(plan, &task_graph);
+    let mut deployment = Deployment { tasks: Vec::new(), sinks: Vec::new(), rows: None, remote };
     for (index, task) in task_graph.tasks.iter().enumerate() {
         let mut builder = TaskBuilder { plan, metrics, cancel, index, nodes: &task.nodes, source: None, end: None };
         builder.make_ends(&mut deployment)?;
-        let mut subtasks = Vec::with_capacity(task.parallelism);
         for subtask in 0..task.parallelism {
-            let id = SubtaskId { index: subtask, parallelism: task.parallelism };
-            subtasks.push(builder.subtask(id, wiring.take(index, subtask))?);
+            let place = TaskId { task: index, subtask };
+            if plan.share.has(place) {
+                let id = SubtaskId { index: subtask, parallelism: task.parallelism };
+                deployment.tasks.push(builder.subtask(id, ends.remove(&place).unwrap_or_default())?);
+            }
         }
-        deployment.tasks.push(subtasks);
     }
     Ok(deployment)
 }
@@ -75,39 +82,35 @@ struct Ends {
     outputs: Vec<Output>,
 }
 
-/// The channels of all exchanges.
-struct Wiring {
-    /// By task, then by subtask.
-    ends: Vec<Vec<Ends>>,
-}
-
-impl Wiring {
-    fn new(graph: &JobGraph, task_graph: &TaskGraph, channel_bytes: usize) -> Self {
-        let unconnected = |parallelism: usize| (0..parallelism).map(|_| Ends::default()).collect();
-        let mut ends: Vec<Vec<Ends>> = task_graph.tasks.iter().map(|task| unconnected(task.parallelism)).collect();
-        for edge in &task_graph.edges {
-            let parallelism = task_graph.tasks[edge.from].parallelism;
-            for index in 0..parallelism {
-                let receivers = match edge.partitioning {
-                    Partitioning::Forward => index..index + 1,
-                    _ => 0..task_graph.tasks[edge.to].parallelism,
-                };
-                let mut senders = Vec::with_capacity(receivers.len());
-                for receiver_index in receivers {
-                    let (sender, receiver) = channel(channel_bytes);
-                    senders.push(sender);
-                    ends[edge.to][receiver_index].inputs.push((edge.port, receiver));
-                }
-                let from = SubtaskId { index, parallelism };
-                ends[edge.from][index].outputs.push(Output::new(&edge.partitioning, senders, graph.key_groups, from));
-            }
+/// The channels of all exchanges that have an end here.
+fn connect(plan: Plan<'_>, task_graph: &TaskGraph) -> (BTreeMap<TaskId, Ends>, RemoteEnds) {
+    let (mut ends, mut remote) = (BTreeMap::<TaskId, Ends>::new(), RemoteEnds::default());
+    let mut senders: BTreeMap<(usize, TaskId), Vec<Sender>> = BTreeMap::new();
+    for name in channels(task_graph) {
+        let (from_here, to_here) = (plan.share.has(name.from), plan.share.has(name.to));
+        if !from_here && !to_here {
+            continue;
         }
-        Self { ends }
+        let (sender, receiver) = channel(plan.channel_bytes);
+        if to_here {
+            let port = task_graph.edges[name.edge].port;
+            ends.entry(name.to).or_default().inputs.push((port, receiver));
+        } else {
+            remote.outgoing.push((name, receiver));
+        }
+        if from_here {
+            senders.entry((name.edge, name.from)).or_default().push(sender);
+        } else {
+            remote.incoming.push((name, sender));
+        }
     }
-
-    fn take(&mut self, task: usize, subtask: usize) -> Ends {
-        std::mem::take(&mut self.ends[task][subtask])
+    for ((edge, from), senders) in senders {
+        let (partitioning, task) = (&task_graph.edges[edge].partitioning, &task_graph.tasks[from.task]);
+        let subtask = SubtaskId { index: from.subtask, parallelism: task.parallelism };
+        let output = Output::new(partitioning, senders, plan.graph.key_groups, subtask);
+        ends.entry(from).or_default().outputs.push(output);
     }
+    (ends, remote)
 }
 
 /// Makes the subtasks of one task.
@@ -142,8 +145,7 @@ impl TaskBuilder<'_> {
                         not_null: NotNull::of(&spec.table),
                         run: run.clone(),
                     });
-                    let operator = node.id.clone();
-                    deployment.sinks.push(DeployedSink { task: self.index, node: id, id: operator, sink, run });
+                    deployment.sinks.push(DeployedSink { task: self.index, node: id, sink, run });
                 }
                 OperatorSpec::Collect => {
                     let (sender, receiver) = channel(self.plan.channel_bytes);

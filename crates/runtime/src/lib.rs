@@ -13,6 +13,7 @@ mod coordinator;
 mod deployment;
 mod gate;
 mod job;
+mod network;
 mod not_null;
 mod opening;
 mod options;
@@ -32,11 +33,15 @@ mod values_head;
 #[cfg(test)]
 mod tests;
 
-pub use checkpointing::{Checkpointing, JobNotice, OpenDirectory, StartFrom};
+pub use channel::{Receiver, Sender};
+pub use checkpointing::{
+    Checkpointing, Deploy, Deployed, Heard, Host, JobNotice, OpenDirectory, Order, Running, StartFrom, Subtasks, Told,
+};
 pub use clock::processing_time;
 pub use components::{BuiltIn, Components};
 pub use job::{Job, JobHandle, JobSummary, RowStream, start};
+pub use network::{ChannelName, RemoteEnds, Share};
 pub use not_null::NotNull;
 pub use options::RunOptions;
-pub use progress::{OperatorProgress, Progress};
+pub use progress::{OperatorProgress, Progress, SubtaskCounters};
 pub use run::unique_run_id;

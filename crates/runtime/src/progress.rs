@@ -1,6 +1,7 @@
 //! What a running job counts, for people to watch.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dipper_graph::{JobGraph, NodeId, OperatorSpec};
 use dipper_operator_api::OperatorMetrics;
@@ -52,6 +53,29 @@ pub struct OperatorProgress {
     pub watermark: Watermark,
 }
 
+/// What one operator of one subtask has counted since it was last asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubtaskCounters {
+    /// The operator, by its place in the graph.
+    pub node: usize,
+    /// The subtask.
+    pub subtask: usize,
+    /// Rows that came in.
+    pub rows_in: u64,
+    /// Rows that went out.
+    pub rows_out: u64,
+    /// Row pattern matches.
+    pub matches: u64,
+    /// Rows that came behind the watermark and were left out.
+    pub late_rows: u64,
+    /// Records that could not be decoded and were skipped.
+    pub skipped_records: u64,
+    /// Matches whose skip target did not exist.
+    pub skip_errors: u64,
+    /// The watermark that it has reached.
+    pub watermark: Watermark,
+}
+
 /// The counters of every subtask of every node.
 #[derive(Debug)]
 pub(crate) struct JobMetrics {
@@ -92,6 +116,51 @@ impl JobMetrics {
     /// The counters of one subtask.
     pub(crate) fn subtask(&self, node: usize, subtask: usize) -> Arc<OperatorMetrics> {
         Arc::clone(&self.nodes[node].subtasks[subtask])
+    }
+
+    /// What has been counted since the last call, where anything has.
+    pub(crate) fn take_counters(&self) -> Vec<SubtaskCounters> {
+        let mut all = Vec::new();
+        for (node, metrics) in self.nodes.iter().enumerate() {
+            for (subtask, counted) in metrics.subtasks.iter().enumerate() {
+                let take = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
+                let counters = SubtaskCounters {
+                    node,
+                    subtask,
+                    rows_in: take(&counted.rows_in),
+                    rows_out: take(&counted.rows_out),
+                    matches: take(&counted.matches),
+                    late_rows: take(&counted.late_rows),
+                    skipped_records: take(&counted.skipped_records),
+                    skip_errors: take(&counted.skip_errors),
+                    watermark: counted.watermark(),
+                };
+                let is_silent = counters.rows_in + counters.rows_out == 0 && counters.watermark == Watermark::MIN;
+                if !is_silent {
+                    all.push(counters);
+                }
+            }
+        }
+        all
+    }
+
+    /// Adds what has been counted elsewhere.
+    pub(crate) fn add(&self, counted: &SubtaskCounters) {
+        let Some(metrics) = self.nodes.get(counted.node).and_then(|node| node.subtasks.get(counted.subtask)) else {
+            return;
+        };
+        let counters = [
+            (&metrics.rows_in, counted.rows_in),
+            (&metrics.rows_out, counted.rows_out),
+            (&metrics.matches, counted.matches),
+            (&metrics.late_rows, counted.late_rows),
+            (&metrics.skipped_records, counted.skipped_records),
+            (&metrics.skip_errors, counted.skip_errors),
+        ];
+        for (counter, count) in counters {
+            OperatorMetrics::add(counter, count as usize);
+        }
+        metrics.set_watermark(counted.watermark);
     }
 
     /// The rows that a sink has taken.

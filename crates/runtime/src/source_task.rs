@@ -82,11 +82,6 @@ impl SourceTask {
         Ok(Self { source, pipeline, options, splits, order, pending, waiting: None, drained: false })
     }
 
-    /// The table that is read.
-    pub(crate) fn source(&self) -> &Arc<dyn Source> {
-        &self.source
-    }
-
     /// Gives the subtask splits to read, besides those that it has.
     pub(crate) fn assign(&mut self, splits: Vec<SplitProgress>) {
         self.splits.extend(splits.into_iter().map(|progress| SplitState {

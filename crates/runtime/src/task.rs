@@ -244,11 +244,6 @@ impl Task {
 }
 
 impl Head {
-    /// Whether a checkpoint begins here.
-    pub(crate) fn is_source(&self) -> bool {
-        !matches!(self, Self::Gate(_))
-    }
-
     async fn next(&mut self) -> Result<(Port, StreamElement)> {
         match self {
             Self::Source(source) => Ok((0, source.next().await?)),

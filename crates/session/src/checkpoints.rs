@@ -55,6 +55,7 @@ pub(crate) async fn checkpointing(
         allow_non_restored_state: config.allow_non_restored_state,
         query: Query { sql: sql.to_owned(), catalog: definitions(catalog) },
         open_directory: Arc::new(open_directory),
+        deploy: config.deploy.clone(),
         notices: None,
     }))
 }
@@ -72,7 +73,7 @@ pub(crate) fn refuse_start(config: &JobConfig, why: &str) -> Result<()> {
 }
 
 /// Opens a directory of checkpoints: a path of this machine, or a URL of an object store, with credentials from the environment.
-pub(crate) fn open_directory(url: &str) -> Result<Directory> {
+pub fn open_directory(url: &str) -> Result<Directory> {
     match dipper_connectors::object_store(url)? {
         Some((store, base)) => Ok(Directory::of(store, base, url)),
         None => Directory::open(url, &BTreeMap::new()),

@@ -18,6 +18,7 @@ mod savepoints;
 mod session;
 mod table;
 
+pub use checkpoints::open_directory;
 pub use config::{JobConfig, SessionConfig, StartFrom};
 pub use dipper_operator_api::refuse_times_beyond_calendar;
 pub use dipper_runtime::JobNotice;

@@ -294,14 +294,19 @@ impl Session {
         Ok(Outcome::Job(job))
     }
 
-    /// How the next job takes checkpoints, if it does. It needs a name by which it is found again.
-    async fn checkpointing(&mut self, text: &str) -> Result<Option<Checkpointing>> {
-        let named = match (self.settings.pipeline_name(), &self.job.name) {
+    /// The name by which the next job would find its checkpoints, if it has one.
+    pub fn next_job_name(&self) -> Option<String> {
+        match (self.settings.pipeline_name(), &self.job.name) {
             (Some(name), _) => Some(name.to_owned()),
             (None, Some(name)) if self.unnamed_jobs == 0 => Some(name.clone()),
             (None, Some(name)) => Some(format!("{name}-{}", self.unnamed_jobs + 1)),
             (None, None) => None,
-        };
+        }
+    }
+
+    /// How the next job takes checkpoints, if it does. It needs a name by which it is found again.
+    async fn checkpointing(&mut self, text: &str) -> Result<Option<Checkpointing>> {
+        let named = self.next_job_name();
         let name = named.as_deref().unwrap_or_default();
         let checkpointing = checkpoints::checkpointing(&self.settings, &self.catalog, &self.job, name, text).await?;
         if checkpointing.is_some() {

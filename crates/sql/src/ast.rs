@@ -48,6 +48,13 @@ pub struct Parsed {
     pub span: Span,
 }
 
+impl Parsed {
+    /// Whether it starts a job that writes.
+    pub fn starts_job(&self) -> bool {
+        matches!(self.statement, Statement::Insert(_) | Statement::StatementSet(_))
+    }
+}
+
 /// A statement.
 #[derive(Debug, Clone)]
 pub enum Statement {

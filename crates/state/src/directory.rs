@@ -30,8 +30,8 @@ pub struct Directory {
 }
 
 /// What has become of an object that was to be created.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Created {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
     /// It holds our bytes.
     Own,
     /// Somebody else has created it first.
@@ -40,10 +40,11 @@ pub(crate) enum Created {
 
 /// Why an object was not created.
 #[derive(Debug)]
-pub(crate) struct NotCreated {
-    pub(crate) error: Error,
+pub struct NotCreated {
+    /// What happened.
+    pub error: Error,
     /// Some call may have had an effect, or may yet have one.
-    pub(crate) in_doubt: bool,
+    pub in_doubt: bool,
 }
 
 impl From<NotCreated> for Error {
@@ -54,10 +55,11 @@ impl From<NotCreated> for Error {
 
 /// An object in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// Its name within the directory.
-    pub(crate) name: String,
-    pub(crate) bytes: u64,
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
 }
 
 impl Directory {
@@ -113,7 +115,7 @@ impl Directory {
     }
 
     /// A whole object; `None` if there is none.
-    pub(crate) async fn get(&self, name: &str) -> Result<Option<Bytes>> {
+    pub async fn get(&self, name: &str) -> Result<Option<Bytes>> {
         let path = self.path(name)?;
         let (store, path) = (&self.store, &path);
         let read = self.retry.call(|| async move { store.get(path).await?.bytes().await }.boxed()).await;
@@ -135,7 +137,7 @@ impl Directory {
     }
 
     /// Creates an object that must not exist yet, and says whose it is in the end.
-    pub(crate) async fn create(&self, name: &str, bytes: &Bytes) -> Result<Created, NotCreated> {
+    pub async fn create(&self, name: &str, bytes: &Bytes) -> Result<Created, NotCreated> {
         let path = self.path(name).map_err(|error| NotCreated { error, in_doubt: false })?;
         let (path, in_doubt) = (&path, &AtomicBool::new(false));
         let create = || async move {
@@ -159,14 +161,14 @@ impl Directory {
     }
 
     /// Whose an object is, if it exists: ours if it holds these bytes.
-    pub(crate) async fn owner(&self, name: &str, bytes: &Bytes) -> Result<Option<Created>> {
+    pub async fn owner(&self, name: &str, bytes: &Bytes) -> Result<Option<Created>> {
         let path = self.path(name)?;
         let read = self.retry.call(|| self.read_owner(&path, bytes).boxed()).await;
         read.map_err(|error| explain(&format!("read '{name}'"), &self.url, &error))
     }
 
-    /// [`Directory::list`] as it was at one moment: a local directory is listed until two listings agree.
-    pub(crate) async fn list_settled(&self) -> Result<Vec<Entry>> {
+    /// All objects, as `list` gives them, as they were at one moment: a local directory is listed until two listings agree.
+    pub async fn list_settled(&self) -> Result<Vec<Entry>> {
         let mut listed = self.list().await?;
         if self.is_local {
             loop {
@@ -195,7 +197,7 @@ impl Directory {
     }
 
     /// The names of the directories in this one.
-    pub(crate) async fn children(&self) -> Result<Vec<String>> {
+    pub async fn children(&self) -> Result<Vec<String>> {
         let list = self.retry.call(|| self.store.list_with_delimiter(Some(&self.base))).await;
         let list = list.map_err(|error| explain("list directories", &self.url, &error))?;
         let mut names: Vec<String> =
@@ -205,7 +207,7 @@ impl Directory {
     }
 
     /// Deletes an object, if it is there.
-    pub(crate) async fn delete(&self, name: &str) -> Result<()> {
+    pub async fn delete(&self, name: &str) -> Result<()> {
         let path = self.path(name)?;
         match self.retry.call(|| self.store.delete(&path).boxed()).await {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),

@@ -37,7 +37,7 @@ mod testing;
 
 pub use checkpoint_store::{CheckpointStore, Found, Inspection, ManifestLog, PutOutcome};
 pub use checksum::Checksum;
-pub use directory::Directory;
+pub use directory::{Created, Directory, Entry, NotCreated};
 pub use explain::{OperatorSummary, TableSummary, summarise};
 pub use garbage::Collected;
 pub use handle::{FileRef, Run, StateHandle, TableHandle};

@@ -30,7 +30,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "runtime",
         ],
     ),
-    ("cli", &["types", "session"]),
+    ("cluster", &["types", "checkpoint", "state", "graph", "operator-api", "runtime", "session"]),
+    ("cli", &["types", "session", "cluster"]),
 ];
 
 #[test]

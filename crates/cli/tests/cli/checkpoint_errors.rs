@@ -7,13 +7,12 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
 
 use twox_hash::XxHash3_64;
 
-use crate::harness::{Ran, Workspace};
-use crate::savepoints::{head, interrupt};
+use crate::harness::Workspace;
+use crate::running::Running;
+use crate::savepoints::head;
 
 /// Numbers from 0 on, in pairs, for ever. The number of the match tells whether state was lost, or restored twice.
 fn endless(source: &str, path: &str) -> String {
@@ -54,52 +53,11 @@ fn assert_complete(pairs: &[u64], first: u64) {
     assert!(pairs.iter().copied().eq((first..).step_by(2).take(pairs.len())), "a pair is missing, or there twice");
 }
 
-/// A process, and what it has said so far.
-struct Running {
-    child: Child,
-    lines: Receiver<String>,
-    said: String,
-}
-
 impl Running {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let (say, lines) = channel();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| say.send(line)));
-        Self { child, lines, said: String::new() }
-    }
-
-    /// Waits until something is so, given what has been said.
-    fn until(&mut self, mut is_so: impl FnMut(&str) -> bool) {
-        for _ in 0..6_000 {
-            if is_so(&self.said) {
-                return;
-            }
-            match self.lines.recv_timeout(Duration::from_millis(10)) {
-                Ok(line) => self.said.extend([line.as_str(), "\n"]),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => panic!("it has ended: {}", self.said),
-            }
-        }
-        panic!("nothing comes of it: {}", self.said);
-    }
-
     /// Waits until there are so many more checkpoints.
     fn until_checkpoints(&mut self, job: &Path, more: u64) {
         let first = last_number(job);
         self.until(|_| last_number(job) >= first + more);
-    }
-
-    fn interrupt(self) {
-        assert_eq!(interrupt(self.child), 130, "{}", self.said);
-    }
-
-    /// Waits for its end.
-    fn end(mut self) -> Ran {
-        let code = self.child.wait().unwrap().code().unwrap_or(-1);
-        self.said.extend(self.lines.iter().flat_map(|line| [line, "\n".to_owned()]));
-        Ran { code, stdout: String::new(), stderr: self.said }
     }
 }
 

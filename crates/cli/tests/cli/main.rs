@@ -4,6 +4,7 @@
 mod architecture;
 mod broken_files;
 mod checkpoint_errors;
+mod cluster;
 mod dice;
 mod examples;
 mod explain;
@@ -13,6 +14,7 @@ mod interruption;
 mod output;
 mod recovery;
 mod robustness;
+mod running;
 mod s3;
 mod savepoints;
 mod scenarios;

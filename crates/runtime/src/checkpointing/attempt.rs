@@ -1,84 +1,82 @@
-//! One attempt: runs the tasks of a job under a coordinator, and does what the coordinator says.
+//! One attempt: leads the subtasks of a job, wherever they run, as the protocol's coordinator says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use dipper_checkpoint as protocol;
-use dipper_checkpoint::{
-    Action, Coordinator, Event, Garbage, ManifestKind, Outcome, Start, StoreReply, TaskCheckpoints, TaskId, Tasks,
-};
-use dipper_state::{CheckpointStore, Compression, JobRequest, Manifest, SnapshotUploader, UploaderSpec};
-use dipper_types::{AttemptId, Epoch, Error, OperatorId, Result};
+use dipper_checkpoint::{Action, Coordinator, Event, Garbage, ManifestKind, Outcome, Start, StoreReply, TaskId, Tasks};
+use dipper_graph::{JobGraph, OperatorSpec, TaskGraph};
+use dipper_state::{CheckpointStore, JobRequest, Manifest};
+use dipper_types::{AttemptId, Error, Result};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use super::JobNotice;
-use super::acknowledger::{Acknowledger, Said, Word};
 use super::log::{self, PAUSE, explained};
 use super::outputs::Commit;
-use super::restore::{known_splits, restore};
+use super::restore::known_splits;
 use super::savepoints::{self, Savepoints};
+use super::subtasks::{Heard, Order, Subtasks, Told};
 use super::supervisor::Context;
 use super::witness::Witness;
 use crate::clock::{sleep, until};
-use crate::deployment::{DeployedSink, Deployment, Plan, deploy};
-use crate::opening::{deal_splits, open_sinks};
+use crate::opening::list_splits;
 use crate::root_cause::RootCause;
 use crate::run::Run;
-use crate::task::{Report, Task, panic_error};
-use crate::task_control::{Notice, TaskControl};
 
 /// Runs an attempt from its opening to its end. `from` is what is restored.
 pub(crate) async fn run(context: &Context, start: Start, from: Option<&Manifest>) -> Result<Outcome> {
-    let tasks_cancel = context.cancel.child_token();
-    // If the I/O runtime goes down under the job, its threads must not be left behind.
-    let _threads = tasks_cancel.clone().drop_guard();
-    let attempt = start.opening.attempt;
-    let run = Run::Attempt(context.letterhead.job.0.clone(), attempt);
-    let plan = Plan {
-        graph: &context.graph,
-        components: context.components.as_ref(),
-        channel_bytes: context.channel_bytes,
-        run: &run,
-    };
-    let Deployment { mut tasks, sinks, .. } = deploy(plan, &context.metrics, &tasks_cancel)?;
-    let opened = tokio::select! {
+    let run = Run::Attempt(context.letterhead.job.0.clone(), start.opening.attempt);
+    let deployed = tokio::select! {
         biased;
         () = context.cancel.cancelled() => Err(Error::cancelled()),
-        opened = open(context, &mut tasks, from) => opened,
+        deployed = deploy(context, &start, from) => deployed,
     };
-    if let Err(error) = opened {
-        abort(&sinks).await;
-        return Err(error);
-    }
-    let mut attempt = Attempt::new(context, start, &tasks, tasks_cancel);
-    let (acknowledgers, incoming) = attempt.spawn(tasks, &sinks, from);
-    let outcome = attempt.lead(acknowledgers, incoming).await;
+    let subtasks = match deployed {
+        Ok(subtasks) => subtasks,
+        Err(error) => {
+            context.outputs.abort(&run).await;
+            return Err(error);
+        }
+    };
+    let mut attempt = Attempt::new(context, start, subtasks);
+    let outcome = attempt.lead().await;
     // What a manifest may name stays where it is staged: the next attempt commits it.
     if outcome.is_ok() || attempt.writing.is_none() {
-        abort(&sinks).await;
+        context.outputs.abort(&run).await;
     }
     outcome
 }
 
-async fn open(context: &Context, tasks: &mut [Vec<Task>], from: Option<&Manifest>) -> Result<()> {
-    deal_splits(tasks, |source| from.map(|from| known_splits(from, source)).unwrap_or_default()).await?;
-    if let Some(from) = from {
-        restore(context.store.directory(), from, tasks).await?;
-    }
-    open_sinks(tasks).await
+async fn deploy(context: &Context, start: &Start, from: Option<&Manifest>) -> Result<Box<dyn Subtasks>> {
+    let known = |source: &_| from.map(|from| known_splits(from, source)).unwrap_or_default();
+    let splits = list_splits(&context.graph, context.components.as_ref(), known).await?;
+    let order = Order {
+        graph: context.graph.clone(),
+        job: context.letterhead.job.clone(),
+        attempt: start.opening.attempt,
+        opened: start.opening.epoch,
+        splits,
+        from: from.cloned(),
+    };
+    context.deploy.deploy(Arc::new(order)).await
 }
 
-/// Removes what the attempt has staged and not committed.
-async fn abort(sinks: &[DeployedSink]) {
-    for sink in sinks {
-        if let Err(error) = sink.sink.abort(&sink.run).await {
-            tracing::debug!(run = sink.run, %error, "cannot remove what the sink has staged");
+/// The subtasks of a job, and those at which checkpoints begin.
+fn tasks(graph: &JobGraph) -> Tasks {
+    let mut tasks = Tasks::default();
+    for (index, task) in TaskGraph::of(graph).tasks.iter().enumerate() {
+        let ids = (0..task.parallelism).map(|subtask| TaskId { task: index, subtask });
+        let first = task.nodes.first().map(|node| &graph.node(*node).spec);
+        if matches!(first, Some(OperatorSpec::Source(_) | OperatorSpec::Values(_))) {
+            tasks.sources.extend(ids.clone());
         }
+        tasks.all.extend(ids);
     }
+    tasks
 }
 
 /// What the coordinator waits for besides tasks.
@@ -87,13 +85,9 @@ type Call = BoxFuture<'static, (Event, Option<Error>)>;
 struct Attempt<'a> {
     context: &'a Context,
     attempt: AttemptId,
-    opened: Epoch,
     coordinator: Coordinator,
     witness: Witness,
-    tasks_cancel: CancellationToken,
-    /// To the threads and to the acknowledgers of the subtasks.
-    notices: BTreeMap<TaskId, UnboundedSender<Notice>>,
-    words: BTreeMap<TaskId, UnboundedSender<Word>>,
+    subtasks: Box<dyn Subtasks>,
     calls: FuturesUnordered<Call>,
     /// The manifest on its way into the log, until it is completed or certainly not there: it may name what sinks have staged.
     writing: Option<Manifest>,
@@ -108,34 +102,17 @@ struct Attempt<'a> {
     outcome: Option<Result<Outcome, protocol::Failure>>,
 }
 
-/// What happens outside of tasks' threads: ends when it is dropped.
-type Acknowledgers = JoinSet<()>;
-
-/// Where what is said arrives.
-struct Incoming {
-    reports: UnboundedReceiver<Report>,
-    said: UnboundedReceiver<(TaskId, Said)>,
-    requests: UnboundedReceiver<JobRequest>,
-}
-
 impl<'a> Attempt<'a> {
-    fn new(context: &'a Context, start: Start, tasks: &[Vec<Task>], tasks_cancel: CancellationToken) -> Self {
-        let id = |task: &Task| TaskId { task: task.index, subtask: task.subtask.index };
-        let all = || tasks.iter().flatten();
-        let sources: BTreeSet<TaskId> = all().filter(|task| task.head.is_source()).map(id).collect();
-        let tasks = Tasks { sources, all: all().map(id).collect() };
-        let (attempt, opened) = (start.opening.attempt, start.opening.epoch);
+    fn new(context: &'a Context, start: Start, subtasks: Box<dyn Subtasks>) -> Self {
+        let attempt = start.opening.attempt;
         let witness = Witness::new(&start);
-        let coordinator = Coordinator::new(context.options, tasks, start, context.now_ms());
+        let coordinator = Coordinator::new(context.options, tasks(&context.graph), start, context.now_ms());
         Self {
             context,
             attempt,
-            opened,
             coordinator,
             witness,
-            tasks_cancel,
-            notices: BTreeMap::new(),
-            words: BTreeMap::new(),
+            subtasks,
             calls: FuturesUnordered::new(),
             writing: None,
             is_final: false,
@@ -148,72 +125,9 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Starts the threads and the acknowledgers of all subtasks.
-    fn spawn(
-        &mut self,
-        tasks: Vec<Vec<Task>>,
-        sinks: &[DeployedSink],
-        from: Option<&Manifest>,
-    ) -> (Acknowledgers, Incoming) {
-        let mut acknowledgers = JoinSet::new();
-        let (reports, incoming_reports) = unbounded_channel();
-        let (coordinator, said) = unbounded_channel();
-        let (asks, requests) = unbounded_channel();
-        acknowledgers.spawn_on(savepoints::watch(self.context.store.clone(), asks), &self.context.io);
-        for mut task in tasks.into_iter().flatten() {
-            let id = TaskId { task: task.index, subtask: task.subtask.index };
-            let (notices, heard) = unbounded_channel();
-            let (words, heard_words) = unbounded_channel();
-            let (hand_over, handed_over) = unbounded_channel();
-            task.control = Some(TaskControl::new(heard, hand_over, self.opened));
-            let sink = sinks.iter().find(|sink| sink.task == task.index);
-            let acknowledger = Acknowledger {
-                task: id,
-                checkpoints: TaskCheckpoints::new(self.opened),
-                uploaders: self.uploaders(&task, from),
-                sink: sink.map(|sink| (sink.id.clone(), self.context.table_of(&sink.id))),
-                handed_over,
-                words: heard_words,
-                coordinator: coordinator.clone(),
-                has_ended: false,
-                settled: self.opened,
-            };
-            acknowledgers.spawn_on(acknowledger.run(), &self.context.io);
-            self.notices.insert(id, notices);
-            self.words.insert(id, words);
-            // A thread that cannot be started is a failed task.
-            if let Err(error) = task.spawn(self.context.io.clone(), reports.clone()) {
-                self.note_failure(error);
-                self.calls.push(std::future::ready((Event::TaskLost(id), None)).boxed());
-                break;
-            }
-        }
-        (acknowledgers, Incoming { reports: incoming_reports, said, requests })
-    }
-
-    fn uploaders(&self, task: &Task, from: Option<&Manifest>) -> BTreeMap<OperatorId, SnapshotUploader> {
-        let uploader = |id: &OperatorId| {
-            let spec = UploaderSpec {
-                job: self.context.letterhead.job.clone(),
-                attempt: self.attempt,
-                opened: self.opened,
-                operator: id.clone(),
-                subtask: task.subtask,
-                key_groups: self.context.letterhead.key_groups,
-                compression: Compression::Zstd,
-            };
-            let uploader = SnapshotUploader::new(self.context.store.directory().clone(), spec);
-            match from.and_then(|from| from.operator(id)) {
-                Some(state) => uploader.restored(&state),
-                None => uploader,
-            }
-        };
-        task.operators().map(|id| (id.clone(), uploader(id))).collect()
-    }
-
-    /// Does what the coordinator says until it says that the attempt is over, and all threads have ended.
-    async fn lead(&mut self, mut acknowledgers: Acknowledgers, incoming: Incoming) -> Result<Outcome> {
-        let Incoming { mut reports, mut said, mut requests } = incoming;
+    /// Does what the coordinator says until it says that the attempt is over, and all subtasks have ended.
+    async fn lead(&mut self) -> Result<Outcome> {
+        let (_watch, mut requests) = self.watch();
         let cancel = self.context.cancel.clone();
         while self.outcome.is_none() {
             let deadline_ms = self.coordinator.deadline_ms();
@@ -224,9 +138,7 @@ impl<'a> Attempt<'a> {
                     self.last_error = error.or(self.last_error.take());
                     Some(event)
                 }
-                Some(report) = reports.recv() => self.on_report(report),
-                Some((task, said)) = said.recv() => Some(self.on_said(task, said)),
-                Some(ended) = acknowledgers.join_next() => self.on_ended(ended),
+                Some(heard) = self.subtasks.hear() => self.on_heard(heard),
                 Some(notice) = self.savepoints.next() => {
                     self.context.notify(notice);
                     None
@@ -243,10 +155,10 @@ impl<'a> Attempt<'a> {
                 }
             }
         }
-        self.tasks_cancel.cancel();
-        // The channel closes when the last thread has ended.
-        while let Some(report) = reports.recv().await {
-            self.on_report(report);
+        self.subtasks.tell(&Told::Cancel);
+        // Nothing of theirs, a merge that is still running, say, must write behind the collector.
+        while let Some(heard) = self.subtasks.hear().await {
+            self.on_heard(heard);
         }
         // Deletions end; nothing else is under way when the coordinator has said that it is over.
         if matches!(self.outcome, Some(Ok(_))) {
@@ -256,8 +168,6 @@ impl<'a> Attempt<'a> {
         while let Some(notice) = self.savepoints.next().await {
             self.context.notify(notice);
         }
-        // A merge that is still running must not write behind the collector.
-        acknowledgers.shutdown().await;
         if matches!(self.outcome, Some(Ok(_))) {
             collect(&self.context.store, self.context.options.retained).await;
         }
@@ -272,37 +182,35 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn on_report(&mut self, report: Report) -> Option<Event> {
-        let Report { task, subtask, result } = report;
-        let error = result.err()?;
-        self.note_failure(error);
-        Some(Event::TaskLost(TaskId { task, subtask }))
+    /// Looks for those who ask for savepoints, for as long as the first of what is returned exists.
+    fn watch(&self) -> (JoinSet<()>, UnboundedReceiver<JobRequest>) {
+        let ((asks, requests), mut watch) = (unbounded_channel(), JoinSet::new());
+        watch.spawn_on(savepoints::watch(self.context.store.clone(), asks), &self.context.io);
+        (watch, requests)
     }
 
-    /// What runs beside the tasks ends with the attempt, or by a panic.
-    fn on_ended(&mut self, ended: Result<(), tokio::task::JoinError>) -> Option<Event> {
-        let panic = ended.err().filter(tokio::task::JoinError::is_panic)?;
-        self.note_failure(panic_error(panic.into_panic().as_ref()));
-        // Any task will do: all of them start anew.
-        self.notices.keys().next().map(|task| Event::TaskLost(*task))
+    fn on_heard(&mut self, heard: Heard) -> Option<Event> {
+        match heard {
+            Heard::Counted(counted) => {
+                for counted in &counted {
+                    self.context.metrics.add(counted);
+                }
+                None
+            }
+            Heard::Message(task, message, error) => {
+                self.last_error = error.or(self.last_error.take());
+                Some(Event::Task { attempt: self.attempt, task, message })
+            }
+            Heard::Lost(task, error) => {
+                self.note_failure(error);
+                Some(Event::TaskLost(task))
+            }
+        }
     }
 
     fn note_failure(&mut self, error: Error) {
         self.failure.note(error, self.context.cancel.is_cancelled());
-        self.tasks_cancel.cancel();
-    }
-
-    fn on_said(&mut self, task: TaskId, said: Said) -> Event {
-        match said {
-            Said::Message(message, error) => {
-                self.last_error = error.or(self.last_error.take());
-                Event::Task { attempt: self.attempt, task, message }
-            }
-            Said::Lost(error) => {
-                self.note_failure(error);
-                Event::TaskLost(task)
-            }
-        }
+        self.subtasks.tell(&Told::Cancel);
     }
 
     fn carry_out(&mut self, action: Action) {
@@ -313,10 +221,7 @@ impl<'a> Attempt<'a> {
                 if is_savepoint {
                     self.savepoints.on_begun();
                 }
-                for notices in sources.iter().filter_map(|source| self.notices.get(source)) {
-                    // A source that has ended says so itself.
-                    let _ = notices.send(Notice::Trigger { epoch, mode });
-                }
+                self.subtasks.tell(&Told::Trigger { epoch, mode, sources });
             }
             Action::Put(manifest) => self.put(&manifest),
             Action::Inspect(_) => {
@@ -345,7 +250,7 @@ impl<'a> Attempt<'a> {
                     self.savepoints.on_completed(&manifest);
                     self.collect_once();
                 }
-                self.tell(Word::Completed(epoch));
+                self.subtasks.tell(&Told::Completed(epoch));
             }
             Action::Aborted(epoch, reason) => {
                 self.writing = None;
@@ -355,21 +260,12 @@ impl<'a> Attempt<'a> {
                 };
                 self.savepoints.on_aborted(&reason);
                 self.context.notify(JobNotice::CheckpointFailed { epoch: epoch.0, reason });
-                for notices in self.notices.values() {
-                    let _ = notices.send(Notice::Aborted(epoch));
-                }
-                self.tell(Word::Aborted(epoch));
+                self.subtasks.tell(&Told::Aborted(epoch));
             }
             // It is tried again with the next.
             Action::Delete(_) if self.savepoints.is_copying() => {}
             Action::Delete(garbage) => self.delete(garbage),
             Action::End(outcome) => self.outcome = Some(outcome),
-        }
-    }
-
-    fn tell(&self, word: Word) {
-        for words in self.words.values() {
-            let _ = words.send(word);
         }
     }
 

@@ -8,7 +8,7 @@ use dipper_state::{Directory, Query, Savepoint};
 use dipper_types::{JobId, Result};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::JobNotice;
+use super::{Deploy, JobNotice};
 
 /// Opens the directory of a savepoint by its path or URL.
 pub type OpenDirectory = Arc<dyn Fn(&str) -> Result<Directory> + Send + Sync>;
@@ -32,6 +32,8 @@ pub struct Checkpointing {
     pub query: Query,
     /// Opens the directories of savepoints that somebody asks for.
     pub open_directory: OpenDirectory,
+    /// Who runs the subtasks; this process, if nobody else does.
+    pub deploy: Option<Arc<dyn Deploy>>,
     /// Who wants to know what becomes of the job.
     pub notices: Option<UnboundedSender<JobNotice>>,
 }

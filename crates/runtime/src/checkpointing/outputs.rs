@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use dipper_checkpoint::Committables;
-use dipper_graph::{JobGraph, OperatorSpec};
+use dipper_graph::{JobGraph, NodeId, OperatorSpec};
 use dipper_operator_api::{Committable, Sink};
 use dipper_types::{Epoch, Error, ManifestNumber, OperatorId, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::Components;
-use crate::run::is_earlier;
+use crate::run::{Run, is_earlier};
 
 /// The sinks of a job.
 #[derive(Debug, Clone)]
@@ -17,6 +17,7 @@ pub(crate) struct Outputs(Arc<[Output]>);
 
 #[derive(Debug)]
 struct Output {
+    node: NodeId,
     id: OperatorId,
     table: String,
     sink: Arc<dyn Sink>,
@@ -77,10 +78,10 @@ impl Outputs {
     /// The sinks of a graph.
     pub(crate) fn of(graph: &JobGraph, components: &dyn Components) -> Result<Self> {
         let mut outputs = Vec::new();
-        for node in &graph.nodes {
+        for (index, node) in graph.nodes.iter().enumerate() {
             if let OperatorSpec::Sink(spec) = &node.spec {
-                let sink = components.sink(&spec.table)?;
-                outputs.push(Output { id: node.id.clone(), table: spec.table.name.clone(), sink });
+                let (table, sink) = (spec.table.name.clone(), components.sink(&spec.table)?);
+                outputs.push(Output { node: NodeId(index), id: node.id.clone(), table, sink });
             }
         }
         Ok(Self(outputs.into()))
@@ -116,10 +117,29 @@ impl Outputs {
         }
     }
 
+    /// Removes what a run has staged and not committed.
+    pub(crate) async fn abort(&self, run: &Run) {
+        for output in &*self.0 {
+            let run = run.of_sink(output.node);
+            if let Err(error) = output.sink.abort(&run).await {
+                tracing::debug!(run, %error, "cannot remove what the sink has staged");
+            }
+        }
+    }
+
     fn place(&self, output: &StagedOutput) -> Option<usize> {
         let same_operator = || self.0.iter().position(|known| known.id == output.sink);
         same_operator().or_else(|| self.0.iter().position(|known| known.table == output.table))
     }
+}
+
+/// The table that a sink writes.
+pub(crate) fn table_of(graph: &JobGraph, sink: &OperatorId) -> String {
+    let table = graph.nodes.iter().find(|node| node.id == *sink).and_then(|node| match &node.spec {
+        OperatorSpec::Sink(spec) => Some(spec.table.name.clone()),
+        _ => None,
+    });
+    table.unwrap_or_default()
 }
 
 fn no_sink(table: &str) -> Error {

@@ -70,23 +70,21 @@ pub(crate) fn known_splits(manifest: &Manifest, source: &OperatorId) -> BTreeSet
 }
 
 /// Reads the state of every operator of every subtask.
-pub(crate) async fn restore(directory: &Directory, manifest: &Manifest, tasks: &mut [Vec<Task>]) -> Result<()> {
+pub(crate) async fn restore(directory: &Directory, manifest: &Manifest, tasks: &mut [Task]) -> Result<()> {
     let (mut reads, stopwatch) = (Vec::new(), Stopwatch::start());
-    for task in tasks.iter().flatten() {
+    for (index, task) in tasks.iter().enumerate() {
         for id in task.operators() {
             if let Some(state) = manifest.operator(id) {
                 let finished = has_finished(manifest, id);
-                reads.push(read(directory, manifest.key_groups, task.index, task.subtask, state, finished).boxed());
+                reads.push(read(directory, manifest.key_groups, index, task.subtask, state, finished).boxed());
             }
         }
     }
     let read: Vec<_> = stream::iter(reads).buffer_unordered(READS).try_collect().await?;
     tracing::debug!(checkpoint = manifest.number, ms = stopwatch.elapsed().as_millis(), "stored state has been read");
-    for (index, subtask, state, finished) in read {
+    for (index, state, finished) in read {
         let StateOf { operator, reader } = state;
-        if let Some(task) = tasks.get_mut(index).and_then(|subtasks| subtasks.get_mut(subtask)) {
-            task.restored.get_or_insert_with(Restored::default).insert(operator, reader, finished);
-        }
+        tasks[index].restored.get_or_insert_with(Restored::default).insert(operator, reader, finished);
     }
     Ok(())
 }
@@ -99,11 +97,11 @@ struct StateOf {
 async fn read(
     directory: &Directory,
     key_groups: u16,
-    task: usize,
+    index: usize,
     subtask: SubtaskId,
     state: OperatorState,
     finished: bool,
-) -> Result<(usize, usize, StateOf, bool)> {
+) -> Result<(usize, StateOf, bool)> {
     let reader = StateReader::load(directory, &state, subtask, key_groups).await?;
-    Ok((task, subtask.index, StateOf { operator: state.operator, reader }, finished))
+    Ok((index, StateOf { operator: state.operator, reader }, finished))
 }

@@ -6,20 +6,23 @@ use std::time::Duration;
 use dipper_checkpoint::{CheckpointOptions, Restore};
 use dipper_graph::{JobGraph, OperatorSpec};
 use dipper_state::{CheckpointStore, Manifest, Savepoint};
-use dipper_types::{Epoch, Error, ErrorKind, OperatorId, Result, Timestamp};
+use dipper_types::{Epoch, Error, ErrorKind, Result, Timestamp};
 use futures::FutureExt;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt;
+use super::host::{Host, Local};
 use super::log::{Letterhead, protocol_manifest};
 use super::outputs::{Commit, Outputs};
 use super::recovery::{Recovered, Takeover, with_way_out};
 use super::restore::check;
+use super::subtasks::Deploy;
 use super::{Checkpointing, JobNotice, OpenDirectory, StartFrom};
 use crate::clock::{Stopwatch, noise, nonce, sleep};
 use crate::deployment::{Plan, deploy};
 use crate::job::{Job, JobHandle, JobSummary};
+use crate::network::Share;
 use crate::progress::JobMetrics;
 use crate::run::Run;
 use crate::validate::validate;
@@ -29,7 +32,7 @@ use crate::{Components, RunOptions};
 pub(crate) struct Context {
     pub(crate) graph: JobGraph,
     pub(crate) components: Arc<dyn Components>,
-    pub(crate) channel_bytes: usize,
+    pub(crate) deploy: Arc<dyn Deploy>,
     pub(crate) io: Handle,
     pub(crate) metrics: Arc<JobMetrics>,
     pub(crate) cancel: CancellationToken,
@@ -51,13 +54,22 @@ pub(crate) fn start(graph: &JobGraph, options: RunOptions, checkpointing: Checkp
     let cancel = CancellationToken::new();
     let RunOptions { channel_bytes, io, components, .. } = options;
     let run = Run::Only("trial".to_owned());
-    deploy(Plan { graph, components: components.as_ref(), channel_bytes, run: &run }, &metrics, &cancel)?;
+    let share = Share::All;
+    deploy(
+        Plan { graph, components: components.as_ref(), channel_bytes, run: &run, share: &share },
+        &metrics,
+        &cancel,
+    )?;
+    let (host_io, directory) = (io.clone(), checkpointing.directory.clone());
+    let host = Host { components: Arc::clone(&components), channel_bytes, io: host_io, directory };
+    let local = || Arc::new(Local { host, metrics: Arc::clone(&metrics) }) as Arc<dyn Deploy>;
+    let deploy = checkpointing.deploy.clone().unwrap_or_else(local);
     let job = checkpointing.job.clone();
     let context = Context {
         outputs: Outputs::of(graph, components.as_ref())?,
         graph: graph.clone(),
         components,
-        channel_bytes,
+        deploy,
         io: io.clone(),
         metrics: Arc::clone(&metrics),
         cancel: cancel.clone(),
@@ -90,16 +102,6 @@ impl Context {
             None if notice.is_warning() => tracing::warn!("{notice}"),
             None => tracing::info!("{notice}"),
         }
-    }
-
-    /// The table that a sink writes.
-    pub(crate) fn table_of(&self, sink: &OperatorId) -> String {
-        let node = self.graph.nodes.iter().find(|node| node.id == *sink);
-        node.and_then(|node| match &node.spec {
-            OperatorSpec::Sink(spec) => Some(spec.table.name.clone()),
-            _ => None,
-        })
-        .unwrap_or_default()
     }
 
     async fn run(self) -> Result<JobSummary> {

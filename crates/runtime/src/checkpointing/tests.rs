@@ -120,6 +120,7 @@ impl Bench {
             allow_non_restored_state: false,
             query: Query { sql: String::new(), catalog: String::new() },
             open_directory: Arc::new(|url| Directory::open(url, &BTreeMap::new())),
+            deploy: None,
             notices: Some(notices),
         };
         (checkpointing, incoming)

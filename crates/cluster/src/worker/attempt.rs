@@ -1,0 +1,226 @@
+//! A worker's share of one attempt, from the order until its subtasks have ended.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use dipper_checkpoint::TaskId;
+use dipper_graph::TaskGraph;
+use dipper_operator_api::StreamElement;
+use dipper_runtime::{Deployed, Heard, Host, Order, Receiver, Sender, Share, Subtasks, Told};
+use dipper_types::{Error, ErrorKind, JobId, Result};
+use futures::future::BoxFuture;
+use futures::{FutureExt, stream};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::task::JoinSet;
+
+use crate::address::{endpoint, error_text};
+use crate::clock::{HEARTBEAT, sleep};
+use crate::exchange::{ChannelName, ElementSink, Expected, Reception, connection, send};
+use crate::message::{AttemptKey, heard};
+use crate::rpc::{self, FromWorker, from_worker};
+
+/// What the coordinator wants of an attempt.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// All shares are ready.
+    Start,
+    /// Something for the subtasks.
+    Tell(Told),
+}
+
+/// Where the other subtasks are.
+#[derive(Debug, Default)]
+pub(super) struct Peers(HashMap<TaskId, String>);
+
+impl Peers {
+    pub(super) fn of(peers: Vec<rpc::Peer>) -> Self {
+        let of = |peer: rpc::Peer| peer.tasks.into_iter().map(move |task| (task.into(), peer.address.clone()));
+        Self(peers.into_iter().flat_map(of).collect())
+    }
+
+    fn address_of(&self, task: TaskId) -> Result<&str> {
+        let address = self.0.get(&task).map(String::as_str);
+        address.ok_or_else(|| Error::internal(format!("nobody says where subtask {task} is")))
+    }
+}
+
+/// A share of an attempt.
+pub(super) struct Work {
+    pub(super) key: AttemptKey,
+    pub(super) order: Arc<Order>,
+    pub(super) share: Share,
+    pub(super) peers: Peers,
+    pub(super) host: Host,
+    pub(super) expected: Expected,
+    pub(super) out: UnboundedSender<FromWorker>,
+}
+
+/// How a channel of a subtask here has ended.
+type ChannelEnd = (TaskId, Result<()>);
+
+impl Work {
+    /// Makes the share ready, runs it, and says so. Ends when the subtasks have ended, or when nobody can command them any more.
+    pub(super) async fn run(self, mut commands: UnboundedReceiver<Command>) {
+        let ready = tokio::select! {
+            biased;
+            () = cancelled(&mut commands) => return self.say_ended(),
+            ready = self.prepare() => ready,
+        };
+        let (deployed, receptions) = match ready {
+            Ok(ready) => ready,
+            Err(error) => {
+                let (attempt, error) = (Some((&self.key).into()), Some((&error).into()));
+                return self.say(from_worker::Content::NotDeployed(rpc::NotDeployed { attempt, error }));
+            }
+        };
+        self.say(from_worker::Content::Deployed((&self.key).into()));
+        match commands.recv().await {
+            Some(Command::Start) => self.lead(deployed, receptions, commands).await,
+            Some(Command::Tell(_)) => self.say_ended(),
+            None => {}
+        }
+    }
+
+    /// Nothing runs yet when it returns, and who sends is awaited.
+    async fn prepare(&self) -> Result<(Deployed, Vec<(TaskId, Reception)>)> {
+        let mut deployed = self.host.deploy_share(Arc::clone(&self.order), &self.share).await?;
+        let mut receptions = Vec::new();
+        for (name, sender) in std::mem::take(&mut deployed.remote.incoming) {
+            let schema = self.schema_of(name.from);
+            let reception = self.expected.expect(self.channel_name(&name), schema, Box::new(Inbox(sender)))?;
+            receptions.push((name.to, reception));
+        }
+        Ok((deployed, receptions))
+    }
+
+    /// What the rows look like that a subtask sends.
+    fn schema_of(&self, task: TaskId) -> SchemaRef {
+        let graph = &self.order.graph;
+        let tasks = TaskGraph::of(graph).tasks;
+        let last = tasks.get(task.task).and_then(|task| task.nodes.last());
+        last.map_or_else(
+            || Arc::new(arrow::datatypes::Schema::empty()),
+            |node| Arc::clone(&graph.node(*node).output_schema),
+        )
+    }
+
+    fn channel_name(&self, name: &dipper_runtime::ChannelName) -> ChannelName {
+        ChannelName {
+            job: JobId(self.key.job.clone()),
+            attempt: self.key.attempt,
+            edge: name.edge as u32,
+            sender: name.from.subtask as u32,
+            receiver: name.to.subtask as u32,
+        }
+    }
+
+    async fn lead(
+        &self,
+        mut deployed: Deployed,
+        receptions: Vec<(TaskId, Reception)>,
+        mut commands: UnboundedReceiver<Command>,
+    ) {
+        let mut channels: JoinSet<ChannelEnd> = JoinSet::new();
+        for (task, reception) in receptions {
+            channels.spawn(async move { (task, reception.ended().await) });
+        }
+        for (name, receiver) in std::mem::take(&mut deployed.remote.outgoing) {
+            let (address, channel) = (self.peers.address_of(name.to).map(str::to_owned), self.channel_name(&name));
+            channels.spawn(async move { (name.from, send_all(address, channel, receiver).await) });
+        }
+        let mut running = deployed.start();
+        let mut is_over = false;
+        let mut beat = Box::pin(sleep(HEARTBEAT));
+        loop {
+            let content = tokio::select! {
+                biased;
+                command = commands.recv() => {
+                    match command {
+                        // The coordinator has gone.
+                        None => return,
+                        Some(Command::Start) => {}
+                        Some(Command::Tell(told)) => {
+                            is_over |= told == Told::Cancel;
+                            running.tell(&told);
+                        }
+                    }
+                    continue;
+                }
+                said = running.hear() => match said {
+                    Some(said) => heard(&self.key, said),
+                    None => break,
+                },
+                Some(ended) = channels.join_next() => match ended {
+                    Ok((task, Err(error))) if !is_over && error.kind() != ErrorKind::Cancelled => {
+                        heard(&self.key, Heard::Lost(task, error))
+                    }
+                    _ => continue,
+                },
+                () = &mut beat => {
+                    beat = Box::pin(sleep(HEARTBEAT));
+                    self.counted(&running)
+                }
+            };
+            self.say(content);
+        }
+        self.say(self.counted(&running));
+        self.say_ended();
+    }
+
+    fn counted(&self, running: &dipper_runtime::Running) -> from_worker::Content {
+        let counters = running.counters().into_iter().map(|counted| rpc::OperatorCounters {
+            node: counted.node as u32,
+            subtask: counted.subtask as u32,
+            rows_in: counted.rows_in,
+            rows_out: counted.rows_out,
+            matches: counted.matches,
+            late_rows: counted.late_rows,
+            skipped_records: counted.skipped_records,
+            skip_errors: counted.skip_errors,
+            watermark_us: counted.watermark.0.0,
+        });
+        let operators = counters.collect();
+        from_worker::Content::Counted(rpc::Counted { attempt: Some((&self.key).into()), operators })
+    }
+
+    fn say(&self, content: from_worker::Content) {
+        // Nobody listens when the coordinator has gone.
+        let _ = self.out.send(FromWorker { content: Some(content) });
+    }
+
+    fn say_ended(&self) {
+        self.say(from_worker::Content::Ended((&self.key).into()));
+    }
+}
+
+/// Waits until the attempt is over before it has begun.
+async fn cancelled(commands: &mut UnboundedReceiver<Command>) {
+    while let Some(command) = commands.recv().await {
+        if matches!(command, Command::Tell(Told::Cancel)) {
+            return;
+        }
+    }
+}
+
+async fn send_all(address: Result<String>, name: ChannelName, receiver: Receiver) -> Result<()> {
+    let address = address?;
+    let gone =
+        |error: tonic::transport::Error| Error::unavailable(format!("worker at {address}: {}", error_text(&error)));
+    let connection = connection::endpoint(endpoint(&address)?).connect().await.map_err(gone)?;
+    let elements =
+        stream::unfold(
+            receiver,
+            |mut receiver| async move { receiver.receive().await.map(|element| (element, receiver)) },
+        );
+    send(connection, &name, elements).await
+}
+
+/// A subtask here takes what arrives.
+struct Inbox(Sender);
+
+impl ElementSink for Inbox {
+    fn send(&mut self, element: StreamElement) -> BoxFuture<'_, Result<()>> {
+        self.0.send(element).boxed()
+    }
+}
