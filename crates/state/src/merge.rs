@@ -93,20 +93,24 @@ fn find_latest_of<K: Hash + Eq>(words: &mut [Words], groups: &[&ScalarBuffer<u16
     }
 }
 
-/// The key of each row as one number, but for its key group; `None` if it does not fit or may be missing.
-fn small_keys(batch: &RecordBatch, key_columns: usize) -> Option<Vec<u128>> {
-    let mut keys = vec![0_u128; batch.num_rows()];
-    let mut room = size_of::<u128>();
+/// A key whose columns are short and of fixed width: their bytes.
+type SmallKey = [u8; 16];
+
+/// The key of each row, but for its key group; `None` if it does not fit or may be missing.
+fn small_keys(batch: &RecordBatch, key_columns: usize) -> Option<Vec<SmallKey>> {
+    let mut keys = vec![SmallKey::default(); batch.num_rows()];
+    let mut end = 0;
     for column in batch.columns().get(1..=key_columns)? {
-        let width = column.data_type().primitive_width().filter(|width| *width <= room && column.null_count() == 0)?;
-        room -= width;
+        let width = column.data_type().primitive_width().filter(|_| column.null_count() == 0)?;
+        let place = end..end + width;
+        end = place.end;
+        if end > size_of::<SmallKey>() {
+            return None;
+        }
         let data = column.to_data();
         let bytes = &data.buffers().first()?[data.offset() * width..];
         for (key, bytes) in keys.iter_mut().zip(bytes.chunks_exact(width)) {
-            let mut value = [0; size_of::<u128>()];
-            value[..width].copy_from_slice(bytes);
-            // All of it is shifted out only where nothing has been put in.
-            *key = key.checked_shl(8 * width as u32).unwrap_or(0) | u128::from_le_bytes(value);
+            key[place.clone()].copy_from_slice(bytes);
         }
     }
     Some(keys)
@@ -151,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_as_numbers_are_equal_where_their_columns_are() {
+    fn small_keys_are_equal_where_their_columns_are() {
         let parts = || (0..4_usize).flat_map(|a| (0..3).flat_map(move |b| [(a, b), (a, b)]));
         let a = UInt32Array::from_iter_values(parts().map(|(a, _)| [0, 1, 256, u32::MAX][a]));
         let b = TimestampMillisecondArray::from_iter_values(parts().map(|(_, b)| [i64::MIN, -1, 1][b]));
@@ -166,11 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_may_be_missing_or_are_long_are_no_numbers() {
+    fn keys_that_may_be_missing_or_are_long_are_not_small() {
         let wide: ArrayRef = Arc::new(Decimal128Array::from(vec![1, 2]));
         let (number, missing): (ArrayRef, ArrayRef) =
             (Arc::new(Int64Array::from(vec![1, 2])), Arc::new(Int64Array::from(vec![None, Some(2)])));
-        assert_eq!(small_keys(&batch(vec![Arc::clone(&wide)]), 1), Some(vec![1, 2]));
+        assert_eq!(
+            small_keys(&batch(vec![Arc::clone(&wide)]), 1),
+            Some(vec![1_u128.to_le_bytes(), 2_u128.to_le_bytes()])
+        );
         assert_eq!(small_keys(&batch(vec![wide, number]), 2), None);
         assert_eq!(small_keys(&batch(vec![missing]), 1), None);
         assert_eq!(small_keys(&batch(vec![Arc::new(StringArray::from(vec!["a", "b"]))]), 1), None);

@@ -33,13 +33,22 @@ pub(crate) fn decode_section(
     if raw.len() as u64 != section.raw_bytes {
         return Err(damaged(&format_args!("not the {} bytes that its header says", section.raw_bytes)));
     }
-    let raw = if section.shuffled { unshuffle(&raw) } else { raw };
+    let raw = match (section.shuffled, compression) {
+        (true, Compression::None) => return Err(damaged(&"it is shuffled, and not compressed")),
+        (true, Compression::Zstd) => unshuffle(&raw),
+        (false, _) => raw,
+    };
     let batches = batches(raw.into()).map_err(|error| damaged(&error))?;
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     if rows as u64 != section.rows {
         return Err(damaged(&format_args!("{rows} rows where {} should be", section.rows)));
     }
-    batches.iter().try_for_each(|batch| key_groups(batch).map(drop)).map_err(|error| damaged(&error))?;
+    for batch in &batches {
+        // Whoever reads a part of it, or merges it, relies on that.
+        if !key_groups(batch).map_err(|error| damaged(&error))?.values().is_sorted() {
+            return Err(damaged(&"its key groups are in no order"));
+        }
+    }
     Ok(batches)
 }
 

@@ -90,7 +90,18 @@ struct Files<'a> {
 
 impl Files<'_> {
     fn add(&mut self, kind: SectionKind, batches: &[RecordBatch]) -> Result<()> {
-        let batches = batches.iter().filter(|batch| batch.num_rows() > 0).map(by_group).collect::<Result<Vec<_>>>()?;
+        let batches: Vec<&RecordBatch> = batches.iter().filter(|batch| batch.num_rows() > 0).collect();
+        let Some(first) = batches.first() else { return Ok(()) };
+        // Dictionaries of different batches are joined once, not once for each key group.
+        let has_dictionaries = |column: &ArrayRef| {
+            column.data_type().is_nested() || matches!(column.data_type(), DataType::Dictionary(..))
+        };
+        let joined =
+            first.columns().iter().any(has_dictionaries).then(|| concat_batches(first.schema_ref(), batches.clone()));
+        let batches: Vec<RecordBatch> = match joined.transpose()? {
+            Some(joined) => vec![by_group(&joined)?],
+            None => batches.iter().map(|batch| by_group(batch)).collect::<Result<_>>()?,
+        };
         let Some(first) = batches.first() else { return Ok(()) };
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         let mut bytes = 0;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, BinaryArray, BooleanArray, Decimal128Array, Int64Array, ListArray, StringViewArray, UInt16Array,
+    ArrayRef, AsArray, BinaryArray, BooleanArray, Decimal128Array, DictionaryArray, Int64Array, ListArray,
+    StringViewArray, UInt8Array, UInt16Array,
 };
 use arrow::compute::concat_batches;
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{Int64Type, UInt8Type};
 use arrow::record_batch::RecordBatch;
 use dipper_types::{ErrorKind, Result};
 use proptest::prelude::*;
@@ -95,6 +96,24 @@ fn a_slice_of_long_views_is_stored_without_the_rest() {
     let rows = RecordBatch::try_from_iter([("key_group", groups), ("text", texts)]).unwrap();
     let contents = Contents { rows: vec![rows.slice(1, 1)], deletes: Vec::new() };
     assert!(encoded(&contents, Compression::None).len() < 3000);
+}
+
+#[test]
+fn dictionaries_of_several_batches_are_joined_once() {
+    let batch = |value: bool| {
+        let groups: ArrayRef = Arc::new(UInt16Array::from_iter_values((0..1280).map(|row| row % 128)));
+        let keys = UInt8Array::from_iter_values((0..1280_u16).map(|row| u8::from(row % 3 == 0)));
+        let values = DictionaryArray::new(keys, Arc::new(BooleanArray::from(vec![value, !value])));
+        RecordBatch::try_from_iter([("key_group", groups), ("value", Arc::new(values) as ArrayRef)]).unwrap()
+    };
+    let contents = Contents { rows: vec![batch(true), batch(false)], deletes: Vec::new() };
+    let decoded = decoded(&encoded(&contents, Compression::None)).unwrap();
+    assert_eq!(decoded.rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 2560);
+    let values = decoded.rows[0].column(1).as_dictionary::<UInt8Type>();
+    assert!(values.values().len() <= 4, "{} values", values.values().len());
+    let first = |row: usize| values.values().as_boolean().value(values.key(row).unwrap());
+    // Group 0 holds rows 0, 128, 256, … of the first batch, then those of the second, of which every third has the other value.
+    assert_eq!((0..4).map(first).collect::<Vec<_>>(), [false, true, true, false]);
 }
 
 #[test]

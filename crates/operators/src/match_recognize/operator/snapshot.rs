@@ -45,6 +45,7 @@ impl PartitionStates {
     fn counters(&self, ids: &[PartitionId], mut counters: Counters) -> Counters {
         let Self { rows, runs, needed, reported, .. } = self;
         let needed = needed.as_deref().unwrap_or_default();
+        counters.reserve(ids.len());
         // No more than there are kept rows, which are counted like this as well.
         let behind = |seen: u64, row: u64| (seen - row) as u32;
         // Column by column, as nearly all of the cost is to wait for memory, and so it is waited for many at a time; few at a time, as

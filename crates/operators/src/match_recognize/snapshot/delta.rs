@@ -43,15 +43,23 @@ pub(in super::super) struct Counters {
 impl Counters {
     /// None, with room for so many that the next time costs no new memory: new pages come into being when they are first written to.
     pub(in super::super) fn with_room(partitions: usize) -> Self {
-        let (room, counts) = (|| written_to(partitions, 1), || written_to(partitions, 1));
         Self {
-            seen: counts(),
-            kept: room(),
-            unsearched: room(),
-            open: room(),
+            seen: written_to(partitions, 1),
+            kept: written_to(partitions, 1),
+            unsearched: written_to(partitions, 1),
+            open: written_to(partitions, 1),
             unreported: Vec::new(),
-            matches: counts(),
+            matches: written_to(partitions, 1),
         }
+    }
+
+    /// Makes room for so many, where there is not enough.
+    pub(in super::super) fn reserve(&mut self, partitions: usize) {
+        self.seen.reserve(partitions);
+        for column in [&mut self.kept, &mut self.unsearched, &mut self.open] {
+            column.reserve(partitions);
+        }
+        self.matches.reserve(partitions);
     }
 
     /// The first row that is kept of a partition.
@@ -70,6 +78,7 @@ impl Counters {
     }
 }
 
+/// Zeros would not do: they come as pages that nobody has touched.
 fn written_to<T: Clone>(room: usize, value: T) -> Vec<T> {
     let mut column = vec![value; room];
     column.clear();
