@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
 
+use crate::message::MESSAGE_BYTES_MAX;
 use crate::rpc::jobs_server::JobsServer;
 use crate::rpc::workers_server::WorkersServer;
 use crate::worker::cannot_listen;
@@ -80,9 +81,6 @@ impl Coordinator {
         served.map_err(|error| Error::unavailable(format!("the coordinator has stopped: {error}")))
     }
 }
-
-/// The most that a message may take: the state of a subtask in a manifest, or an order.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
 /// Workers have working directories of their own.
 fn absolute(directory: &str) -> Result<String> {

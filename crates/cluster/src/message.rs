@@ -11,6 +11,9 @@ use tonic::{Code, Status};
 
 use crate::rpc;
 
+/// The most that a message may take: the state of a subtask in a manifest, or an order.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 64 << 20;
+
 /// An attempt of a job of this cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AttemptKey {

@@ -15,9 +15,8 @@ use super::WorkerOptions;
 use super::attempt::{Command, Peers, Work};
 use crate::address::{endpoint, error_text};
 use crate::clock::{HEARTBEAT, SILENCE, sleep, within};
-use crate::coordinator::MESSAGE_BYTES_MAX;
 use crate::exchange::Expected;
-use crate::message::{AttemptKey, attempt, error_of, incomplete, trigger};
+use crate::message::{AttemptKey, MESSAGE_BYTES_MAX, attempt, error_of, incomplete, trigger};
 use crate::rpc::{self, FromWorker, Heartbeat, Hello, ToWorker, from_worker, to_worker, workers_client::WorkersClient};
 
 /// How many bytes may wait in one channel.
