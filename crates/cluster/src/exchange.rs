@@ -24,3 +24,4 @@ pub use channel_name::ChannelName;
 pub use expected::{ElementSink, Expected, Reception};
 pub use sender::send;
 pub use service::ExchangeService;
+pub(crate) use status::code_of;

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use dipper_checkpoint as protocol;
 use dipper_checkpoint::{Snapshot, SnapshotFile, TaskMessage};
-use dipper_runtime::{Heard, Told};
-use dipper_types::{AttemptId, Epoch, Error, ErrorKind, ManifestNumber, Position, Result, Span};
+use dipper_runtime::{Heard, SubtaskCounters, Told};
+use dipper_types::{AttemptId, Epoch, Error, ErrorKind, ManifestNumber, Position, Result, Span, Timestamp, Watermark};
 use prost::Message;
-use tonic::{Code, Status};
+use tonic::Status;
 
+use crate::exchange::code_of;
 use crate::rpc;
 
 /// The most that a message may take: the state of a subtask in a manifest, or an order.
@@ -97,16 +98,7 @@ impl From<rpc::Error> for Error {
 
 /// An error as the answer to a call, which carries it whole.
 pub(crate) fn status(error: &Error) -> Status {
-    let code = match error.kind() {
-        ErrorKind::Invalid => Code::InvalidArgument,
-        ErrorKind::Unsupported => Code::Unimplemented,
-        ErrorKind::Unavailable => Code::Unavailable,
-        ErrorKind::Fenced => Code::FailedPrecondition,
-        ErrorKind::Corrupt => Code::DataLoss,
-        ErrorKind::Cancelled => Code::Cancelled,
-        _ => Code::Internal,
-    };
-    Status::with_details(code, error.to_string(), rpc::Error::from(error).encode_to_vec().into())
+    Status::with_details(code_of(error), error.to_string(), rpc::Error::from(error).encode_to_vec().into())
 }
 
 /// The answer of `whom` to a call that has failed.
@@ -155,7 +147,9 @@ pub(crate) fn heard(key: &AttemptKey, heard: Heard) -> rpc::from_worker::Content
     use rpc::task_said::Content as Said;
     let attempt = Some(rpc::AttemptId::from(key));
     match heard {
-        Heard::Counted(_) => Content::Heartbeat(rpc::Heartbeat {}),
+        Heard::Counted(counted) => {
+            Content::Counted(rpc::Counted { attempt, operators: counted.into_iter().map(Into::into).collect() })
+        }
         Heard::Lost(task, error) => {
             Content::Lost(rpc::TaskLost { attempt, task: Some(task.into()), error: Some((&error).into()) })
         }
@@ -222,4 +216,36 @@ fn read_saved(saved: rpc::Saved) -> (Epoch, Snapshot, Vec<protocol::Staged>) {
     let staged =
         |staged: rpc::Staged| protocol::Staged { epoch: Epoch(staged.epoch), committable: staged.committable.into() };
     (Epoch(saved.epoch), snapshot, saved.staged.into_iter().map(staged).collect())
+}
+
+impl From<SubtaskCounters> for rpc::OperatorCounters {
+    fn from(counted: SubtaskCounters) -> Self {
+        Self {
+            node: counted.node as u32,
+            subtask: counted.subtask as u32,
+            rows_in: counted.rows_in,
+            rows_out: counted.rows_out,
+            matches: counted.matches,
+            late_rows: counted.late_rows,
+            skipped_records: counted.skipped_records,
+            skip_errors: counted.skip_errors,
+            watermark_us: counted.watermark.0.0,
+        }
+    }
+}
+
+impl From<rpc::OperatorCounters> for SubtaskCounters {
+    fn from(counted: rpc::OperatorCounters) -> Self {
+        Self {
+            node: counted.node as usize,
+            subtask: counted.subtask as usize,
+            rows_in: counted.rows_in,
+            rows_out: counted.rows_out,
+            matches: counted.matches,
+            late_rows: counted.late_rows,
+            skipped_records: counted.skipped_records,
+            skip_errors: counted.skip_errors,
+            watermark: Watermark(Timestamp(counted.watermark_us)),
+        }
+    }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use dipper_checkpoint::TaskId;
 use dipper_graph::TaskGraph;
-use dipper_runtime::{Deploy, Heard, Order, SubtaskCounters, Subtasks, Told};
-use dipper_types::{Error, JobId, Result, Timestamp, Watermark};
+use dipper_runtime::{Deploy, Heard, Order, Subtasks, Told};
+use dipper_types::{Error, JobId, Result};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -172,7 +172,7 @@ impl Attempt {
                 from_worker::Content::Said(message) => said(message).map(|(_, heard)| heard),
                 from_worker::Content::Lost(message) => lost(message).map(|(_, heard)| heard),
                 from_worker::Content::Counted(counted) => {
-                    Ok(Heard::Counted(counted.operators.into_iter().map(counters).collect()))
+                    Ok(Heard::Counted(counted.operators.into_iter().map(Into::into).collect()))
                 }
                 from_worker::Content::Ended(_) => {
                     self.running.remove(worker);
@@ -214,18 +214,4 @@ impl Drop for Attempt {
 
 fn lost_worker(worker: &str) -> Error {
     Error::unavailable(format!("worker {worker} is lost"))
-}
-
-fn counters(counted: rpc::OperatorCounters) -> SubtaskCounters {
-    SubtaskCounters {
-        node: counted.node as usize,
-        subtask: counted.subtask as usize,
-        rows_in: counted.rows_in,
-        rows_out: counted.rows_out,
-        matches: counted.matches,
-        late_rows: counted.late_rows,
-        skipped_records: counted.skipped_records,
-        skip_errors: counted.skip_errors,
-        watermark: Watermark(Timestamp(counted.watermark_us)),
-    }
 }

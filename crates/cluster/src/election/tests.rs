@@ -1,3 +1,5 @@
+//! Who may lead when: an election step by step, and what must never be seen of one.
+
 use super::*;
 
 const OPTIONS: ElectionOptions =

@@ -7,7 +7,12 @@ use tonic::{Code, Status};
 
 /// The status that tells the other process of an error.
 pub(super) fn from_error(error: &Error) -> Status {
-    let code = match error.kind() {
+    Status::new(code_of(error), error.to_string())
+}
+
+/// The code that stands for an error's kind.
+pub(crate) fn code_of(error: &Error) -> Code {
+    match error.kind() {
         ErrorKind::Invalid => Code::InvalidArgument,
         ErrorKind::Unsupported => Code::Unimplemented,
         ErrorKind::Unavailable => Code::Unavailable,
@@ -15,8 +20,7 @@ pub(super) fn from_error(error: &Error) -> Status {
         ErrorKind::Corrupt => Code::DataLoss,
         ErrorKind::Cancelled => Code::Cancelled,
         _ => Code::Internal,
-    };
-    Status::new(code, error.to_string())
+    }
 }
 
 /// The error that a status tells of: the other process's, or that there is no talking to it.

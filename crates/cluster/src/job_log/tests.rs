@@ -1,3 +1,5 @@
+//! A job's log as its writer sees it: what follows what, and who has been fenced.
+
 use super::*;
 use crate::{JobEnd, StartFrom};
 

@@ -1,3 +1,5 @@
+//! Leadership against a real directory.
+
 use std::collections::BTreeMap;
 
 use super::*;

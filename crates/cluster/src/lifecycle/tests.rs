@@ -1,3 +1,5 @@
+//! The life of a job: each transition of the table, late and impossible events, and lives made up at random.
+
 use std::collections::BTreeMap;
 
 use dipper_types::JobId;

@@ -1,3 +1,5 @@
+//! Records come back as they were written, and what does not follow is refused.
+
 use super::*;
 
 fn submission() -> Submission {

@@ -1,3 +1,5 @@
+//! The registry against a real directory.
+
 use std::collections::BTreeMap;
 
 use dipper_types::ErrorKind;

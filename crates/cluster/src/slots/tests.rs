@@ -1,3 +1,5 @@
+//! Slots: by example, and whatever comes, goes and asks.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -169,19 +169,7 @@ impl Work {
     }
 
     fn counted(&self, running: &dipper_runtime::Running) -> from_worker::Content {
-        let counters = running.counters().into_iter().map(|counted| rpc::OperatorCounters {
-            node: counted.node as u32,
-            subtask: counted.subtask as u32,
-            rows_in: counted.rows_in,
-            rows_out: counted.rows_out,
-            matches: counted.matches,
-            late_rows: counted.late_rows,
-            skipped_records: counted.skipped_records,
-            skip_errors: counted.skip_errors,
-            watermark_us: counted.watermark.0.0,
-        });
-        let operators = counters.collect();
-        from_worker::Content::Counted(rpc::Counted { attempt: Some((&self.key).into()), operators })
+        heard(&self.key, Heard::Counted(running.counters()))
     }
 
     fn say(&self, content: from_worker::Content) {
