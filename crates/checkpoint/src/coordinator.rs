@@ -1,4 +1,4 @@
-//! The coordinator of one attempt: triggers checkpoints, collects what tasks have saved, writes manifests, has sinks commit.
+//! The coordinator of one attempt, its leader: triggers checkpoints, collects what tasks have saved, writes manifests, has sinks commit.
 //!
 //! Who was restored from what is [`Recovery`](crate::Recovery)'s matter, and when to run another attempt that of a
 //! [`RestartStrategy`](crate::RestartStrategy).
@@ -62,7 +62,7 @@ pub enum Event {
     Deadline,
     /// A person asks.
     Request(Request),
-    /// A task of this attempt, or of an earlier one, has said something.
+    /// A task of this attempt, or of an earlier one, has said something, to this coordinator or to one that led the attempt before.
     Task {
         /// Whose task it is.
         attempt: AttemptId,
@@ -151,7 +151,7 @@ pub enum Outcome {
 /// # let number = ManifestNumber(1);
 /// # let attempt = AttemptId { opening: number, nonce: 7 };
 /// # let (kind, tasks_none, committables) = (ManifestKind::Opening, Default::default(), Default::default());
-/// # let opening = Manifest { number, attempt, epoch: Epoch(0), kind, tasks: tasks_none, committables };
+/// # let opening = Manifest { number, attempt, leader: 7, epoch: Epoch(0), kind, tasks: tasks_none, committables };
 /// # let start = Start { opening, log: vec![] };
 /// let mut coordinator = Coordinator::new(options, tasks, start, 0);
 ///
@@ -173,6 +173,7 @@ pub struct Coordinator {
     options: CheckpointOptions,
     tasks: Tasks,
     attempt: AttemptId,
+    leader: u64,
     phase: Phase,
     /// The last manifest, and the epoch up to which committables are in manifests.
     head: ManifestNumber,
@@ -228,6 +229,7 @@ impl Coordinator {
             options,
             tasks,
             attempt: opening.attempt,
+            leader: opening.leader,
             phase: Phase::Idle,
             head: opening.number,
             covered: opening.epoch,
@@ -239,6 +241,24 @@ impl Coordinator {
             next_trigger_ms: options.interval_ms.map(|interval| now_ms + interval),
             retention: Retention::new(options.retained, log.iter().chain([&opening])),
         }
+    }
+
+    /// The coordinator that goes on with a running attempt, and what it says first: what is completed, and that nothing
+    /// more comes of the other checkpoints up to `passed`, the greatest epoch that a task was told of by those
+    /// who led before. What was staged for these goes out with the next. What somebody has asked them for must be asked again.
+    pub fn adopt(
+        options: CheckpointOptions,
+        tasks: Tasks,
+        start: Start,
+        passed: Epoch,
+        now_ms: u64,
+    ) -> (Self, Vec<Action>) {
+        let mut coordinator = Self::new(options, tasks, start, now_ms);
+        let passed = passed.max(coordinator.covered);
+        coordinator.epoch = passed;
+        // Even if all are completed: a source may be waiting behind the last barrier.
+        let actions = vec![Action::Completed(coordinator.covered), Action::Aborted(passed, AbortReason::Adopted)];
+        (coordinator, actions)
     }
 
     /// When [`Event::Deadline`] is to be handed in, unless something else happens before.
@@ -454,6 +474,7 @@ impl Coordinator {
         Manifest {
             number: self.head.next(),
             attempt: self.attempt,
+            leader: self.leader,
             epoch: collecting.epoch,
             kind: if collecting.is_savepoint { ManifestKind::Savepoint } else { ManifestKind::Checkpoint },
             tasks: deliveries.into_iter().map(|(task, delivery)| (task, delivery.snapshot.clone())).collect(),

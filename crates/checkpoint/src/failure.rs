@@ -9,7 +9,7 @@ use crate::TaskId;
 /// Why an attempt ends without having finished the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// A newer attempt has gone on with the log: stop without writing anything.
+    /// A newer attempt, or a newer leader of this one, has gone on with the log: stop without writing or removing anything.
     Fenced,
     /// A task has failed, or nothing has been heard of it for too long.
     TaskLost(TaskId),
@@ -36,6 +36,8 @@ pub enum AbortReason {
     StaleFile(TaskId),
     /// The store has refused the manifest.
     ManifestRefused,
+    /// Whoever led the attempt has not completed it, and cannot any more. It is no failure.
+    Adopted,
 }
 
 impl From<Failure> for Error {
@@ -58,7 +60,7 @@ impl From<Failure> for Error {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fenced => f.write_str("a newer attempt of the job has taken over"),
+            Self::Fenced => f.write_str("a newer attempt or leader of the job has taken over"),
             Self::TaskLost(task) => write!(f, "{task} is lost"),
             Self::TooManyFailedCheckpoints(last) => {
                 write!(f, "too many checkpoints have failed, the last because {last}")
@@ -78,6 +80,7 @@ impl fmt::Display for AbortReason {
             Self::Declined(task) => write!(f, "{task} declined"),
             Self::StaleFile(task) => write!(f, "{task} refers to a file that is no longer retained"),
             Self::ManifestRefused => f.write_str("the store refused its manifest"),
+            Self::Adopted => f.write_str("its leader has been replaced"),
         }
     }
 }

@@ -100,8 +100,8 @@ pub struct History {
     head: Option<Manifest>,
     /// What effective manifests have named, by epoch.
     named: BTreeMap<Epoch, Committables>,
-    /// The opening of the last attempt.
-    opening: Option<AttemptId>,
+    /// The attempt and the leader of the last opening.
+    opening: Option<(AttemptId, u64)>,
     committed: Option<Epoch>,
     /// The files of the effective manifests that exist.
     retained: BTreeMap<ManifestNumber, BTreeSet<SnapshotFile>>,
@@ -111,13 +111,13 @@ pub struct History {
 }
 
 impl History {
-    /// The history of a job that an attempt has taken over: what came before its opening is as the log says.
+    /// The history of a job that an attempt, or a leader of a running one, has taken over: what came before its opening is as the log says.
     pub fn from_opening(opening: &Manifest, log: &[Manifest]) -> Self {
         let manifests = || log.iter().chain([opening]);
         Self {
             head: Some(opening.clone()),
             named: BTreeMap::new(),
-            opening: Some(opening.attempt),
+            opening: Some((opening.attempt, opening.leader)),
             committed: Some(opening.epoch),
             retained: manifests().map(|known| (known.number, known.files().cloned().collect())).collect(),
             files: manifests().flat_map(Manifest::files).cloned().collect(),
@@ -193,12 +193,17 @@ impl History {
         let what = || format!("{number} holds epoch {} after {}", manifest.epoch.0, last_epoch.0);
         if manifest.kind == ManifestKind::Opening {
             holds(manifest.epoch == last_epoch, Invariant::EpochsAscend, what)?;
-            self.opening = Some(manifest.attempt);
+            let begins = manifest.attempt.opening == number;
+            let adopts = manifest.adopts() && self.opening.is_some_and(|(last, _)| last == manifest.attempt);
+            let what = || format!("{number} adopts {}", manifest.attempt);
+            holds(begins || adopts, Invariant::FencedHasNoEffect, what)?;
+            self.opening = Some((manifest.attempt, manifest.leader));
         } else {
             holds(manifest.epoch > last_epoch, Invariant::EpochsAscend, what)?;
             self.named.insert(manifest.epoch, manifest.committables.clone());
-            let what = || format!("{number} is written by {}", manifest.attempt);
-            holds(self.opening == Some(manifest.attempt), Invariant::FencedHasNoEffect, what)?;
+            let what = || format!("{number} is written by {} of {}", manifest.leader, manifest.attempt);
+            let is_last = self.opening == Some((manifest.attempt, manifest.leader));
+            holds(is_last, Invariant::FencedHasNoEffect, what)?;
         }
         if let Some(file) = manifest.files().find(|file| !self.files.contains(file)) {
             return holds(false, Invariant::FilesAreThere, || format!("{number} names {}, which is gone", file.path));

@@ -10,9 +10,9 @@
 //! | --- | --- | --- |
 //! | which input may be read, and when a barrier is aligned | [`BarrierAligner`] | task with inputs |
 //! | what a task says to the coordinator | [`TaskCheckpoints`] | task |
-//! | trigger, collect, write the manifest, commit, give up | [`Coordinator`] | attempt |
-//! | what to restore, commit again, fence and sweep | [`Recovery`] | attempt, before it starts |
-//! | which manifests and files may be deleted | [`Retention`] | attempt, inside the coordinator |
+//! | trigger, collect, write the manifest, commit, give up | [`Coordinator`] | attempt, one after another |
+//! | what to restore, commit again, fence and sweep | [`Recovery`] | coordinator, before it leads |
+//! | which manifests and files may be deleted | [`Retention`] | coordinator |
 //! | whether and when to run another attempt | [`RestartStrategy`] | job |
 //! | what must hold | [`History`] | test, or debug build |
 

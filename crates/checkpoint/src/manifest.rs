@@ -15,8 +15,10 @@ pub type Committables = BTreeMap<TaskId, Vec<Vec<u8>>>;
 pub struct Manifest {
     /// Its place in the log.
     pub number: ManifestNumber,
-    /// Who has written it.
+    /// Whose checkpoint it is.
     pub attempt: AttemptId,
+    /// Who led the attempt, and has written it: the nonce of the attempt, or of the leader that has adopted it since.
+    pub leader: u64,
     /// The checkpoint that it holds. An opening repeats the last epoch of the log, 0 if there is none.
     pub epoch: Epoch,
     /// Why it was written.
@@ -30,7 +32,7 @@ pub struct Manifest {
 /// Why a manifest was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ManifestKind {
-    /// An attempt takes the job over. What it restores is repeated; nothing is to be committed.
+    /// An attempt takes the job over, or a leader a running attempt. What came before is repeated; nothing is to be committed.
     Opening,
     /// A checkpoint.
     Checkpoint,
@@ -62,6 +64,11 @@ impl Manifest {
     /// Every file that it names.
     pub fn files(&self) -> impl Iterator<Item = &SnapshotFile> {
         self.tasks.values().flat_map(|snapshot| &snapshot.files)
+    }
+
+    /// Whether a leader goes on with a running attempt from here.
+    pub fn adopts(&self) -> bool {
+        self.kind == ManifestKind::Opening && self.attempt.opening < self.number
     }
 
     /// Whether every task had finished: nothing is left to run.

@@ -90,6 +90,7 @@ mod tests {
         ManifestWrite::new(Manifest {
             number,
             attempt: AttemptId { opening: number, nonce: 1 },
+            leader: 1,
             epoch: Epoch(3),
             kind: ManifestKind::Opening,
             tasks: BTreeMap::new(),

@@ -1,4 +1,5 @@
-//! What happens before an attempt's tasks start: the last manifest's commit is finished, and the job taken over.
+//! What happens before an attempt's tasks start, or a leader goes on with those that run: the last manifest's commit is finished, and the job,
+//! or the attempt, taken over.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,8 @@ pub enum Restore {
     /// A savepoint, or a manifest of another job, whose files have been copied into this job's directory. What sinks have committed since is
     /// not taken back.
     From(Box<Manifest>),
+    /// Nothing: the subtasks of this attempt run, and lack a leader. They have told this one all that they have heard, and obey no other.
+    Adopt(AttemptId),
 }
 
 /// What has happened.
@@ -62,12 +65,12 @@ pub enum RecoveryAction {
     /// Remove what attempts *before* this one have staged in sinks, and their snapshot files except these. It need not have ended when the
     /// attempt starts.
     Sweep {
-        /// The attempt that has taken over.
+        /// The opening with which the attempt began. An attempt that is adopted keeps its own.
         before: ManifestNumber,
         /// What manifests of the log name.
         keep: BTreeSet<SnapshotFile>,
     },
-    /// Start the tasks from this, under a [`Coordinator`](crate::Coordinator).
+    /// Start the tasks from this, under a [`Coordinator`](crate::Coordinator); or have it [adopt](crate::Coordinator::adopt) those that run.
     Start(Box<Start>),
     /// The job had already finished.
     Finished,
@@ -78,7 +81,7 @@ pub enum RecoveryAction {
 /// What an attempt begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
-    /// What is restored, under the attempt's own name.
+    /// What is restored, under the attempt's own name; of an attempt that is adopted, what is known to be completed.
     pub opening: Manifest,
     /// The manifests before it.
     pub log: Vec<Manifest>,
@@ -122,7 +125,7 @@ enum Phase {
 }
 
 impl Recovery {
-    /// Begins. The nonce is random and no other attempt's.
+    /// Begins. The nonce is random and no other attempt's or leader's.
     pub fn begin(restore: Restore, nonce: u64) -> (Self, Vec<RecoveryAction>) {
         let (log, corrupt) = (BTreeMap::new(), BTreeSet::new());
         let recovery = Self { restore, nonce, log, corrupt, head: ManifestNumber::NONE, phase: Phase::Listing };
@@ -160,7 +163,7 @@ impl Recovery {
     /// else did not know of them.
     fn on_fenced(&mut self) -> Vec<RecoveryAction> {
         match self.restore {
-            Restore::Latest => {
+            Restore::Latest | Restore::Adopt(_) => {
                 self.phase = Phase::Listing;
                 vec![RecoveryAction::List]
             }
@@ -195,7 +198,7 @@ impl Recovery {
     fn open(&mut self) -> Vec<RecoveryAction> {
         let last = self.log.get(&self.head);
         let restored = match &self.restore {
-            Restore::Latest => last,
+            Restore::Latest | Restore::Adopt(_) => last,
             Restore::Nothing => None,
             Restore::From(manifest) => Some(manifest.as_ref()),
         };
@@ -204,9 +207,16 @@ impl Recovery {
         }
         let tasks = restored.map_or_else(BTreeMap::new, |restored| restored.tasks.clone());
         let number = self.head.next();
+        let attempt = match self.restore {
+            Restore::Adopt(running) if last.is_some_and(|last| last.attempt == running) => running,
+            // The subtasks are zombies.
+            Restore::Adopt(_) => return self.end([RecoveryAction::Fail(Failure::Fenced)]),
+            _ => AttemptId { opening: number, nonce: self.nonce },
+        };
         let opening = Manifest {
             number,
-            attempt: AttemptId { opening: number, nonce: self.nonce },
+            attempt,
+            leader: self.nonce,
             epoch: last.map_or(Epoch(0), |last| last.epoch),
             kind: ManifestKind::Opening,
             tasks,
@@ -221,7 +231,7 @@ impl Recovery {
         let opening = *write.manifest;
         let log: Vec<Manifest> = std::mem::take(&mut self.log).into_values().collect();
         let keep = log.iter().chain([&opening]).flat_map(Manifest::files).cloned().collect();
-        let before = opening.number;
+        let before = opening.attempt.opening;
         vec![RecoveryAction::Sweep { before, keep }, RecoveryAction::Start(Box::new(Start { opening, log }))]
     }
 

@@ -39,28 +39,36 @@ impl Garbage {
 }
 
 impl Retention {
-    /// The log as it stands; `retained` is `state.checkpoints.num-retained`, and 0 means 1.
+    /// The log as it stands; `retained` is `state.checkpoints.num-retained`, and 0 means 1. What is superfluous in it is
+    /// not retained: whoever led before may be deleting it.
     pub fn new<'a>(retained: usize, log: impl IntoIterator<Item = &'a Manifest>) -> Self {
         let log = log.into_iter().map(|manifest| (manifest.number, Entry::of(manifest))).collect();
-        Self { retained: retained.max(1), log }
+        let mut retention = Self { retained: retained.max(1), log };
+        retention.subsume();
+        retention
     }
 
     /// A manifest has been committed: what is superfluous now, including what was so before and is not known to be gone.
     pub fn on_completed(&mut self, manifest: &Manifest) -> Garbage {
         self.log.insert(manifest.number, Entry::of(manifest));
-        let mut room = self.retained;
-        for (&number, entry) in self.log.iter_mut().rev() {
-            entry.is_subsumed = number != manifest.number && (entry.is_opening || room == 0);
-            if !entry.is_opening {
-                room = room.saturating_sub(1);
-            }
-        }
+        self.subsume();
         let subsumed = || self.log.iter().filter(|(_, entry)| entry.is_subsumed);
         let files: BTreeSet<&SnapshotFile> = subsumed().flat_map(|(_, entry)| &entry.files).collect();
         let is_garbage = |file: &&&SnapshotFile| !self.names(file);
         Garbage {
             manifests: subsumed().map(|(&number, _)| number).collect(),
             files: files.iter().filter(is_garbage).map(|file| (*file).clone()).collect(),
+        }
+    }
+
+    fn subsume(&mut self) {
+        let head = self.log.keys().next_back().copied();
+        let mut room = self.retained;
+        for (&number, entry) in self.log.iter_mut().rev() {
+            entry.is_subsumed = Some(number) != head && (entry.is_opening || room == 0);
+            if !entry.is_opening {
+                room = room.saturating_sub(1);
+            }
         }
     }
 
@@ -100,6 +108,7 @@ mod tests {
         Manifest {
             number: ManifestNumber(number),
             attempt: AttemptId { opening: ManifestNumber(1), nonce: 0 },
+            leader: 0,
             epoch: Epoch(number),
             kind,
             tasks: BTreeMap::from([(TaskId { task: 0, subtask: 0 }, snapshot)]),
@@ -141,6 +150,18 @@ mod tests {
         let mut retention = Retention::new(1, &log);
         assert_eq!(deleted(&mut retention, &manifest(6, Opening, &["a"])), gone(&[5], &[]));
         assert_eq!(deleted(&mut retention, &manifest(7, Checkpoint, &["b"])), gone(&[4, 6], &["a"]));
+    }
+
+    #[test]
+    fn what_a_former_leader_may_be_deleting_is_not_retained() {
+        use ManifestKind::{Checkpoint, Opening};
+        let log = [manifest(4, Checkpoint, &["a"]), manifest(5, Checkpoint, &["b"]), manifest(6, Opening, &["b"])];
+        let retention = Retention::new(1, &log);
+        let names = |path: &str| {
+            let file = manifest(1, Opening, &[path]).files().next().cloned();
+            file.is_some_and(|file| retention.names(&file))
+        };
+        assert!(names("b") && !names("a"));
     }
 
     #[test]

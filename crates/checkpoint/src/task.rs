@@ -41,8 +41,11 @@ pub enum TaskMessage {
 ///
 /// let mut task = TaskCheckpoints::new(Epoch(0));
 /// task.on_barrier(Epoch(1), vec![b"part-1".to_vec()]);
-/// // Checkpoint 1 is given up. Its rows go out with checkpoint 2.
 /// task.on_barrier(Epoch(2), vec![b"part-2".to_vec()]);
+/// assert!(!task.may_store(Epoch(2)));
+/// // Checkpoint 1 is given up. Its rows go out with checkpoint 2.
+/// task.on_aborted(Epoch(1));
+/// assert!(task.may_store(Epoch(2)));
 /// let TaskMessage::Acknowledged { staged, .. } = task.on_durable(Epoch(2), Snapshot::default()) else { panic!() };
 /// assert_eq!(staged.len(), 2);
 /// ```
@@ -50,6 +53,8 @@ pub enum TaskMessage {
 pub struct TaskCheckpoints {
     /// The last barrier passed.
     passed: Epoch,
+    /// What has become of checkpoints up to this one is known.
+    settled: Epoch,
     /// In the order of epochs.
     staged: Vec<Staged>,
     /// What was said at the end.
@@ -59,12 +64,25 @@ pub struct TaskCheckpoints {
 impl TaskCheckpoints {
     /// A task restored from an opening of this epoch.
     pub fn new(restored: Epoch) -> Self {
-        Self { passed: restored, staged: Vec::new(), finished: None }
+        Self { passed: restored, settled: restored, staged: Vec::new(), finished: None }
     }
 
     /// The last barrier passed, or what was restored. A source does not heed a trigger that is not above it.
     pub fn passed(&self) -> Epoch {
         self.passed
+    }
+
+    /// Up to which epoch it is known what has become of checkpoints.
+    pub fn settled(&self) -> Epoch {
+        self.settled
+    }
+
+    /// Whether what is handed over at the barrier of this epoch may be stored, incrementally: it is known what has become of every checkpoint
+    /// before. The barrier may have overtaken the word of it, because it comes another way, and the snapshot
+    /// would refer to files that the checkpoint since completed has made superfluous. The state at the end counts
+    /// as that of the epoch after [`passed`](Self::passed).
+    pub fn may_store(&self, epoch: Epoch) -> bool {
+        epoch.0 <= self.settled.0 + 1
     }
 
     /// A barrier has been aligned, the state captured, and a sink's rows before it are being staged under these names.
@@ -91,11 +109,19 @@ impl TaskCheckpoints {
     /// The coordinator says that a checkpoint has been completed. A task that has finished answers with its report.
     pub fn on_completed(&mut self, epoch: Epoch) -> Option<TaskMessage> {
         self.staged.retain(|staged| staged.epoch > epoch);
-        self.finished.clone()
+        self.settled = self.settled.max(epoch);
+        self.report()
     }
 
-    /// The coordinator says that a checkpoint has been given up. A task that has finished answers with its report.
-    pub fn on_aborted(&self) -> Option<TaskMessage> {
+    /// The coordinator says that a checkpoint has been given up, and that nothing more comes of those before it. A task
+    /// that has finished answers with its report.
+    pub fn on_aborted(&mut self, epoch: Epoch) -> Option<TaskMessage> {
+        self.settled = self.settled.max(epoch);
+        self.report()
+    }
+
+    /// What a task that has finished answers to whatever else it is told.
+    pub fn report(&self) -> Option<TaskMessage> {
         self.finished.clone()
     }
 
@@ -132,11 +158,24 @@ mod tests {
     #[test]
     fn a_finished_task_reports_again_whenever_it_is_spoken_to() {
         let mut task = TaskCheckpoints::new(Epoch(4));
-        assert_eq!(task.on_aborted(), None);
+        assert_eq!(task.on_aborted(Epoch(4)), None);
         let report = task.on_end(Snapshot::default(), vec![vec![9]]);
         assert_eq!(staged_epochs(&report), [5]);
         assert!(matches!(&report, TaskMessage::Finished { passed: Epoch(4), snapshot, .. } if snapshot.finished));
-        assert_eq!(task.on_aborted(), Some(report.clone()));
+        assert_eq!(task.on_aborted(Epoch(5)), Some(report.clone()));
         assert_eq!(task.on_completed(Epoch(3)), Some(report));
+    }
+
+    #[test]
+    fn what_a_barrier_hands_over_is_stored_when_every_checkpoint_before_is_settled() {
+        let mut task = TaskCheckpoints::new(Epoch(4));
+        assert!(task.may_store(Epoch(5)) && !task.may_store(Epoch(6)));
+        task.on_completed(Epoch(5));
+        assert!(task.may_store(Epoch(6)));
+        task.on_aborted(Epoch(7));
+        // A new leader says once more what the old one has completed.
+        task.on_completed(Epoch(5));
+        assert_eq!(task.settled(), Epoch(7));
+        assert!(task.may_store(Epoch(8)) && !task.may_store(Epoch(9)));
     }
 }

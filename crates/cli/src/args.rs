@@ -183,6 +183,9 @@ pub(crate) struct RunArguments {
     /// Checkpoints.
     #[command(flatten)]
     pub(crate) checkpoints: CheckpointArguments,
+    /// Have a cluster run it, which has these coordinators: the file's definitions, and one INSERT or statement set.
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', conflicts_with = "checkpoint_dir")]
+    pub(crate) cluster: Vec<String>,
     /// The output.
     #[command(flatten)]
     pub(crate) output: OutputArgument,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// How often progress is drawn and rows that wait for their chunk are shown.
-const REFRESH: Duration = Duration::from_millis(200);
+pub(crate) const REFRESH: Duration = Duration::from_millis(200);
 
 /// How long what has been cancelled may take to end before it is left alone.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -34,7 +34,16 @@ pub(crate) async fn patiently<F: Future>(future: F) -> Option<F::Output> {
 
 /// Ticks at the pace of the terminal.
 pub(crate) fn refresh() -> Interval {
-    let mut ticks = interval(REFRESH);
+    ticks(REFRESH)
+}
+
+/// Ticks once a second.
+pub(crate) fn seconds() -> Interval {
+    ticks(Duration::from_secs(1))
+}
+
+fn ticks(pace: Duration) -> Interval {
+    let mut ticks = interval(pace);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.reset();
     ticks

@@ -1,18 +1,19 @@
-//! `dipper coordinator`, `worker`, `cluster` and `job`.
+//! `dipper coordinator`, `worker` and `cluster`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray, TimestampMillisecondArray, UInt64Array};
+use arrow::array::{ArrayRef, BooleanArray, StringArray, UInt64Array};
 use arrow::record_batch::RecordBatch;
-use dipper_cluster::{Client, Coordinator, CoordinatorOptions, Job, Worker, WorkerOptions, work};
+use dipper_cluster::{Client, Coordinator, CoordinatorOptions, Worker, WorkerOptions, WorkerStatus};
 use dipper_session::Rows;
 use dipper_types::{Error, Result};
 use futures::{FutureExt, StreamExt, stream};
 
-use crate::cluster_args::{ClusterCommand, CoordinatorArguments, JobCommand, WorkerArguments};
-use crate::failure::{Failure, Phase};
-use crate::script::Script;
+use crate::cluster_args::{
+    ClusterArgument, ClusterCommand, CoordinatorArguments, WorkerArguments, WorkerCommand, WorkerStartArguments,
+};
+use crate::failure::Failure;
 use crate::statement::Console;
 use crate::stored::{failed, show_rows};
 
@@ -27,13 +28,23 @@ pub(crate) async fn coordinator(console: &Console, arguments: CoordinatorArgumen
 }
 
 async fn bind(arguments: CoordinatorArguments) -> Result<Coordinator> {
-    let CoordinatorArguments { listen, advertise, directory } = arguments;
-    Coordinator::bind(CoordinatorOptions { listen, advertise, directory, build: BUILD.to_owned() }).await
+    let CoordinatorArguments { listen, advertise, directory, name } = arguments;
+    Coordinator::bind(CoordinatorOptions { name, listen, advertise, directory, build: BUILD.to_owned() }).await
 }
 
-/// Runs `dipper worker`, until it is interrupted.
+/// Runs `dipper worker`.
 pub(crate) async fn worker(console: &Console, arguments: WorkerArguments) -> Result<(), Failure> {
-    let WorkerArguments { coordinator, slots, listen, advertise, name } = arguments;
+    let status = match arguments.command {
+        None => return start_worker(console, arguments.start).await,
+        Some(WorkerCommand::List { cluster, .. }) => client(&cluster)?.status().await,
+        Some(WorkerCommand::Drain { worker, cluster, .. }) => client(&cluster)?.drain(worker).await,
+    };
+    show_rows(console, workers(&status.map_err(failed)?.workers).map_err(failed)?).await
+}
+
+/// Runs a worker, until it is interrupted.
+async fn start_worker(console: &Console, arguments: WorkerStartArguments) -> Result<(), Failure> {
+    let WorkerStartArguments { coordinator, slots, listen, advertise, name } = arguments;
     let options = WorkerOptions {
         name: name.unwrap_or_else(|| format!("worker-{:x}", std::process::id())),
         coordinators: coordinator,
@@ -43,8 +54,10 @@ pub(crate) async fn worker(console: &Console, arguments: WorkerArguments) -> Res
         build: BUILD.to_owned(),
     };
     let plural = if options.slots == 1 { "" } else { "s" };
-    console.terminal.notice(&format!("worker '{}' with {} slot{plural}", options.name, options.slots));
-    work(options, console.interrupt.token()).await.map_err(failed)
+    let called = format!("worker '{}' with {} slot{plural}", options.name, options.slots);
+    let worker = Worker::bind(options).await.map_err(failed)?;
+    console.terminal.notice(&format!("{called} at {}", worker.address()));
+    worker.serve(console.interrupt.token()).await.map_err(failed)
 }
 
 fn processors() -> u32 {
@@ -69,73 +82,46 @@ pub(crate) async fn cluster(console: &Console, command: ClusterCommand) -> Resul
                     advertise: None,
                     build: BUILD.to_owned(),
                 };
-                work(options, cancel.clone()).boxed()
+                let cancel = cancel.clone();
+                async move { Worker::bind(options).await?.serve(cancel).await }.boxed()
             };
             let all = (1..=workers).map(worker).chain([coordinator.serve(cancel.clone()).boxed()]);
             futures::future::try_join_all(all).await.map(drop).map_err(failed)
         }
         ClusterCommand::Status { cluster, .. } => {
-            let status = connect(&cluster.address).await?.status().await.map_err(failed)?;
-            console.terminal.notice(&format!("coordinator at {}, directory '{}'", status.leader, status.directory));
+            let status = client(&cluster)?.status().await.map_err(failed)?;
+            let (leader, generation, directory) = (&status.leader, status.generation, &status.directory);
+            console
+                .terminal
+                .notice(&format!("coordinator at {leader} leads, generation {generation}; directory '{directory}'"));
             show_rows(console, workers(&status.workers).map_err(failed)?).await
         }
     }
 }
 
-/// Runs `dipper job`.
-pub(crate) async fn job(console: &Console, command: JobCommand) -> Result<(), Failure> {
-    let mut client = connect(&command.common().0.address).await?;
-    let shown = match command {
-        JobCommand::Submit { file, settings, .. } => {
-            let script = Script::read(&file)?;
-            let name = file.file_stem().and_then(|stem| stem.to_str()).filter(|stem| *stem != "-").unwrap_or("job");
-            let settings = settings.pairs().into_iter().collect();
-            let submitted = client.submit(script.text.as_ref().to_owned(), name.to_owned(), settings).await;
-            vec![submitted.map_err(|error| Failure::statement(error, Phase::Planning, &script))?]
-        }
-        JobCommand::List { .. } => client.list().await.map_err(failed)?,
-        JobCommand::Show { job, .. } => vec![client.show(job).await.map_err(failed)?],
-        JobCommand::Cancel { job, .. } => vec![client.cancel(job).await.map_err(failed)?],
-    };
-    show_rows(console, jobs(&shown).map_err(failed)?).await
+/// Whoever leads a cluster.
+pub(crate) fn client(cluster: &ClusterArgument) -> Result<Client, Failure> {
+    Client::new(cluster.addresses.clone()).map_err(failed)
 }
 
-async fn connect(address: &str) -> Result<Client, Failure> {
-    Client::connect(address).await.map_err(failed)
-}
-
-fn jobs(jobs: &[Job]) -> Result<Rows> {
-    let text = |of: fn(&Job) -> &str| Arc::new(StringArray::from_iter_values(jobs.iter().map(of))) as ArrayRef;
-    let count = |of: fn(&Job) -> u64| Arc::new(UInt64Array::from_iter_values(jobs.iter().map(of))) as ArrayRef;
-    let submitted = TimestampMillisecondArray::from_iter_values(jobs.iter().map(|job| job.submitted_ms));
-    rows(vec![
-        ("id", text(|job| &job.id)),
-        ("name", text(|job| &job.name)),
-        ("state", text(|job| &job.state)),
-        ("submitted", Arc::new(submitted)),
-        ("attempts", count(|job| job.attempts)),
-        ("slots", count(|job| job.slots.into())),
-        ("rows_in", count(|job| job.rows_in)),
-        ("rows_out", count(|job| job.rows_out)),
-        ("matches", count(|job| job.matches)),
-        ("detail", text(|job| &job.detail)),
-    ])
-}
-
-fn workers(workers: &[Worker]) -> Result<Rows> {
-    let text = |of: fn(&Worker) -> &str| Arc::new(StringArray::from_iter_values(workers.iter().map(of))) as ArrayRef;
-    let count = |of: fn(&Worker) -> u32| {
+fn workers(workers: &[WorkerStatus]) -> Result<Rows> {
+    let text =
+        |of: fn(&WorkerStatus) -> &str| Arc::new(StringArray::from_iter_values(workers.iter().map(of))) as ArrayRef;
+    let count = |of: fn(&WorkerStatus) -> u32| {
         Arc::new(UInt64Array::from_iter_values(workers.iter().map(|worker| of(worker).into()))) as ArrayRef
     };
+    let drains: BooleanArray = workers.iter().map(|worker| Some(worker.drains)).collect();
     rows(vec![
         ("worker", text(|worker| &worker.name)),
         ("address", text(|worker| &worker.address)),
         ("slots", count(|worker| worker.slots)),
         ("free", count(|worker| worker.free)),
+        ("drains", Arc::new(drains)),
     ])
 }
 
-fn rows(columns: Vec<(&str, ArrayRef)>) -> Result<Rows> {
+/// A table to be shown.
+pub(crate) fn rows(columns: Vec<(&str, ArrayRef)>) -> Result<Rows> {
     let batch = RecordBatch::try_from_iter(columns)
         .map_err(|error| Error::internal(format!("a table cannot be shown: {error}")))?;
     Ok(Rows { schema: batch.schema(), stream: stream::iter([Ok(batch)]).boxed(), job: None })

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, value_parser};
 
-use crate::args::{OutputArgument, OutputFormat, SettingArguments};
+use crate::args::{CheckpointArguments, OutputArgument, OutputFormat, SettingArguments};
 
 /// Where a coordinator listens if nobody says.
 const COORDINATOR: &str = "127.0.0.1:7070";
@@ -20,14 +20,65 @@ pub(crate) struct CoordinatorArguments {
     /// Where clients and workers reach it, if that is another address.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) advertise: Option<String>,
-    /// The cluster directory, which every process must reach: a path, or the URL of an object store.
+    /// The cluster directory, which every process must reach: a path, or the URL of an object store. Coordinators of the same directory are
+    /// one cluster: one of them leads, the others stand by.
     #[arg(long, value_name = "DIR")]
     pub(crate) directory: String,
+    /// What it is called; by its address, if nothing is said.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
 }
 
 /// `dipper worker`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct WorkerArguments {
+    /// Instead of running one.
+    #[command(subcommand)]
+    pub(crate) command: Option<WorkerCommand>,
+    /// How it is run.
+    #[command(flatten)]
+    pub(crate) start: WorkerStartArguments,
+}
+
+/// What can be done about the workers of a cluster.
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkerCommand {
+    /// List the workers of a cluster.
+    List {
+        /// The cluster.
+        #[command(flatten)]
+        cluster: ClusterArgument,
+        /// The output.
+        #[command(flatten)]
+        output: OutputArgument,
+    },
+    /// Have the jobs of a worker go on elsewhere, and give it no more; it may be ended then.
+    Drain {
+        /// The worker's name.
+        worker: String,
+        /// The cluster.
+        #[command(flatten)]
+        cluster: ClusterArgument,
+        /// The output.
+        #[command(flatten)]
+        output: OutputArgument,
+    },
+}
+
+impl WorkerArguments {
+    /// How rows are written.
+    pub(crate) fn output(&self) -> OutputFormat {
+        match &self.command {
+            Some(WorkerCommand::List { output, .. } | WorkerCommand::Drain { output, .. }) => output.format,
+            None => OutputFormat::Table,
+        }
+    }
+}
+
+/// How a worker is run.
+#[derive(Debug, Args)]
+pub(crate) struct WorkerStartArguments {
     /// The coordinators; one of them leads.
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', default_value = COORDINATOR, env = "DIPPER_COORDINATOR")]
     pub(crate) coordinator: Vec<String>,
@@ -94,12 +145,18 @@ pub(crate) enum JobCommand {
         /// Settings.
         #[command(flatten)]
         settings: SettingArguments,
+        /// What it starts from.
+        #[command(flatten)]
+        checkpoints: CheckpointArguments,
         /// The output.
         #[command(flatten)]
         output: OutputArgument,
     },
     /// List the jobs of a cluster.
     List {
+        /// Show them again and again, until Ctrl-C.
+        #[arg(long)]
+        watch: bool,
         /// The cluster.
         #[command(flatten)]
         cluster: ClusterArgument,
@@ -111,6 +168,86 @@ pub(crate) enum JobCommand {
     Show {
         /// The job: its id or its name.
         job: String,
+        /// Show it again and again, until it has ended or Ctrl-C.
+        #[arg(long)]
+        watch: bool,
+        /// The cluster.
+        #[command(flatten)]
+        cluster: ClusterArgument,
+        /// The output.
+        #[command(flatten)]
+        output: OutputArgument,
+    },
+    /// Take a savepoint of a job that goes on, and wait until it is there.
+    Savepoint {
+        /// The job: its id or its name.
+        job: String,
+        /// Where the savepoint is to stand: a directory of its own, or a URL, that the coordinator can write to.
+        target: String,
+        /// The cluster.
+        #[command(flatten)]
+        cluster: ClusterArgument,
+        /// The output.
+        #[command(flatten)]
+        output: OutputArgument,
+    },
+    /// End a job with a savepoint, from which it can be submitted again, and wait for its end.
+    Stop {
+        /// The job: its id or its name.
+        job: String,
+        /// Where the savepoint is to stand: a directory of its own, or a URL, that the coordinator can write to.
+        target: String,
+        /// End its inputs first, and let it write what it still holds: nothing is left to run.
+        #[arg(long)]
+        drain: bool,
+        /// Do not wait.
+        #[arg(long)]
+        detached: bool,
+        /// The cluster.
+        #[command(flatten)]
+        cluster: ClusterArgument,
+        /// The output.
+        #[command(flatten)]
+        output: OutputArgument,
+    },
+    /// Have a job go on with another parallelism, and wait until it does.
+    Rescale {
+        /// The job: its id or its name.
+        job: String,
+        /// How many subtasks each operator is to have.
+        #[arg(value_parser = value_parser!(u32).range(1..))]
+        parallelism: u32,
+        /// Do not wait.
+        #[arg(long)]
+        detached: bool,
+        /// The cluster.
+        #[command(flatten)]
+        cluster: ClusterArgument,
+        /// The output.
+        #[command(flatten)]
+        output: OutputArgument,
+    },
+    /// Have a job go on from a checkpoint, on slots that it asks for anew, and wait until it does.
+    Restart {
+        /// The job: its id or its name.
+        job: String,
+        /// Do not wait.
+        #[arg(long)]
+        detached: bool,
+        /// The cluster.
+        #[command(flatten)]
+        cluster: ClusterArgument,
+        /// The output.
+        #[command(flatten)]
+        output: OutputArgument,
+    },
+    /// Show what has been said about a job since this leader leads it.
+    Logs {
+        /// The job: its id or its name.
+        job: String,
+        /// Go on until the job has ended or Ctrl-C.
+        #[arg(short, long)]
+        follow: bool,
         /// The cluster.
         #[command(flatten)]
         cluster: ClusterArgument,
@@ -136,8 +273,13 @@ impl JobCommand {
     pub(crate) fn common(&self) -> (&ClusterArgument, OutputFormat) {
         match self {
             Self::Submit { cluster, output, .. }
-            | Self::List { cluster, output }
+            | Self::List { cluster, output, .. }
             | Self::Show { cluster, output, .. }
+            | Self::Savepoint { cluster, output, .. }
+            | Self::Stop { cluster, output, .. }
+            | Self::Rescale { cluster, output, .. }
+            | Self::Restart { cluster, output, .. }
+            | Self::Logs { cluster, output, .. }
             | Self::Cancel { cluster, output, .. } => (cluster, output.format),
         }
     }
@@ -146,7 +288,13 @@ impl JobCommand {
 /// Which cluster.
 #[derive(Debug, Args)]
 pub(crate) struct ClusterArgument {
-    /// Its coordinator.
-    #[arg(long = "cluster", value_name = "HOST:PORT", default_value = COORDINATOR, env = "DIPPER_CLUSTER")]
-    pub(crate) address: String,
+    /// Its coordinators; whoever of them leads is found.
+    #[arg(
+        long = "cluster",
+        value_name = "HOST:PORT",
+        value_delimiter = ',',
+        default_value = COORDINATOR,
+        env = "DIPPER_CLUSTER"
+    )]
+    pub(crate) addresses: Vec<String>,
 }

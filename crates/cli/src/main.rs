@@ -6,6 +6,7 @@ mod args;
 mod clock;
 mod cluster;
 mod cluster_args;
+mod cluster_job;
 mod explain;
 mod failure;
 mod interrupt;
@@ -30,6 +31,7 @@ use dipper_types::Error;
 use mimalloc::MiMalloc;
 
 use crate::args::{Arguments, Command, OutputFormat};
+use crate::cluster_args::ClusterArgument;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::script::Script;
@@ -93,6 +95,10 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         interactive,
     };
     match arguments.command {
+        Command::Run(run) if !run.cluster.is_empty() => {
+            let cluster = ClusterArgument { addresses: run.cluster.clone() };
+            cluster_job::run(&console(run.output.format, false), &run, &cluster).await
+        }
         Command::Run(run) => {
             let script = Script::read(&run.file)?;
             let name = run.file.file_stem().and_then(|stem| stem.to_str()).filter(|stem| *stem != "-");
@@ -100,7 +106,6 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
                 name: name.map(str::to_owned),
                 start_from: run.checkpoints.start_from(),
                 allow_non_restored_state: run.checkpoints.allow_non_restored_state,
-                deploy: None,
             };
             let settings = run.settings.pairs().into_iter().chain(run.checkpoints.pairs()).collect();
             let mut session = session(settings, true, job)?;
@@ -114,9 +119,9 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Checkpoint(command) => stored::checkpoint(&console(command.output(), false), command).await,
         Command::Savepoint(command) => stored::savepoint(&console(command.output(), false), command).await,
         Command::Coordinator(arguments) => cluster::coordinator(&console(OutputFormat::Table, false), arguments).await,
-        Command::Worker(arguments) => cluster::worker(&console(OutputFormat::Table, false), arguments).await,
+        Command::Worker(arguments) => cluster::worker(&console(arguments.output(), false), arguments).await,
         Command::Cluster(command) => cluster::cluster(&console(command.output(), false), command).await,
-        Command::Job(command) => cluster::job(&console(command.common().1, false), command).await,
+        Command::Job(command) => cluster_job::job(&console(command.common().1, false), command).await,
         Command::Sql(sql) => {
             let mut session = session(sql.settings.pairs(), false, JobConfig::default())?;
             let given = !sql.command.is_empty() || !sql.file.is_empty();

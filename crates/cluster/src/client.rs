@@ -1,71 +1,209 @@
-//! A client of a cluster.
+//! A client of a cluster: finds the coordinator that leads, and asks it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use dipper_types::{Error, Result};
+use dipper_types::{Error, ErrorKind, Result};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use crate::address::{endpoint, error_text};
-use crate::clock::{SILENCE, within};
-use crate::message::error_of;
+use crate::clock::{HEARTBEAT, SILENCE, Stopwatch, sleep, within};
+use crate::message::{error_of, leader_of};
+use crate::record::StartFrom;
 use crate::rpc::jobs_client::JobsClient;
-use crate::rpc::{CancelRequest, ListRequest, ShowRequest, StatusRequest, SubmitRequest};
+use crate::rpc::{
+    self, DrainRequest, JobRequest, ListRequest, LogsRequest, RescaleRequest, SavepointRequest, StatusRequest,
+    StopRequest, SubmitRequest,
+};
 
-pub use crate::rpc::{ClusterStatus, Job, Worker};
+pub use crate::rpc::{ClusterStatus, Job, LogLine, Worker as WorkerStatus};
 
-/// Talks to the coordinator of a cluster.
+/// How long somebody is looked for who leads, if any coordinator answers at all: longer than a lease.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Between two attempts to find it.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Talks to the coordinator of a cluster that leads.
 #[derive(Debug, Clone)]
 pub struct Client {
-    whom: String,
-    jobs: JobsClient<Channel>,
+    coordinators: Vec<String>,
+    /// The one that has answered last.
+    leader: Option<(String, JobsClient<Channel>)>,
+}
+
+/// Whether a call may be made again when it is not known what has come of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// It changes nothing.
+    May,
+    /// It may have been heeded.
+    MustNot,
 }
 
 impl Client {
-    /// Connects to a coordinator, HOST:PORT.
-    pub async fn connect(address: &str) -> Result<Self> {
-        let whom = format!("coordinator {address}");
-        let endpoint = endpoint(address)?;
-        let none = |error: &dyn std::fmt::Display| {
-            let error = Error::unavailable(format!("{whom}: {error}"));
-            error.with_hint("see that it runs there: dipper coordinator, or dipper cluster start")
-        };
-        let connected = within(SILENCE, endpoint.connect()).await.ok_or_else(|| none(&"no answer"))?;
-        let channel = connected.map_err(|error| none(&error_text(&error)))?;
-        Ok(Self { whom, jobs: JobsClient::new(channel) })
+    /// For a cluster with these coordinators, HOST:PORT. Nobody is asked yet.
+    pub fn new(coordinators: Vec<String>) -> Result<Self> {
+        if coordinators.is_empty() {
+            return Err(Error::invalid("a cluster is reached by the address of a coordinator"));
+        }
+        coordinators.iter().try_for_each(|address| endpoint(address).map(drop))?;
+        Ok(Self { coordinators, leader: None })
     }
 
     /// Has a job planned and run. `settings` win over what its statements set.
-    pub async fn submit(&mut self, sql: String, name: String, settings: HashMap<String, String>) -> Result<Job> {
-        let answer = self.jobs.submit(SubmitRequest { sql, name, settings }).await;
-        self.read(answer)
+    pub async fn submit(
+        &mut self,
+        sql: String,
+        name: String,
+        settings: HashMap<String, String>,
+        start_from: StartFrom,
+    ) -> Result<Job> {
+        let start_from = match start_from {
+            StartFrom::Latest => None,
+            StartFrom::Nothing => Some(rpc::StartFrom::default()),
+            StartFrom::Savepoint { url: savepoint, over, allow_non_restored_state } => {
+                Some(rpc::StartFrom { savepoint, over, allow_non_restored_state })
+            }
+        };
+        let request = SubmitRequest { sql, name, settings, start_from };
+        self.call(Again::MustNot, async |mut jobs| jobs.submit(request.clone()).await).await
     }
 
     /// All jobs, the newest last.
     pub async fn list(&mut self) -> Result<Vec<Job>> {
-        let answer = self.jobs.list(ListRequest {}).await;
-        Ok(self.read(answer)?.jobs)
+        Ok(self.call(Again::May, async |mut jobs| jobs.list(ListRequest {}).await).await?.jobs)
     }
 
     /// A job by its id or name.
     pub async fn show(&mut self, job: String) -> Result<Job> {
-        let answer = self.jobs.show(ShowRequest { job }).await;
-        self.read(answer)
+        self.call(Again::May, async |mut jobs| jobs.show(JobRequest { job: job.clone() }).await).await
     }
 
-    /// Ends a job by its id or name.
+    /// Ends a job. What it has not committed is lost.
     pub async fn cancel(&mut self, job: String) -> Result<Job> {
-        let answer = self.jobs.cancel(CancelRequest { job }).await;
-        self.read(answer)
+        self.call(Again::MustNot, async |mut jobs| jobs.cancel(JobRequest { job: job.clone() }).await).await
     }
 
-    /// The workers and their slots.
+    /// Has a job end with a savepoint; with `drain`, after its inputs have been ended.
+    pub async fn stop(&mut self, job: String, savepoint: String, drain: bool) -> Result<Job> {
+        let request = StopRequest { job, savepoint, drain };
+        self.call(Again::MustNot, async |mut jobs| jobs.stop(request.clone()).await).await
+    }
+
+    /// Takes a savepoint, and waits until it is there.
+    pub async fn savepoint(&mut self, job: String, savepoint: String) -> Result<Job> {
+        let request = SavepointRequest { job, savepoint };
+        self.call(Again::MustNot, async |mut jobs| jobs.savepoint(request.clone()).await).await
+    }
+
+    /// Has a job go on with another parallelism.
+    pub async fn rescale(&mut self, job: String, parallelism: u32) -> Result<Job> {
+        let request = RescaleRequest { job, parallelism };
+        self.call(Again::MustNot, async |mut jobs| jobs.rescale(request.clone()).await).await
+    }
+
+    /// Has a job go on from a checkpoint, on slots that it asks for anew.
+    pub async fn restart(&mut self, job: String) -> Result<Job> {
+        self.call(Again::MustNot, async |mut jobs| jobs.restart(JobRequest { job: job.clone() }).await).await
+    }
+
+    /// What has been said about a job after a line.
+    pub async fn logs(&mut self, job: String, after: u64) -> Result<Vec<LogLine>> {
+        let request = LogsRequest { job, after };
+        Ok(self.call(Again::May, async |mut jobs| jobs.logs(request.clone()).await).await?.lines)
+    }
+
+    /// The leading coordinator, and the workers with their slots.
     pub async fn status(&mut self) -> Result<ClusterStatus> {
-        let answer = self.jobs.status(StatusRequest {}).await;
-        self.read(answer)
+        self.call(Again::May, async |mut jobs| jobs.status(StatusRequest {}).await).await
     }
 
-    fn read<T>(&self, answer: Result<Response<T>, Status>) -> Result<T> {
-        answer.map(Response::into_inner).map_err(|status| error_of(&status, &self.whom))
+    /// Has the jobs of a worker go on elsewhere.
+    pub async fn drain(&mut self, worker: String) -> Result<ClusterStatus> {
+        self.call(Again::May, async |mut jobs| jobs.drain(DrainRequest { worker: worker.clone() }).await).await
     }
+
+    /// Asks whoever leads. If nobody can be reached at all it fails at once.
+    async fn call<T>(
+        &mut self,
+        again: Again,
+        ask: impl AsyncFn(JobsClient<Channel>) -> Result<Response<T>, Status>,
+    ) -> Result<T> {
+        let looking = Stopwatch::start();
+        let mut next = self.leader.take();
+        let mut candidates: Vec<String> = Vec::new();
+        let mut somebody_answers = next.is_some();
+        let mut last = None;
+        loop {
+            let connected = match next.take() {
+                Some(known) => Ok(known),
+                None => {
+                    if candidates.is_empty() {
+                        if last.is_some() {
+                            if !somebody_answers || u128::from(looking.elapsed_ms()) > PATIENCE.as_millis() {
+                                return Err(last.unwrap_or_else(Error::cancelled));
+                            }
+                            sleep(PAUSE).await;
+                        }
+                        candidates = self.coordinators.iter().rev().cloned().collect();
+                    }
+                    let address = candidates.pop().unwrap_or_default();
+                    connect(&address).await.map(|jobs| (address, jobs))
+                }
+            };
+            let (address, jobs) = match connected {
+                Ok(connected) => connected,
+                Err(error) => {
+                    // Who stands by says more.
+                    last = last.or(Some(error));
+                    continue;
+                }
+            };
+            match ask(jobs.clone()).await {
+                Ok(answer) => {
+                    self.leader = Some((address, jobs));
+                    return Ok(answer.into_inner());
+                }
+                Err(status) => {
+                    let error = error_of(&status, &format!("coordinator {address}"));
+                    let stands_by = error.kind() == ErrorKind::Unavailable && !status.details().is_empty();
+                    let is_lost = status.details().is_empty();
+                    if !stands_by && (!is_lost || again == Again::MustNot) {
+                        return Err(if is_lost {
+                            error.with_hint("it may have been done all the same")
+                        } else {
+                            error
+                        });
+                    }
+                    somebody_answers = true;
+                    let leader = leader_of(&status).filter(|leader| *leader != address);
+                    last = Some(error);
+                    if let Some(leader) = leader
+                        && let Ok(jobs) = connect(&leader).await
+                    {
+                        next = Some((leader, jobs));
+                        // It may be that the two send us to each other.
+                        sleep(PAUSE / 10).await;
+                    }
+                    if u128::from(looking.elapsed_ms()) > PATIENCE.as_millis() {
+                        return Err(last.unwrap_or_else(Error::cancelled));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One that does not answer any more is noticed while a call is waited for.
+async fn connect(address: &str) -> Result<JobsClient<Channel>> {
+    let whom = format!("coordinator {address}");
+    let none = |error: &dyn std::fmt::Display| {
+        let error = Error::unavailable(format!("{whom}: {error}"));
+        error.with_hint("see that it runs there: dipper coordinator, or dipper cluster start")
+    };
+    let endpoint = endpoint(address)?.http2_keep_alive_interval(HEARTBEAT).keep_alive_timeout(SILENCE);
+    let connected = within(SILENCE, endpoint.connect()).await.ok_or_else(|| none(&"no answer"))?;
+    Ok(JobsClient::new(connected.map_err(|error| none(&error_text(&error)))?))
 }

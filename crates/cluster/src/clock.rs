@@ -52,6 +52,11 @@ pub(crate) fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// A random number from -1 to 1.
+pub(crate) fn noise() -> f64 {
+    nonce() as f64 / u64::MAX as f64 * 2.0 - 1.0
+}
+
 /// A number that no other process has.
 pub(crate) fn nonce() -> u64 {
     let mut hasher = RandomState::new().build_hasher();

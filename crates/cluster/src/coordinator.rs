@@ -1,33 +1,44 @@
-//! A coordinator: takes jobs from clients, gives their subtasks to workers, and leads them.
+//! A coordinator: stands by or leads. While it leads it takes jobs from clients, gives their subtasks to workers, and leads them.
 
+mod attempt;
 mod deployment;
 mod hub;
+mod job;
 mod job_service;
 mod jobs;
+mod plan;
+mod view;
 mod worker_service;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use dipper_session::open_directory;
+use dipper_session::{absolute, open_directory};
+use dipper_state::Directory;
 use dipper_types::{Error, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 use tonic::transport::server::TcpIncoming;
 
-use crate::message::MESSAGE_BYTES_MAX;
+use crate::leadership::{Leadership, LeadershipChange, find_leader};
+use crate::message::{MESSAGE_BYTES_MAX, status_of};
 use crate::rpc::jobs_server::JobsServer;
 use crate::rpc::workers_server::WorkersServer;
 use crate::worker::cannot_listen;
+use crate::{CoordinatorId, ElectionOptions, Registry, Writer, rpc};
 use hub::Hub;
 use job_service::JobService;
 use jobs::Jobs;
 use worker_service::WorkerService;
 
+pub(crate) use hub::Share;
+
 /// How a coordinator is run.
 #[derive(Debug, Clone)]
 pub struct CoordinatorOptions {
+    /// Its name, by which people know it; by its address, if nothing is said.
+    pub name: Option<String>,
     /// Where it listens.
     pub listen: SocketAddr,
     /// Where clients and workers reach it, HOST:PORT; where it listens, if nothing is said.
@@ -42,23 +53,25 @@ pub struct CoordinatorOptions {
 #[derive(Debug)]
 pub struct Coordinator {
     listener: TcpListener,
+    name: CoordinatorId,
     address: String,
-    hub: Arc<Hub>,
-    jobs: Arc<Jobs>,
+    /// The cluster directory, and where it is.
+    directory: Directory,
+    url: String,
+    build: String,
 }
 
 impl Coordinator {
     /// Listens. The cluster directory is made if it is missing.
     pub async fn bind(options: CoordinatorOptions) -> Result<Self> {
-        let CoordinatorOptions { listen, advertise, directory, build } = options;
-        let directory = absolute(&directory)?;
-        open_directory(&directory)?;
+        let CoordinatorOptions { name, listen, advertise, directory, build } = options;
+        let url = absolute(&directory)?;
+        let directory = open_directory(&url).map_err(|error| of_cluster(&error, &url))?;
         let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
         let bound = listener.local_addr().map_err(|error| cannot_listen(listen, &error))?;
         let address = advertise.unwrap_or_else(|| bound.to_string());
-        let hub = Arc::new(Hub::new(build, directory.clone()));
-        let jobs = Arc::new(Jobs::new(directory, Arc::clone(&hub)));
-        Ok(Self { listener, address, hub, jobs })
+        let name = CoordinatorId(name.unwrap_or_else(|| address.clone()));
+        Ok(Self { listener, name, address, directory, url, build })
     }
 
     /// Where it is reached, HOST:PORT.
@@ -66,28 +79,67 @@ impl Coordinator {
         &self.address
     }
 
-    /// Serves until it is cancelled.
+    /// Serves until it is cancelled. What runs on workers goes on, for the coordinator that leads then.
     pub async fn serve(self, cancel: CancellationToken) -> Result<()> {
-        let Self { listener, address, hub, jobs } = self;
-        let workers = WorkerService::new(Arc::clone(&hub), cancel.clone());
+        let Self { listener, name, address, directory, url, build } = self;
+        let hub = Arc::new(Hub::new(build, address.clone(), url));
+        let mut leadership = Leadership::join(&directory, name.clone(), address, ElectionOptions::default());
+        let jobs = Jobs::new(Arc::clone(&hub), Registry::new(&directory), leadership.seat());
+        let leaders = Leaders { directory };
+        let workers = WorkerService::new(Arc::clone(&hub), leaders.clone(), cancel.clone());
         let served = tonic::transport::Server::builder()
             .add_service(WorkersServer::new(workers).max_decoding_message_size(MESSAGE_BYTES_MAX))
-            .add_service(JobsServer::new(JobService::new(jobs, hub, address)))
+            .add_service(JobsServer::new(JobService::new(jobs.clone(), hub, leaders)))
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
-                cancel.cancelled_owned(),
-            )
-            .await;
-        served.map_err(|error| Error::unavailable(format!("the coordinator has stopped: {error}")))
+                cancel.clone().cancelled_owned(),
+            );
+        let lead = async {
+            loop {
+                match leadership.next().await {
+                    LeadershipChange::Led { generation } => {
+                        jobs.begin(Writer { coordinator: name.clone(), generation });
+                    }
+                    LeadershipChange::Lost => jobs.end(),
+                }
+            }
+        };
+        let ended = tokio::select! {
+            served = served => served.map_err(|error| Error::unavailable(format!("the coordinator has stopped: {error}"))),
+            () = cancel.cancelled() => Ok(()),
+            () = lead => Ok(()),
+        };
+        jobs.end();
+        ended
     }
 }
 
-/// Workers have working directories of their own.
-fn absolute(directory: &str) -> Result<String> {
-    if directory.contains("://") {
-        return Ok(directory.to_owned());
+/// Where those are sent who ask a coordinator that does not lead.
+#[derive(Debug, Clone)]
+struct Leaders {
+    directory: Directory,
+}
+
+impl Leaders {
+    /// The answer of one that does not lead.
+    async fn elsewhere(&self) -> Status {
+        let leader = match find_leader(&self.directory).await {
+            Ok(leader) => leader.map(|leader| leader.address),
+            Err(error) => return status_of(&rpc::Error::from(&error)),
+        };
+        let message = match &leader {
+            Some(leader) => format!("this coordinator stands by; the last to lead was {leader}"),
+            None => "this coordinator stands by, and nobody leads".to_owned(),
+        };
+        let error = rpc::Error::from(&Error::unavailable(message));
+        status_of(&rpc::Error { leader, ..error })
     }
-    let path: PathBuf = std::path::absolute(directory)
-        .map_err(|error| Error::invalid(format!("the cluster directory '{directory}' is not a path: {error}")))?;
-    path.into_os_string().into_string().map_err(|path| Error::invalid(format!("{} is not text", path.display())))
+}
+
+/// An error of a directory, about the cluster's.
+fn of_cluster(error: &Error, url: &str) -> Error {
+    let error = Error::new(error.kind(), format!("the cluster directory '{url}' cannot be used: {error}"));
+    error.with_hint(
+        "--directory names a directory, or the URL of an object store, that all processes of the cluster reach",
+    )
 }

@@ -90,6 +90,11 @@ impl Leadership {
         self.term.borrow().filter(is_valid).map(|term| term.generation)
     }
 
+    /// For those who ask whether it leads.
+    pub fn seat(&self) -> Seat {
+        Seat { directory: self.directory.clone(), session: self.session }
+    }
+
     /// Waits for the next change. `Led` and `Lost` take turns.
     pub async fn next(&mut self) -> LeadershipChange {
         loop {
@@ -111,7 +116,16 @@ impl Leadership {
             }
         }
     }
+}
 
+/// What a coordinator asks about its leadership.
+#[derive(Debug, Clone)]
+pub struct Seat {
+    directory: Directory,
+    session: u64,
+}
+
+impl Seat {
     /// Whether this coordinator still led under `generation` at some time during the call. Whatever was stored before will be seen by all who
     /// lead later. `Fenced` if not.
     pub async fn confirm(&self, generation: u64) -> Result<()> {

@@ -20,7 +20,7 @@ mod rpc;
 mod slots;
 mod worker;
 
-pub use client::{Client, ClusterStatus, Job, Worker};
+pub use client::{Client, ClusterStatus, Job, LogLine, WorkerStatus};
 pub use coordinator::{Coordinator, CoordinatorOptions};
 pub use creation::{Creation, CreationReply, CreationStep};
 pub use election::{
@@ -29,9 +29,9 @@ pub use election::{
 };
 pub use id::{CoordinatorId, WorkerId};
 pub use job_log::{JobHistory, JobLog, LogStep, Writer};
-pub use leadership::{Leader, Leadership, LeadershipChange, find_leader};
+pub use leadership::{Leader, Leadership, LeadershipChange, Seat, find_leader};
 pub use lifecycle::{Action, AttemptEnd, AttemptFailure, End, Event, JobState, Lifecycle, Transition};
 pub use record::{JobDecisions, JobEnd, LogEntry, Record, StartFrom, Stop, Submission};
 pub use registry::Registry;
 pub use slots::{Grant, Lack, Slot, SlotViolation, Slots};
-pub use worker::{WorkerOptions, work};
+pub use worker::{Worker, WorkerOptions};

@@ -22,6 +22,13 @@ use crate::{JobDecisions, JobEnd, Record, StartFrom, Stop, WorkerId};
 pub enum Event {
     /// The leader takes the job on. Once, and first.
     Begin,
+    /// The leader takes the job on, and an attempt that a former leader has started still runs: instead of [`Event::Begin`].
+    Adopt {
+        /// How many slots it has.
+        slots: usize,
+    },
+    /// Somebody wants the job to run on other slots, or anew.
+    Restart,
     /// The job has been given as many slots as it has asked for.
     SlotsGranted {
         /// How many.
@@ -114,6 +121,11 @@ pub enum Action {
         attempt: u64,
         /// What it starts from.
         start_from: StartFrom,
+    },
+    /// Lead the subtasks that a former leader has started.
+    Adopt {
+        /// The number that the attempt has under this leader.
+        attempt: u64,
     },
     /// Let the subtasks run.
     Start {
@@ -254,6 +266,8 @@ impl Lifecycle {
     fn follow(&mut self, event: Event) -> Result<Vec<Action>> {
         match event {
             Event::Begin => self.begin(),
+            Event::Adopt { slots } => self.adopt(slots),
+            Event::Restart => self.make_way(),
             Event::SlotsGranted { slots } => self.deploy(slots),
             Event::AttemptReady { attempt } if self.is_current(attempt) => self.on_ready(),
             Event::AttemptFailed { attempt, failure } if self.is_current(attempt) => self.fail(&failure),
@@ -294,6 +308,20 @@ impl Lifecycle {
             return self.conclude(JobEnd::Cancelled);
         }
         self.wait(Transition::Begin)
+    }
+
+    /// What has been decided while nobody led is done at once.
+    fn adopt(&mut self, slots: usize) -> Result<Vec<Action>> {
+        self.go(Transition::Adopt)?;
+        self.attempt += 1;
+        (self.is_live, self.is_ready, self.slots) = (true, true, slots);
+        let mut actions = vec![Action::Adopt { attempt: self.attempt }];
+        actions.extend(match &self.decided.stop {
+            _ if self.decided.is_cancelled => self.cancel()?,
+            Some(_) => self.stop()?,
+            None => self.rescale()?,
+        });
+        Ok(actions)
     }
 
     /// Asks for slots.
@@ -438,10 +466,17 @@ impl Lifecycle {
     }
 
     fn rescale(&mut self) -> Result<Vec<Action>> {
-        let attempt = self.attempt;
         match self.state {
             _ if self.parallelism() == self.slots => Ok(Vec::new()),
             JobState::Waiting => self.wait(Transition::AskAnew),
+            _ => self.make_way(),
+        }
+    }
+
+    /// Ends the attempt, if there is one, so that another one can go on.
+    fn make_way(&mut self) -> Result<Vec<Action>> {
+        let attempt = self.attempt;
+        match self.state {
             JobState::Deploying => self.go(Transition::Rescale).map(|()| vec![Action::CancelAttempt { attempt }]),
             JobState::Running => self.go(Transition::Rescale).map(|()| vec![Action::SuspendAttempt { attempt }]),
             _ => Ok(Vec::new()),

@@ -9,6 +9,7 @@ use dipper_types::{AttemptId, Epoch, Error, ErrorKind, ManifestNumber, Position,
 use prost::Message;
 use tonic::Status;
 
+use crate::coordinator::Share;
 use crate::exchange::code_of;
 use crate::rpc;
 
@@ -51,6 +52,12 @@ impl From<rpc::TaskId> for protocol::TaskId {
     }
 }
 
+/// What a worker says that it runs.
+pub(crate) fn running_share(worker: &str, share: rpc::RunningShare) -> Result<Share> {
+    let tasks = share.tasks.into_iter().map(Into::into).collect();
+    Ok(Share { worker: worker.to_owned(), key: attempt(share.attempt)?, tasks, passed: Epoch(share.passed) })
+}
+
 /// The error of a message that lacks something.
 pub(crate) fn incomplete(what: &str) -> Error {
     Error::internal(format!("a message names no {}", what.trim_start_matches("an ").trim_start_matches("a ")))
@@ -75,7 +82,8 @@ impl From<&Error> for rpc::Error {
             end_line: end.line as u32,
             end_column: end.column as u32,
         });
-        Self { kind: kind.to_owned(), message: error.to_string(), hint: error.hint().map(str::to_owned), span }
+        let hint = error.hint().map(str::to_owned);
+        Self { kind: kind.to_owned(), message: error.to_string(), hint, span, leader: None }
     }
 }
 
@@ -98,7 +106,18 @@ impl From<rpc::Error> for Error {
 
 /// An error as the answer to a call, which carries it whole.
 pub(crate) fn status(error: &Error) -> Status {
-    Status::with_details(code_of(error), error.to_string(), rpc::Error::from(error).encode_to_vec().into())
+    status_of(&rpc::Error::from(error))
+}
+
+/// An error as it is sent, as the answer to a call.
+pub(crate) fn status_of(error: &rpc::Error) -> Status {
+    let code = code_of(&Error::from(error.clone()));
+    Status::with_details(code, error.message.clone(), error.encode_to_vec().into())
+}
+
+/// Who leads instead, if whoever has been asked says so.
+pub(crate) fn leader_of(status: &Status) -> Option<String> {
+    rpc::Error::decode(status.details()).ok()?.leader
 }
 
 /// The answer of `whom` to a call that has failed.

@@ -76,6 +76,8 @@ pub enum StartFrom {
         url: String,
         /// Even if there are checkpoints under the job's name.
         over: bool,
+        /// State may be left behind that belongs to no operator.
+        allow_non_restored_state: bool,
     },
 }
 

@@ -143,6 +143,30 @@ impl Slots {
         Ok(self.serve())
     }
 
+    /// Subtasks of a job run on a worker already, with so many different indices: it holds as many slots there, if there are so many. A job
+    /// that waits is to start anew.
+    pub fn hold(&mut self, job: &JobId, worker: &WorkerId, slots: usize) {
+        let turn = self.turn_of(job).unwrap_or_else(|| {
+            self.turns += 1;
+            self.jobs.insert(self.turns, Job { id: job.clone(), wants: None, holds: Vec::new() });
+            self.turns
+        });
+        let (Some(found), Some(known)) = (self.workers.get_mut(worker), self.jobs.get_mut(&turn)) else { return };
+        let free: Vec<usize> = (0..found.slots.len()).filter(|number| found.slots[*number].is_none()).collect();
+        if known.wants.is_some() || free.len() < slots {
+            return;
+        }
+        for number in free.into_iter().take(slots) {
+            found.slots[number] = Some(turn);
+            known.holds.push(Slot { worker: worker.clone(), number });
+        }
+    }
+
+    /// Whether a worker gives no more slots.
+    pub fn drains(&self, worker: &WorkerId) -> bool {
+        !self.gives(worker)
+    }
+
     /// A job has ended: it gives back what it holds and waits no longer.
     pub fn release(&mut self, job: &JobId) -> Vec<Grant> {
         if let Some(turn) = self.turn_of(job) {

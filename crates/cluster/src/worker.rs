@@ -1,7 +1,9 @@
-//! A worker: offers slots to a coordinator, and runs what it is told to.
+//! A worker: offers slots to whichever coordinator leads, and runs what it is told to.
 
 mod attempt;
+mod outbox;
 mod session;
+mod shares;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,13 +13,15 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use crate::clock::sleep;
+use crate::clock::{Stopwatch, nonce, sleep};
 use crate::exchange::{ExchangeService, Expected, connection};
+use session::Refused;
+use shares::Shares;
 
 /// How a worker is run.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
-    /// Its name, by which people know it.
+    /// Its name, by which people know it. No other worker of the cluster has it.
     pub name: String,
     /// The coordinators, HOST:PORT: one of them leads.
     pub coordinators: Vec<String>,
@@ -34,42 +38,85 @@ pub struct WorkerOptions {
 /// Between two attempts to find a coordinator.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Runs a worker until it is cancelled, or no coordinator will ever take it.
-pub async fn work(options: WorkerOptions, cancel: CancellationToken) -> Result<()> {
-    let listener = TcpListener::bind(options.listen).await.map_err(|error| cannot_listen(options.listen, &error))?;
-    let bound = listener.local_addr().map_err(|error| cannot_listen(options.listen, &error))?;
-    let address = options.advertise.clone().unwrap_or_else(|| bound.to_string());
-    let expected = Expected::default();
-    let exchange = connection::server(Server::builder())
-        .add_service(ExchangeService::server(expected.clone()))
-        .serve_with_incoming_shutdown(connection::incoming(listener), cancel.clone().cancelled_owned());
-    tracing::info!(name = options.name, address, slots = options.slots, "worker listens");
-    let serve =
-        async { exchange.await.map_err(|error| Error::unavailable(format!("the exchange has stopped: {error}"))) };
-    let run = async {
-        let mut said = None;
-        for coordinator in options.coordinators.iter().cycle() {
-            match session::run(&options, coordinator, &address, &expected).await {
-                Ok(()) => {}
-                // Another coordinator would say the same.
-                Err(error) if error.kind() != ErrorKind::Unavailable => return Err(error),
-                Err(error) => {
-                    let message = error.to_string();
-                    if said.as_ref() != Some(&message) {
-                        tracing::warn!("{message}; looking for a coordinator");
-                        said = Some(message);
-                    }
+/// How long subtasks run on that nobody leads.
+const ORPHANED: Duration = Duration::from_mins(1);
+
+/// A worker that listens.
+#[derive(Debug)]
+pub struct Worker {
+    listener: TcpListener,
+    address: String,
+    nonce: u64,
+    options: WorkerOptions,
+}
+
+impl Worker {
+    /// Listens.
+    pub async fn bind(options: WorkerOptions) -> Result<Self> {
+        if options.coordinators.is_empty() {
+            return Err(Error::invalid("a worker needs the address of a coordinator"));
+        }
+        let listen = options.listen;
+        let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
+        let bound = listener.local_addr().map_err(|error| cannot_listen(listen, &error))?;
+        let address = options.advertise.clone().unwrap_or_else(|| bound.to_string());
+        Ok(Self { listener, address, nonce: nonce(), options })
+    }
+
+    /// Where other workers reach it, HOST:PORT.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Serves until it is cancelled, or no coordinator will ever take it.
+    pub async fn serve(self, cancel: CancellationToken) -> Result<()> {
+        let Self { listener, address, nonce, options } = self;
+        let expected = Expected::default();
+        let exchange = connection::server(Server::builder())
+            .add_service(ExchangeService::server(expected.clone()))
+            .serve_with_incoming_shutdown(connection::incoming(listener), cancel.clone().cancelled_owned());
+        let serve =
+            async { exchange.await.map_err(|error| Error::unavailable(format!("the exchange has stopped: {error}"))) };
+        let shares = Shares::new(expected);
+        let run = obey(options, address, nonce, shares);
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Ok(()),
+            ended = serve => ended,
+            ended = run => ended,
+        }
+    }
+}
+
+/// Looks for the coordinator that leads, and obeys it until it has gone, again and again.
+async fn obey(options: WorkerOptions, address: String, nonce: u64, mut shares: Shares) -> Result<()> {
+    let mut said = None;
+    let mut coordinators = options.coordinators.iter().cycle();
+    let (mut leader, mut orphaned): (Option<String>, _) = (None, Stopwatch::start());
+    loop {
+        let coordinator = leader.take().or_else(|| coordinators.next().cloned()).unwrap_or_default();
+        let conversation = session::run(&options, &coordinator, &address, nonce, &mut shares).await;
+        if shares.let_go() {
+            orphaned = Stopwatch::start();
+        }
+        match conversation {
+            Ok(()) => said = None,
+            // Another coordinator would say the same.
+            Err(Refused { error, .. }) if error.kind() != ErrorKind::Unavailable => return Err(error),
+            Err(Refused { error, leader: elsewhere }) => {
+                let message = error.to_string();
+                // What leads nowhere is not followed for ever.
+                leader = elsewhere.filter(|leader| *leader != coordinator);
+                if leader.is_none() && said.as_ref() != Some(&message) {
+                    tracing::warn!("{message}; looking for a coordinator that leads");
+                    said = Some(message);
                 }
             }
-            sleep(PAUSE).await;
         }
-        Err(Error::invalid("a worker needs the address of a coordinator"))
-    };
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => Ok(()),
-        ended = serve => ended,
-        ended = run => ended,
+        if u128::from(orphaned.elapsed_ms()) > ORPHANED.as_millis() {
+            shares.clear();
+        }
+        sleep(PAUSE).await;
     }
 }
 

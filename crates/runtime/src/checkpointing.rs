@@ -21,6 +21,7 @@ mod supervisor;
 mod tests;
 mod witness;
 
+pub(crate) use savepoints::Ask;
 pub(crate) use supervisor::start;
 
 pub use host::{Deployed, Host, Running};

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use dipper_checkpoint::Outcome;
 use dipper_graph::JobGraph;
 use dipper_operator_api::Committable;
 use dipper_types::{Epoch, Error, Result};
@@ -53,7 +54,7 @@ pub(crate) fn start(graph: &JobGraph, options: RunOptions) -> Result<Job> {
     let outcome = outcome.boxed().shared();
     let rows = rows.map(|(schema, receiver)| RowStream { schema, receiver, outcome: Some(outcome.clone()) });
     let cancel_on_drop = cancel.clone().drop_guard();
-    Ok(Job { handle: JobHandle { cancel, metrics }, rows, outcome, cancel_on_drop })
+    Ok(Job { handle: JobHandle { cancel, metrics, asks: None, leader: None }, rows, outcome, cancel_on_drop })
 }
 
 struct Coordinator {
@@ -82,7 +83,11 @@ impl Coordinator {
             Err(error) => Err((error, 0)),
         };
         match result {
-            Ok(()) => Ok(JobSummary { progress: self.metrics.progress(), elapsed: self.stopwatch.elapsed() }),
+            Ok(()) => Ok(JobSummary {
+                outcome: Outcome::Finished,
+                progress: self.metrics.progress(),
+                elapsed: self.stopwatch.elapsed(),
+            }),
             Err((error, committed)) => {
                 self.abort(committed).await;
                 Err(error)

@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use dipper_checkpoint::Request;
 use dipper_graph::JobGraph;
 use dipper_types::{Error, Result};
 use futures::future::{BoxFuture, Shared};
 use futures::{FutureExt, Stream};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::channel::Receiver;
+use crate::checkpointing::Ask;
 use crate::progress::JobMetrics;
 use crate::{Progress, RunOptions};
 
@@ -23,6 +27,8 @@ pub(crate) type Outcome = Shared<BoxFuture<'static, Result<JobSummary>>>;
 /// What a job that has ended well has done.
 #[derive(Debug, Clone)]
 pub struct JobSummary {
+    /// Whether its inputs have ended, or it has stopped for a while.
+    pub outcome: dipper_checkpoint::Outcome,
     /// The final counters.
     pub progress: Progress,
     /// From [`start`] to the last commit.
@@ -84,6 +90,9 @@ impl Job {
 pub struct JobHandle {
     pub(crate) cancel: CancellationToken,
     pub(crate) metrics: Arc<JobMetrics>,
+    /// To a job with checkpoints.
+    pub(crate) asks: Option<UnboundedSender<Ask>>,
+    pub(crate) leader: Option<AbortHandle>,
 }
 
 impl JobHandle {
@@ -95,6 +104,23 @@ impl JobHandle {
     /// The counters now.
     pub fn progress(&self) -> Progress {
         self.metrics.progress()
+    }
+
+    /// Asks for a checkpoint, to be copied to `target` if that is said, and waits until it is there. It begins when an attempt runs.
+    pub async fn checkpoint(&self, request: Request, target: Option<String>) -> Result<()> {
+        let gone = || Error::unavailable("the job has ended");
+        let asks = self.asks.as_ref().ok_or_else(|| Error::invalid("the job takes no checkpoints"))?;
+        let (ask, answer) = Ask::new(request, target);
+        asks.send(ask).map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Ceases to lead a job with checkpoints, and leaves everything as it is: its subtasks are another leader's, and what they have staged
+    /// is not taken back.
+    pub fn abandon(&self) {
+        if let Some(leader) = &self.leader {
+            leader.abort();
+        }
     }
 }
 

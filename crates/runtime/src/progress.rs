@@ -1,7 +1,7 @@
 //! What a running job counts, for people to watch.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use dipper_graph::{JobGraph, NodeId, OperatorSpec};
 use dipper_operator_api::OperatorMetrics;
@@ -118,21 +118,20 @@ impl JobMetrics {
         Arc::clone(&self.nodes[node].subtasks[subtask])
     }
 
-    /// What has been counted since the last call, where anything has.
-    pub(crate) fn take_counters(&self) -> Vec<SubtaskCounters> {
+    /// What every subtask has counted, where it has counted anything.
+    pub(crate) fn counters(&self) -> Vec<SubtaskCounters> {
         let mut all = Vec::new();
         for (node, metrics) in self.nodes.iter().enumerate() {
             for (subtask, counted) in metrics.subtasks.iter().enumerate() {
-                let take = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
                 let counters = SubtaskCounters {
                     node,
                     subtask,
-                    rows_in: take(&counted.rows_in),
-                    rows_out: take(&counted.rows_out),
-                    matches: take(&counted.matches),
-                    late_rows: take(&counted.late_rows),
-                    skipped_records: take(&counted.skipped_records),
-                    skip_errors: take(&counted.skip_errors),
+                    rows_in: OperatorMetrics::get(&counted.rows_in),
+                    rows_out: OperatorMetrics::get(&counted.rows_out),
+                    matches: OperatorMetrics::get(&counted.matches),
+                    late_rows: OperatorMetrics::get(&counted.late_rows),
+                    skipped_records: OperatorMetrics::get(&counted.skipped_records),
+                    skip_errors: OperatorMetrics::get(&counted.skip_errors),
                     watermark: counted.watermark(),
                 };
                 let is_silent = counters.rows_in + counters.rows_out == 0 && counters.watermark == Watermark::MIN;
@@ -144,8 +143,8 @@ impl JobMetrics {
         all
     }
 
-    /// Adds what has been counted elsewhere.
-    pub(crate) fn add(&self, counted: &SubtaskCounters) {
+    /// Takes note of what a subtask has counted that runs elsewhere.
+    pub(crate) fn set(&self, counted: &SubtaskCounters) {
         let Some(metrics) = self.nodes.get(counted.node).and_then(|node| node.subtasks.get(counted.subtask)) else {
             return;
         };
@@ -158,7 +157,7 @@ impl JobMetrics {
             (&metrics.skip_errors, counted.skip_errors),
         ];
         for (counter, count) in counters {
-            OperatorMetrics::add(counter, count as usize);
+            counter.store(count, Ordering::Relaxed);
         }
         metrics.set_watermark(counted.watermark);
     }

@@ -55,7 +55,8 @@ pub(crate) async fn checkpointing(
         allow_non_restored_state: config.allow_non_restored_state,
         query: Query { sql: sql.to_owned(), catalog: definitions(catalog) },
         open_directory: Arc::new(open_directory),
-        deploy: config.deploy.clone(),
+        deploy: None,
+        heeds_requests: true,
         notices: None,
     }))
 }

@@ -1,9 +1,5 @@
 //! How a session starts.
 
-use std::sync::Arc;
-
-use dipper_runtime::Deploy;
-
 /// How a session starts.
 #[derive(Debug, Clone, Default)]
 pub struct SessionConfig {
@@ -24,8 +20,6 @@ pub struct JobConfig {
     pub start_from: StartFrom,
     /// Whether state may be left behind that belongs to no operator of the job.
     pub allow_non_restored_state: bool,
-    /// Who runs the subtasks of jobs with checkpoints; this process, if nobody else does.
-    pub deploy: Option<Arc<dyn Deploy>>,
 }
 
 /// What a job starts from.

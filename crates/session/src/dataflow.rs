@@ -26,16 +26,27 @@ pub(crate) fn query(graph: &JobGraph, io: Handle) -> Result<Rows> {
     })
 }
 
-/// Starts a graph that writes to sinks.
-pub(crate) fn insert(graph: &JobGraph, io: Handle, checkpointing: Option<Checkpointing>) -> Result<JobHandle> {
-    let warnings = unbounded_state(graph);
+/// A job that has been planned and does not run.
+#[derive(Debug, Clone)]
+pub struct PlannedJob {
+    /// What is to be run.
+    pub graph: JobGraph,
+    /// How it takes checkpoints, if it does.
+    pub checkpointing: Option<Checkpointing>,
+    /// What its owner should know before it runs for long.
+    pub warnings: Vec<String>,
+}
+
+/// Starts a job that writes to sinks.
+pub(crate) fn insert(job: PlannedJob, io: Handle) -> Result<JobHandle> {
+    let PlannedJob { graph, checkpointing, warnings } = job;
     let mut options = RunOptions::new(io);
     let Some(checkpointing) = checkpointing else {
-        return Ok(handle(&graph.name, dipper_runtime::start(graph, options)?).with_warnings(warnings));
+        return Ok(handle(&graph.name, dipper_runtime::start(&graph, options)?).with_warnings(warnings));
     };
     let (notices, incoming) = unbounded_channel();
     options.checkpointing = Some(Box::new(Checkpointing { notices: Some(notices), ..checkpointing }));
-    let job = handle(&graph.name, dipper_runtime::start(graph, options)?);
+    let job = handle(&graph.name, dipper_runtime::start(&graph, options)?);
     Ok(job.with_warnings(warnings).with_notices(incoming))
 }
 
@@ -64,7 +75,7 @@ pub(crate) fn refuse_rows_that_never_show(graph: &JobGraph, job: &[JobGraph]) ->
 }
 
 /// What is to be said of patterns over endless input whose matches nothing bounds.
-fn unbounded_state(graph: &JobGraph) -> Vec<String> {
+pub(crate) fn unbounded_state(graph: &JobGraph) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut endless = vec![false; graph.nodes.len()];
     for (index, node) in graph.nodes.iter().enumerate() {

@@ -19,7 +19,9 @@ mod session;
 mod table;
 
 pub use checkpoints::open_directory;
+
 pub use config::{JobConfig, SessionConfig, StartFrom};
+pub use dataflow::PlannedJob;
 pub use dipper_operator_api::refuse_times_beyond_calendar;
 pub use dipper_runtime::JobNotice;
 pub use dipper_sql::ast::{ExplainFormat, Parsed};
@@ -27,6 +29,6 @@ pub use dipper_sql::is_complete;
 pub use inspection::{StoredCheckpoint, delete_savepoint, list_checkpoints, list_savepoints, show_checkpoint};
 pub use job::{JobControl, JobHandle, Progress};
 pub use outcome::{Outcome, RowStream, Rows};
-pub use savepoints::{AfterSavepoint, copy_last_checkpoint, take_savepoint};
+pub use savepoints::{AfterSavepoint, absolute, copy_last_checkpoint, take_savepoint};
 pub use session::Session;
 pub use table::{Column, Table};

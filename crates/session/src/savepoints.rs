@@ -87,7 +87,8 @@ async fn wait(store: &CheckpointStore, id: &str, job: &str) -> Result<Answer> {
     }
 }
 
-fn absolute(target: &str) -> Result<String> {
+/// A directory as any process of this machine finds it: a URL as it is, a path from the root.
+pub fn absolute(target: &str) -> Result<String> {
     if target.contains("://") {
         return Ok(target.to_owned());
     }

@@ -23,7 +23,7 @@ use crate::adhoc::{self, Watch};
 use crate::connector::definition;
 use crate::listing::listing;
 use crate::panic::panicked;
-use crate::{Column, JobConfig, JobHandle, Outcome, SessionConfig, Table, checkpoints, dataflow};
+use crate::{Column, JobConfig, JobHandle, Outcome, PlannedJob, SessionConfig, Table, checkpoints, dataflow};
 
 /// What an insert is bound as, and where it writes.
 type InsertPlan = (LogicalPlan, Arc<CatalogTable>);
@@ -271,20 +271,13 @@ impl Session {
     }
 
     async fn insert(&mut self, inserts: &[Insert], text: &str) -> Result<Outcome> {
-        let name = self.job_name(inserts);
         let job = match self.settings.runtime_mode() {
             RuntimeMode::Batch => {
                 checkpoints::refuse_start(&self.job, "a batch takes no checkpoints")?;
-                self.insert_batch(inserts, &name).await?
+                self.insert_batch(inserts, &self.job_name(inserts)).await?
             }
             RuntimeMode::Automatic | RuntimeMode::Streaming => {
-                let plans = self.insert_plans(inserts).await?;
-                let mut graph = self.job_graph(inserts, &plans, &name)?;
-                let checkpointing = self.checkpointing(text).await?;
-                if let Some(checkpointing) = &checkpointing {
-                    graph.name.clone_from(&checkpointing.job.0);
-                }
-                let started = dataflow::insert(&graph, Handle::current(), checkpointing);
+                let started = dataflow::insert(self.planned(inserts, text).await?, Handle::current());
                 match inserts {
                     [insert] => started.map_err(|error| error.at(insert.source.span))?,
                     _ => started?,
@@ -294,8 +287,34 @@ impl Session {
         Ok(Outcome::Job(job))
     }
 
+    /// Plans the job of an insert or a statement set, for somebody else to run it as a dataflow.
+    pub async fn plan_job(&mut self, parsed: &Parsed) -> Result<PlannedJob> {
+        let inserts = match &parsed.statement {
+            Statement::Insert(insert) => std::slice::from_ref(insert.as_ref()),
+            Statement::StatementSet(inserts) => inserts.as_slice(),
+            _ => return Err(Error::internal("a statement that writes to no table is no job")),
+        };
+        if self.settings.runtime_mode() == RuntimeMode::Batch {
+            let error = Error::unsupported("a batch runs in one process only");
+            return Err(error.with_hint("leave 'execution.runtime-mode' at 'automatic', or use dipper run"));
+        }
+        // As with a job that is run here.
+        let planned = AssertUnwindSafe(self.planned(inserts, &parsed.text)).catch_unwind().await;
+        planned.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+    }
+
+    async fn planned(&mut self, inserts: &[Insert], text: &str) -> Result<PlannedJob> {
+        let plans = self.insert_plans(inserts).await?;
+        let mut graph = self.job_graph(inserts, &plans, &self.job_name(inserts))?;
+        let checkpointing = self.checkpointing(text).await?;
+        if let Some(checkpointing) = &checkpointing {
+            graph.name.clone_from(&checkpointing.job.0);
+        }
+        Ok(PlannedJob { warnings: dataflow::unbounded_state(&graph), graph, checkpointing })
+    }
+
     /// The name by which the next job would find its checkpoints, if it has one.
-    pub fn next_job_name(&self) -> Option<String> {
+    fn next_job_name(&self) -> Option<String> {
         match (self.settings.pipeline_name(), &self.job.name) {
             (Some(name), _) => Some(name.to_owned()),
             (None, Some(name)) if self.unnamed_jobs == 0 => Some(name.clone()),

@@ -112,6 +112,7 @@ pub fn manifest_text() -> Result<String> {
         number: 42,
         job: JobId("j".to_owned()),
         epoch: Epoch(4),
+        leader: 0,
         attempt: AttemptId { opening: ManifestNumber(1), nonce: 2 },
         kind: CheckpointKind::Checkpoint,
         created_ms: 1,

@@ -27,6 +27,9 @@ pub struct Manifest {
     pub epoch: Epoch,
     /// The life of the job that wrote it.
     pub attempt: AttemptId,
+    /// Who led that attempt; 0 if its first leader did, in manifests of builds that knew of no others.
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    pub leader: u64,
     /// Why it was written.
     pub kind: CheckpointKind,
     /// When it was made, in milliseconds since 1970.
@@ -86,6 +89,11 @@ pub struct OperatorState {
     pub operator: OperatorId,
     /// What its subtasks stored.
     pub subtasks: Vec<StateHandle>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_unknown(leader: &u64) -> bool {
+    *leader == 0
 }
 
 #[derive(Deserialize)]

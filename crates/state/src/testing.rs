@@ -198,6 +198,7 @@ pub(crate) fn manifest(number: u64, epoch: u64, attempt: u64, state: Option<Oper
         job: job(),
         epoch: Epoch(epoch),
         attempt: self::attempt(attempt),
+        leader: 0,
         kind: CheckpointKind::Checkpoint,
         created_ms: 1_700_000_000_000,
         duration_ms: 12,

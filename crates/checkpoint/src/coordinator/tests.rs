@@ -6,6 +6,31 @@ use crate::{Found, Staged};
 const SOURCE: TaskId = TaskId { task: 0, subtask: 0 };
 const SINK: TaskId = TaskId { task: 1, subtask: 0 };
 
+const PERIODIC: CheckpointOptions = CheckpointOptions {
+    interval_ms: Some(100),
+    timeout_ms: 1_000,
+    min_pause_ms: 30,
+    tolerable_failures: 1,
+    retained: 1,
+};
+
+fn tasks() -> Tasks {
+    Tasks { sources: BTreeSet::from([SOURCE]), all: BTreeSet::from([SOURCE, SINK]) }
+}
+
+/// An opening of the attempt that began with 5, at epoch 10.
+fn opening(number: u64) -> Manifest {
+    Manifest {
+        number: ManifestNumber(number),
+        attempt: AttemptId { opening: ManifestNumber(5), nonce: 1 },
+        leader: 1,
+        epoch: Epoch(10),
+        kind: ManifestKind::Opening,
+        tasks: BTreeMap::new(),
+        committables: BTreeMap::new(),
+    }
+}
+
 struct Fixture {
     coordinator: Coordinator,
     now_ms: u64,
@@ -13,27 +38,19 @@ struct Fixture {
 
 impl Fixture {
     fn new(options: CheckpointOptions) -> Self {
-        let attempt = AttemptId { opening: ManifestNumber(5), nonce: 1 };
-        let opening = Manifest {
-            number: ManifestNumber(5),
-            attempt,
-            epoch: Epoch(10),
-            kind: ManifestKind::Opening,
-            tasks: BTreeMap::new(),
-            committables: BTreeMap::new(),
-        };
-        let tasks = Tasks { sources: BTreeSet::from([SOURCE]), all: BTreeSet::from([SOURCE, SINK]) };
-        Self { coordinator: Coordinator::new(options, tasks, Start { opening, log: Vec::new() }, 0), now_ms: 0 }
+        let start = Start { opening: opening(5), log: Vec::new() };
+        Self { coordinator: Coordinator::new(options, tasks(), start, 0), now_ms: 0 }
+    }
+
+    /// A leader of the attempt that 5 has opened: it goes on from 8, and the tasks have been told of this epoch.
+    fn adopting(passed: u64) -> (Self, Vec<Action>) {
+        let start = Start { opening: Manifest { leader: 2, ..opening(8) }, log: Vec::new() };
+        let (coordinator, actions) = Coordinator::adopt(PERIODIC, tasks(), start, Epoch(passed), 0);
+        (Self { coordinator, now_ms: 0 }, actions)
     }
 
     fn periodic() -> Self {
-        Self::new(CheckpointOptions {
-            interval_ms: Some(100),
-            timeout_ms: 1_000,
-            min_pause_ms: 30,
-            tolerable_failures: 1,
-            retained: 1,
-        })
+        Self::new(PERIODIC)
     }
 
     fn on(&mut self, event: Event) -> Vec<Action> {
@@ -319,4 +336,56 @@ fn the_files_of_a_finished_task_outlive_a_refused_manifest() {
     fixture.hear(SINK, acknowledged(11, &[]));
     let actions = fixture.on(Event::Store(StoreReply::Refused));
     assert_eq!(actions, [Action::Aborted(Epoch(11), AbortReason::ManifestRefused)]);
+}
+
+#[test]
+fn whoever_adopts_first_says_what_has_become_of_the_checkpoints_before() {
+    let (_, actions) = Fixture::adopting(12);
+    let expected = [Action::Completed(Epoch(10)), Action::Aborted(Epoch(12), AbortReason::Adopted)];
+    assert_eq!(actions, expected);
+    // A source may be waiting behind the barrier of a savepoint with which the job was to stop.
+    let (_, actions) = Fixture::adopting(10);
+    assert_eq!(actions[1], Action::Aborted(Epoch(10), AbortReason::Adopted));
+}
+
+#[test]
+fn what_was_staged_under_a_former_leader_is_in_the_next_manifest() {
+    let (mut fixture, _) = Fixture::adopting(12);
+    assert!(matches!(fixture.deadline()[..], [Action::Trigger { epoch: Epoch(13), .. }]));
+    fixture.hear(SOURCE, acknowledged(13, &[]));
+    let actions = fixture.hear(SINK, acknowledged(13, &[10, 11, 12, 13]));
+    let manifest = put(&actions);
+    assert_eq!((manifest.number, manifest.leader), (ManifestNumber(9), 2));
+    assert_eq!(committables(manifest), [11, 12, 13]);
+}
+
+#[test]
+fn a_checkpoint_given_up_by_adoption_is_no_failure() {
+    let (mut fixture, _) = Fixture::adopting(12);
+    fixture.deadline();
+    let actions = fixture.hear(SINK, TaskMessage::Declined { epoch: Epoch(13) });
+    assert!(matches!(actions[..], [Action::Aborted(Epoch(13), AbortReason::Declined(SINK))]));
+}
+
+#[test]
+fn what_is_acknowledged_of_a_checkpoint_that_was_not_adopted_is_discarded() {
+    let (mut fixture, _) = Fixture::adopting(12);
+    fixture.deadline();
+    let garbage = Garbage { manifests: Vec::new(), files: vec![file(12)] };
+    assert_eq!(fixture.hear(SOURCE, acknowledged_file(12, file(12))), [Action::Delete(garbage)]);
+    assert_eq!(fixture.hear(SOURCE, TaskMessage::Declined { epoch: Epoch(12) }), []);
+}
+
+#[test]
+fn a_snapshot_may_refer_to_what_the_attempt_stored_under_its_former_leader() {
+    let opening = Manifest {
+        tasks: BTreeMap::from([(SOURCE, Snapshot { files: BTreeSet::from([file(10)]), ..Snapshot::default() })]),
+        ..opening(8)
+    };
+    let start = Start { opening, log: Vec::new() };
+    let (coordinator, _) = Coordinator::adopt(PERIODIC, tasks(), start, Epoch(12), 0);
+    let mut fixture = Fixture { coordinator, now_ms: 0 };
+    fixture.deadline();
+    fixture.hear(SINK, acknowledged(13, &[]));
+    assert!(put(&fixture.hear(SOURCE, acknowledged_file(13, file(10)))).files().eq([&file(10)]));
 }

@@ -18,6 +18,7 @@ fn opening(number: u64, epoch: u64) -> Manifest {
     Manifest {
         number: ManifestNumber(number),
         attempt: AttemptId { opening: ManifestNumber(number), nonce: 1 },
+        leader: 1,
         epoch: Epoch(epoch),
         kind: ManifestKind::Opening,
         tasks: BTreeMap::new(),
@@ -98,6 +99,24 @@ fn i4_a_checkpoint_of_a_fenced_attempt() {
 }
 
 #[test]
+fn i4_a_checkpoint_of_a_former_leader() {
+    let mut history = committed();
+    let adoption = Manifest { attempt: ATTEMPT, leader: 2, ..opening(3, 1) };
+    history.observe(Observation::ManifestCreated(&adoption)).unwrap();
+    let next = Manifest { leader: 2, ..checkpoint(4, 2, "b") };
+    history.clone().observe(Observation::ManifestCreated(&next)).unwrap();
+    breaks(history, Observation::ManifestCreated(&checkpoint(4, 2, "b")), Invariant::FencedHasNoEffect);
+}
+
+#[test]
+fn i4_an_adoption_of_a_fenced_attempt() {
+    let mut history = committed();
+    history.observe(Observation::ManifestCreated(&opening(3, 1))).unwrap();
+    let adoption = Manifest { attempt: ATTEMPT, leader: 2, ..opening(4, 1) };
+    breaks(history, Observation::ManifestCreated(&adoption), Invariant::FencedHasNoEffect);
+}
+
+#[test]
 fn i5_a_manifest_while_the_last_is_not_committed() {
     breaks(begun(), Observation::ManifestCreated(&checkpoint(3, 2, "b")), Invariant::CommittedBeforeTheNext);
 }
@@ -143,4 +162,14 @@ fn a_history_that_begins_with_an_opening_holds_what_follows_against_what_came_be
     let mut history = begun;
     history.observe(Observation::ManifestDeleted(ManifestNumber(2))).unwrap();
     history.observe(Observation::ManifestCreated(&next(4, 2, "a"))).unwrap();
+}
+
+#[test]
+fn a_history_that_begins_with_an_adoption_knows_its_leader() {
+    let log = [checkpoint(2, 1, "a")];
+    let adoption = Manifest { attempt: ATTEMPT, leader: 2, tasks: log[0].tasks.clone(), ..opening(3, 1) };
+    let begun = History::from_opening(&adoption, &log);
+    let next = Manifest { leader: 2, ..checkpoint(4, 2, "a") };
+    begun.clone().observe(Observation::ManifestCreated(&next)).unwrap();
+    breaks(begun, Observation::ManifestCreated(&checkpoint(4, 2, "a")), Invariant::FencedHasNoEffect);
 }

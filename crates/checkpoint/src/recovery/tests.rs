@@ -5,12 +5,15 @@ use crate::Snapshot;
 use crate::{Found, TaskId};
 
 const TASK: TaskId = TaskId { task: 0, subtask: 0 };
+/// The attempt that has written the log.
+const RUNNING: AttemptId = AttemptId { opening: ManifestNumber(1), nonce: 1 };
 
 fn manifest(number: u64, epoch: u64, staged: &[u8]) -> Manifest {
     let committables = if staged.is_empty() { Vec::new() } else { vec![(TASK, vec![staged.to_vec()])] };
     Manifest {
         number: ManifestNumber(number),
-        attempt: AttemptId { opening: ManifestNumber(1), nonce: 1 },
+        attempt: RUNNING,
+        leader: 1,
         epoch: Epoch(epoch),
         kind: ManifestKind::Checkpoint,
         tasks: BTreeMap::from([(TASK, Snapshot { inline: vec![number as u8], ..Snapshot::default() })]),
@@ -130,4 +133,60 @@ fn only_earlier_attempts_are_swept_and_what_manifests_name_is_kept() {
     let sweep = RecoveryAction::Sweep { before: ManifestNumber(4), keep: BTreeSet::from([file]) };
     assert_eq!(actions[0], sweep);
     assert!(matches!(&actions[1], RecoveryAction::Start(start) if start.opening.number == ManifestNumber(4)));
+}
+
+#[test]
+fn a_running_attempt_is_adopted_under_its_own_name_and_swept_from_its_own_opening() {
+    let (mut recovery, _) = Recovery::begin(Restore::Adopt(RUNNING), 9);
+    assert!(matches!(read(&mut recovery, &[manifest(3, 7, b"a")])[..], [RecoveryAction::Commit { .. }]));
+    let actions = recovery.on_event(RecoveryEvent::Committed);
+    let adoption = opening(&actions).clone();
+    assert_eq!((adoption.attempt, adoption.leader, adoption.number), (RUNNING, 9, ManifestNumber(4)));
+    assert_eq!((adoption.epoch, &adoption.tasks[&TASK].inline), (Epoch(7), &vec![3]));
+    assert!(adoption.adopts() && adoption.committables.is_empty());
+    recovery.on_event(RecoveryEvent::Store(StoreReply::Put));
+    let durable = StoreReply::Inspected { found: Found::Own, head: ManifestNumber(4) };
+    let actions = recovery.on_event(RecoveryEvent::Store(durable));
+    let [RecoveryAction::Sweep { before, .. }, RecoveryAction::Start(start)] = &actions[..] else {
+        panic!("{actions:?}")
+    };
+    assert_eq!((*before, &start.opening), (RUNNING.opening, &adoption));
+}
+
+#[test]
+fn an_adoption_goes_on_from_what_the_former_leader_has_written_meanwhile() {
+    let (mut recovery, _) = Recovery::begin(Restore::Adopt(RUNNING), 9);
+    read(&mut recovery, &[manifest(3, 7, b"")]);
+    recovery.on_event(RecoveryEvent::Store(StoreReply::Put));
+    let seen = StoreReply::Inspected { found: Found::Other, head: ManifestNumber(4) };
+    assert_eq!(recovery.on_event(RecoveryEvent::Store(seen)), [RecoveryAction::List]);
+    let actions = read(&mut recovery, &[manifest(3, 7, b""), manifest(4, 8, b"")]);
+    assert_eq!((opening(&actions).number, opening(&actions).epoch), (ManifestNumber(5), Epoch(8)));
+}
+
+#[test]
+fn what_a_newer_attempt_has_fenced_is_not_adopted() {
+    let (mut recovery, _) = Recovery::begin(Restore::Adopt(RUNNING), 9);
+    read(&mut recovery, &[manifest(3, 7, b"")]);
+    recovery.on_event(RecoveryEvent::Store(StoreReply::Put));
+    let seen = StoreReply::Inspected { found: Found::Other, head: ManifestNumber(4) };
+    recovery.on_event(RecoveryEvent::Store(seen));
+    let newer = AttemptId { opening: ManifestNumber(4), nonce: 2 };
+    let last = Manifest { attempt: newer, kind: ManifestKind::Opening, ..manifest(4, 7, b"") };
+    assert_eq!(read(&mut recovery, &[last]), [RecoveryAction::Fail(Failure::Fenced)]);
+}
+
+#[test]
+fn an_attempt_without_a_log_is_not_adopted() {
+    let (mut recovery, _) = Recovery::begin(Restore::Adopt(RUNNING), 9);
+    let actions = recovery.on_event(RecoveryEvent::Listed(numbers(&[])));
+    assert_eq!(actions, [RecoveryAction::Fail(Failure::Fenced)]);
+}
+
+#[test]
+fn an_attempt_whose_former_leader_has_finished_it_is_not_adopted() {
+    let (mut recovery, _) = Recovery::begin(Restore::Adopt(RUNNING), 9);
+    let mut last = manifest(3, 7, b"");
+    last.tasks.insert(TASK, Snapshot { finished: true, ..Snapshot::default() });
+    assert_eq!(read(&mut recovery, &[last]), [RecoveryAction::Finished]);
 }

@@ -3,37 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use dipper_checkpoint::{
-    AttemptId, BarrierAligner, Channel, Manifest, Mark, Observation, Snapshot, SnapshotFile, SourceMode,
-    TaskCheckpoints, TaskId, TaskMessage, Tasks, Violation,
+    AttemptId, BarrierAligner, Channel, Manifest, Mark, Observation, SourceMode, TaskId, Tasks, Violation,
 };
 use dipper_types::{Epoch, KeyGroup};
 
 use crate::Bug;
 use crate::chance::Chance;
-use crate::process::Message;
-use crate::store::{Call, Store};
-use crate::workload::{
-    Cut, KEYED, KEYS, KeyState, Row, SOURCE, State, Workload, apply, decode_offsets, encode_offsets, name, totals,
-};
+use crate::store::Store;
+use crate::task::{Effects, Notice, Task, Work};
+use crate::workload::{Cut, KEYED, KEYS, Row, SOURCE, Workload, apply, decode_offsets, totals};
 
 /// A sender waits while its channel holds this many elements.
 const CHANNEL_ELEMENTS: usize = 4;
-
-/// What the coordinator says to a task.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Notice {
-    Trigger { epoch: Epoch, mode: SourceMode },
-    Completed(Epoch),
-    Aborted(Epoch),
-}
-
-/// What a step of the job leads to.
-#[derive(Default)]
-pub(crate) struct Effects {
-    pub(crate) calls: Vec<Call>,
-    pub(crate) messages: Vec<Message>,
-    pub(crate) lost: Option<TaskId>,
-}
 
 #[derive(Debug, Clone, Copy)]
 enum Element {
@@ -50,41 +31,16 @@ struct Pipe {
     taken: u64,
 }
 
-struct Task {
-    id: TaskId,
-    /// By index of pipe; the aligner counts in this order.
-    inputs: Vec<usize>,
-    outputs: Vec<usize>,
-    aligner: BarrierAligner,
-    checkpoints: TaskCheckpoints,
-    work: Work,
-    /// Snapshots on their way into the store, in the order of epochs.
-    uploads: VecDeque<Upload>,
-    /// The files of snapshots that may be completed, by epoch.
-    taken: BTreeMap<Epoch, BTreeMap<u8, (SnapshotFile, KeyState)>>,
-    /// Those of the last completed one: what has not changed since is referred to.
-    base: BTreeMap<u8, (SnapshotFile, KeyState)>,
-    ended: bool,
-}
-
-enum Work {
-    Source { offsets: BTreeMap<usize, usize>, is_waiting: bool },
-    Keyed { state: State, is_flushed: bool },
-    Sink(Vec<Row>),
-}
-
-struct Upload {
-    epoch: Epoch,
-    pending: usize,
-    has_failed: bool,
-    snapshot: Snapshot,
-    /// The task's last, with the names of what it staged.
-    at_end: Option<Vec<Vec<u8>>>,
-}
-
-/// The tasks of one attempt and the channels between them.
+/// The tasks of one attempt and the channels between them. They go on without whoever leads them.
 pub(crate) struct Job {
-    attempt: AttemptId,
+    pub(crate) attempt: AttemptId,
+    /// Whom the tasks obey and answer.
+    pub(crate) leader: usize,
+    /// The greatest epoch that one of them has been told of.
+    pub(crate) told: Epoch,
+    pub(crate) is_stopped: bool,
+    /// A task that has failed: it does nothing any more, and the attempt has to end.
+    pub(crate) lost: Option<TaskId>,
     tasks: Vec<Task>,
     pipes: Vec<Pipe>,
     bug: Option<Bug>,
@@ -95,6 +51,7 @@ impl Job {
     pub(crate) fn restore(
         opening: &Manifest,
         parallelism: [usize; 3],
+        leader: usize,
         (workload, store, bug): (&Workload, &Store, Option<Bug>),
     ) -> Option<Self> {
         let (attempt, epoch) = (opening.attempt, opening.epoch);
@@ -108,7 +65,8 @@ impl Job {
             }
         }
         let is_flushed = Cut::of(opening).is_flushed;
-        let mut job = Self { attempt, tasks: Vec::new(), pipes: Vec::new(), bug };
+        let (tasks, pipes) = (Vec::new(), Vec::new());
+        let mut job = Self { attempt, leader, told: epoch, is_stopped: false, lost: None, tasks, pipes, bug };
         for (task, &parallelism) in parallelism.iter().enumerate() {
             for subtask in 0..parallelism {
                 let mut base = base.clone();
@@ -123,7 +81,10 @@ impl Job {
                     }
                     _ => Work::Sink(Vec::new()),
                 };
-                job.tasks.push(Task { base, ..Task::new(TaskId { task, subtask }, epoch, work) });
+                let id = TaskId { task, subtask };
+                let mut task = Task::new(id, attempt, epoch, work, bug);
+                task.base = base;
+                job.tasks.push(task);
             }
         }
         job.connect();
@@ -151,6 +112,42 @@ impl Job {
         Tasks { sources: all.iter().filter(|id| id.task == SOURCE).copied().collect(), all }
     }
 
+    /// Whether a new leader can go on with it.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.is_stopped && self.lost.is_none()
+    }
+
+    /// All tasks obey another leader from now on. What the former one has said and they have not heard is lost.
+    pub(crate) fn attach(&mut self, leader: usize) {
+        self.leader = leader;
+        self.tasks.iter_mut().for_each(|task| task.notices.clear());
+    }
+
+    /// The leader says something to a task, which does not hear it before this step.
+    pub(crate) fn tell(&mut self, id: TaskId, notice: Notice, not_before: u64) {
+        if let Some(task) = self.tasks.iter_mut().find(|task| task.id == id) {
+            task.notices.push_back((not_before, notice));
+        }
+    }
+
+    /// A random task hears what its leader has said by now.
+    pub(crate) fn hear(&mut self, chance: &mut Chance, now: u64, store: &mut Store) -> Result<Effects, Violation> {
+        let mut effects = Effects::default();
+        let hears = |&index: &usize| {
+            let task = &self.tasks[index];
+            self.lost != Some(task.id) && task.notices.front().is_some_and(|(not_before, _)| *not_before <= now)
+        };
+        let hearing: Vec<usize> = (0..self.tasks.len()).filter(hears).collect();
+        if hearing.is_empty() {
+            return Ok(effects);
+        }
+        let index = hearing[chance.below(hearing.len())];
+        if let Some((_, notice)) = self.tasks[index].notices.pop_front() {
+            self.on_notice(index, notice, store, &mut effects)?;
+        }
+        Ok(effects)
+    }
+
     /// A random task does what it can do next, if it can do anything.
     pub(crate) fn step(
         &mut self,
@@ -161,7 +158,7 @@ impl Job {
         let mut effects = Effects::default();
         let index = chance.below(self.tasks.len());
         let task = &self.tasks[index];
-        if task.ended || task.outputs.iter().any(|&pipe| self.pipes[pipe].queue.len() >= CHANNEL_ELEMENTS) {
+        if task.ended || self.lost == Some(task.id) || self.is_full(task) {
             return Ok(effects);
         }
         if let Work::Source { is_waiting, .. } = &task.work {
@@ -178,6 +175,10 @@ impl Job {
             self.take(index, input, store, &mut effects)?;
         }
         Ok(effects)
+    }
+
+    fn is_full(&self, task: &Task) -> bool {
+        task.outputs.iter().any(|&pipe| self.pipes[pipe].queue.len() >= CHANNEL_ELEMENTS)
     }
 
     /// A source reads a row of one of its splits, or ends.
@@ -245,42 +246,30 @@ impl Job {
     }
 
     /// A task hears from the coordinator.
-    pub(crate) fn on_notice(&mut self, id: TaskId, notice: Notice, store: &mut Store) -> Result<Effects, Violation> {
-        let mut effects = Effects::default();
-        let Some(index) = self.tasks.iter().position(|task| task.id == id) else { return Ok(effects) };
+    fn on_notice(
+        &mut self,
+        index: usize,
+        notice: Notice,
+        store: &mut Store,
+        effects: &mut Effects,
+    ) -> Result<(), Violation> {
+        self.told = self.told.max(notice.epoch());
         let task = &mut self.tasks[index];
-        let answer = match notice {
+        match notice {
             Notice::Trigger { epoch, mode } if !task.ended && epoch > task.checkpoints.passed() => {
                 if let Work::Source { is_waiting, .. } = &mut task.work {
                     *is_waiting = mode == SourceMode::Wait;
                 }
                 if mode == SourceMode::End {
-                    self.end(index, store, &mut effects)?;
-                } else {
-                    self.pass_barrier(index, epoch, store, &mut effects)?;
+                    return self.end(index, store, effects);
                 }
-                None
+                return self.pass_barrier(index, epoch, store, effects);
             }
-            Notice::Trigger { .. } => task.checkpoints.on_aborted(),
-            Notice::Completed(epoch) => {
-                if let Some(files) = task.taken.remove(&epoch) {
-                    task.base = files;
-                }
-                task.taken.retain(|&taken, _| taken > epoch);
-                task.checkpoints.on_completed(epoch)
-            }
-            Notice::Aborted(epoch) => {
-                task.aligner.on_abort(epoch);
-                if let Work::Source { is_waiting, .. } = &mut task.work
-                    && epoch >= task.checkpoints.passed()
-                {
-                    *is_waiting = false;
-                }
-                task.checkpoints.on_aborted()
-            }
-        };
-        effects.messages.extend(answer.map(|answer| Message::ToCoordinator(self.attempt, id, answer)));
-        Ok(effects)
+            Notice::Trigger { .. } => task.say(task.checkpoints.report(), effects),
+            Notice::Completed(epoch) => task.on_completed(epoch, effects),
+            Notice::Aborted(epoch) => task.on_aborted(epoch, effects),
+        }
+        Ok(())
     }
 
     /// The task snapshots and sends the barrier on.
@@ -291,14 +280,8 @@ impl Job {
         store: &mut Store,
         effects: &mut Effects,
     ) -> Result<(), Violation> {
-        let attempt = self.attempt;
-        let task = &mut self.tasks[index];
-        let (upload, staged) = task.snapshot(attempt, epoch, effects);
-        task.checkpoints.on_barrier(epoch, staged);
-        task.uploads.push_back(upload);
-        self.mark(index, Element::Barrier { epoch }, Mark::Barrier(epoch), store)?;
-        self.acknowledge(index, effects);
-        Ok(())
+        self.tasks[index].on_barrier(epoch, effects);
+        self.mark(index, Element::Barrier { epoch }, Mark::Barrier(epoch), store)
     }
 
     /// The task's inputs have ended: it flushes, and its last snapshot is on its way.
@@ -311,47 +294,17 @@ impl Job {
             _ => Vec::new(),
         };
         self.send(index, flushed);
-        let attempt = self.attempt;
-        let task = &mut self.tasks[index];
-        task.ended = true;
-        task.base.clear();
-        let (mut upload, staged) = task.snapshot(attempt, Epoch(task.checkpoints.passed().0 + 1), effects);
-        upload.at_end = Some(staged);
-        task.uploads.push_back(upload);
-        self.mark(index, Element::End, Mark::End, store)?;
-        self.acknowledge(index, effects);
-        Ok(())
+        self.tasks[index].on_end(effects);
+        self.mark(index, Element::End, Mark::End, store)
     }
 
     /// A part of a snapshot is durable, or `has_failed`.
     pub(crate) fn on_stored(&mut self, id: TaskId, epoch: Epoch, has_failed: bool) -> Effects {
         let mut effects = Effects::default();
-        let Some(index) = self.tasks.iter().position(|task| task.id == id) else { return effects };
-        if let Some(upload) = self.tasks[index].uploads.iter_mut().find(|upload| upload.epoch == epoch) {
-            upload.pending -= 1;
-            upload.has_failed |= has_failed;
+        if let Some(task) = self.tasks.iter_mut().find(|task| task.id == id && self.lost != Some(id)) {
+            task.on_stored(epoch, has_failed, &mut effects);
         }
-        self.acknowledge(index, &mut effects);
         effects
-    }
-
-    /// Says what is durable, in the order of epochs: what a later snapshot says includes what an earlier one staged.
-    fn acknowledge(&mut self, index: usize, effects: &mut Effects) {
-        let task = &mut self.tasks[index];
-        while task.uploads.front().is_some_and(|upload| upload.pending == 0) {
-            let Some(Upload { epoch, has_failed, snapshot, at_end, .. }) = task.uploads.pop_front() else { return };
-            let mut message = match at_end {
-                Some(_) if has_failed => {
-                    effects.lost = Some(task.id);
-                    return;
-                }
-                Some(staged) => task.checkpoints.on_end(snapshot, staged),
-                None if has_failed => TaskMessage::Declined { epoch },
-                None => task.checkpoints.on_durable(epoch, snapshot),
-            };
-            plant(self.bug, &mut message);
-            effects.messages.push(Message::ToCoordinator(self.attempt, task.id, message));
-        }
     }
 
     fn send(&mut self, index: usize, rows: impl IntoIterator<Item = Row>) {
@@ -397,70 +350,6 @@ impl Job {
     }
 }
 
-impl Task {
-    fn new(id: TaskId, epoch: Epoch, work: Work) -> Self {
-        Self {
-            id,
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            aligner: BarrierAligner::new(0),
-            checkpoints: TaskCheckpoints::new(epoch),
-            work,
-            uploads: VecDeque::new(),
-            taken: BTreeMap::new(),
-            base: BTreeMap::new(),
-            ended: false,
-        }
-    }
-
-    /// Captures the state; what is new of it goes on its way into the store. Returns the names of staged output as well.
-    fn snapshot(&mut self, attempt: AttemptId, epoch: Epoch, effects: &mut Effects) -> (Upload, Vec<Vec<u8>>) {
-        let mut upload = Upload { epoch, pending: 0, has_failed: false, snapshot: Snapshot::default(), at_end: None };
-        let mut staged = Vec::new();
-        let mut files = BTreeMap::new();
-        match &mut self.work {
-            Work::Source { offsets, .. } => upload.snapshot.inline = encode_offsets(offsets),
-            Work::Keyed { state, .. } => {
-                for (&key, state) in state.iter() {
-                    let is_unchanged = |(_, base): &&(SnapshotFile, KeyState)| base == state;
-                    let unchanged = self.base.get(&key).filter(is_unchanged).map(|(file, _)| file.clone());
-                    let file = unchanged.unwrap_or_else(|| {
-                        let path = name(attempt.opening.0, epoch.0, self.id, key);
-                        let file = SnapshotFile { path, attempt: attempt.opening, epoch };
-                        let (task, state) = (self.id, state.clone());
-                        effects.calls.push(Call::Upload { task, epoch, key, file: file.clone(), state });
-                        upload.pending += 1;
-                        file
-                    });
-                    upload.snapshot.files.insert(file.clone());
-                    files.insert(key, (file, state.clone()));
-                }
-            }
-            Work::Sink(rows) if !rows.is_empty() => {
-                let attempt = attempt.opening;
-                let name = name(attempt.0, epoch.0, self.id, "staged");
-                staged.push(name.clone().into_bytes());
-                upload.pending += 1;
-                effects.calls.push(Call::Stage { task: self.id, attempt, epoch, name, rows: std::mem::take(rows) });
-            }
-            Work::Sink(_) => {}
-        }
-        self.taken.insert(epoch, files);
-        (upload, staged)
-    }
-}
-
 fn owner(key: u8, parallelism: usize) -> usize {
     KeyGroup(u16::from(key)).subtask(u16::from(KEYS), parallelism)
-}
-
-/// Bugs in what a task says.
-fn plant(bug: Option<Bug>, message: &mut TaskMessage) {
-    match (bug, message) {
-        (Some(Bug::ForgetsAborted), TaskMessage::Acknowledged { epoch, staged, .. }) => {
-            staged.retain(|staged| staged.epoch == *epoch);
-        }
-        (Some(Bug::ReportOvertakes), TaskMessage::Finished { passed, .. }) => *passed = Epoch(0),
-        _ => {}
-    }
 }

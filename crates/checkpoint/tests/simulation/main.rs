@@ -3,8 +3,9 @@
 
 mod chance;
 mod job;
-mod process;
+mod leader;
 mod store;
+mod task;
 mod workload;
 mod world;
 
@@ -26,7 +27,7 @@ enum Bug {
     ZombieCommits,
     /// A put that succeeds below the head of the log counts.
     IgnoresHead,
-    /// Two attempts have the same name.
+    /// Two attempts have the same name, and so have two leaders.
     SameNonce,
     /// Staged output of earlier attempts is removed before they are fenced.
     SweepsBeforeOpening,
@@ -36,6 +37,16 @@ enum Bug {
     ForgetsAborted,
     /// The report of a finished task counts for barriers that it has passed.
     ReportOvertakes,
+    /// A task stores its snapshot before it knows what has become of the checkpoint before.
+    StoresUnsettled,
+    /// A leader adopts an attempt without an opening of its own.
+    AdoptsUnopened,
+    /// It takes every checkpoint that the tasks have been told of for completed.
+    CoversPassed,
+    /// It removes what the attempt itself has staged so far.
+    SweepsAdopted,
+    /// A former leader removes what its attempt has staged.
+    AbortsStaged,
 }
 
 /// From `SIMULATION_SEEDS`: a number of seeds, or a range of them.
@@ -59,9 +70,9 @@ fn output_is_exactly_once_whatever_happens() {
 }
 
 #[test]
-fn the_adversary_brings_attempts_to_every_end() {
+fn the_adversary_brings_leaders_to_every_end() {
     let mut total = Summary::default();
-    (0..200).filter_map(|seed| World::new(seed, None).run().ok()).for_each(|summary| total.add(summary));
+    (0..500).filter_map(|seed| World::new(seed, None).run().ok()).for_each(|summary| total.add(summary));
     for end in [
         "Finished",
         "Stopped",
@@ -72,8 +83,9 @@ fn the_adversary_brings_attempts_to_every_end() {
         "CommitFailed",
         "StoreRefuses",
     ] {
-        assert!(total.ends.contains_key(end), "no attempt ends with {end}: {total:?}");
+        assert!(total.ends.contains_key(end), "no leader ends with {end}: {total:?}");
     }
+    assert!(total.adopted > 0, "no attempt is adopted: {total:?}");
 }
 
 #[test]
@@ -89,6 +101,20 @@ fn a_barrier_that_overtakes_a_row_is_caught() {
 #[test]
 fn a_zombie_that_commits_is_caught() {
     is_caught(Bug::ZombieCommits, 10);
+}
+
+#[test]
+fn a_task_that_stores_before_it_knows_of_the_checkpoint_before_is_caught() {
+    is_caught(Bug::StoresUnsettled, 500);
+}
+
+#[test]
+fn a_leader_that_adopts_wrongly_is_caught() {
+    for (bug, seeds) in
+        [(Bug::AdoptsUnopened, 10), (Bug::CoversPassed, 100), (Bug::SweepsAdopted, 100), (Bug::AbortsStaged, 100)]
+    {
+        is_caught(bug, seeds);
+    }
 }
 
 #[test]
@@ -110,6 +136,11 @@ fn is_caught(bug: Bug, seeds: u64) {
     let caught = (0..seeds).find_map(|seed| Some((seed, World::new(seed, Some(bug)).run().err()?)));
     let (seed, error) = caught.unwrap_or_else(|| panic!("{bug:?} is not caught within {seeds} seeds"));
     report(&format!("{bug:?} is caught by seed {seed}: {error}"));
+}
+
+/// The variant's name alone.
+fn name_of(variant: &impl std::fmt::Debug) -> String {
+    format!("{variant:?}").split('(').next().unwrap_or_default().to_owned()
 }
 
 #[expect(clippy::print_stderr, reason = "what the seeds have shown is the point of the test")]

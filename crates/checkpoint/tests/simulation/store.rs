@@ -45,6 +45,8 @@ pub(crate) enum Call {
         keep: BTreeSet<SnapshotFile>,
         others: bool,
     },
+    /// A planted bug: all that this attempt has staged.
+    RemoveStaged(ManifestNumber),
 }
 
 /// What the caller hears.
@@ -116,6 +118,7 @@ impl Store {
             Call::Commit { epoch, committables } => self.commit(*epoch, committables, usize::MAX)?,
             Call::Delete(garbage, gone) => self.delete(garbage, *gone)?,
             Call::Sweep { before, keep, others } => self.sweep(*before, keep, *others)?,
+            Call::RemoveStaged(attempt) => self.remove_staged(|of| of == *attempt)?,
         })
     }
 
@@ -129,7 +132,7 @@ impl Store {
             Call::Upload { task, epoch, .. } => Reply::UploadFailed { task: *task, epoch: *epoch },
             Call::Stage { task, .. } => Reply::StagingFailed(*task),
             Call::Commit { .. } => Reply::CommitFailed,
-            Call::Delete(..) | Call::Sweep { .. } => Reply::Nothing,
+            Call::Delete(..) | Call::Sweep { .. } | Call::RemoveStaged(_) => Reply::Nothing,
         }
     }
 
@@ -202,16 +205,21 @@ impl Store {
         others: bool,
     ) -> Result<Reply, Violation> {
         let is_swept = |attempt: ManifestNumber| attempt < before || (others && attempt > before);
-        let staged: Vec<String> =
-            self.staged.iter().filter(|(_, (attempt, _))| is_swept(*attempt)).map(|(name, _)| name.clone()).collect();
-        for name in staged {
-            self.staged.remove(&name);
-            self.history.observe(Observation::StagedRemoved(name.as_bytes()))?;
-        }
+        self.remove_staged(is_swept)?;
         let is_orphan = |file: &&SnapshotFile| is_swept(file.attempt) && !keep.contains(*file);
         let orphans: Vec<SnapshotFile> = self.files.keys().filter(is_orphan).cloned().collect();
         for file in orphans {
             self.delete_file(&file)?;
+        }
+        Ok(Reply::Nothing)
+    }
+
+    fn remove_staged(&mut self, of: impl Fn(ManifestNumber) -> bool) -> Result<Reply, Violation> {
+        let staged: Vec<String> =
+            self.staged.iter().filter(|(_, (attempt, _))| of(*attempt)).map(|(name, _)| name.clone()).collect();
+        for name in staged {
+            self.staged.remove(&name);
+            self.history.observe(Observation::StagedRemoved(name.as_bytes()))?;
         }
         Ok(Reply::Nothing)
     }

@@ -101,8 +101,13 @@ pub(crate) fn decode_offsets(inline: &[u8]) -> BTreeMap<usize, usize> {
 
 impl Workload {
     pub(crate) fn random(chance: &mut Chance) -> Self {
-        let row = |chance: &mut Chance| (chance.between(0..u64::from(KEYS)) as u8, chance.between(1..100));
-        let split = |chance: &mut Chance| (0..chance.between(0..21)).map(|_| row(chance)).collect();
+        // Some keys are rare: their state stays the same from one checkpoint to the next.
+        let key = |chance: &mut Chance| {
+            let keys = chance.between(0..u64::from(KEYS)) + 1;
+            chance.between(0..keys) as u8
+        };
+        let row = |chance: &mut Chance| (key(chance), chance.between(1..100));
+        let split = |chance: &mut Chance| (0..chance.between(0..81)).map(|_| row(chance)).collect();
         let splits = (0..chance.between(1..5)).map(|_| split(chance)).collect();
         Self { splits }
     }

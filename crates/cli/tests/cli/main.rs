@@ -3,12 +3,14 @@
 
 mod architecture;
 mod broken_files;
+mod chaos;
 mod checkpoint_errors;
 mod cluster;
 mod dice;
 mod examples;
 mod explain;
 mod failing_proxy;
+mod failover;
 mod harness;
 mod interruption;
 mod output;

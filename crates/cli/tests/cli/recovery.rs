@@ -23,11 +23,18 @@ struct Job {
 }
 
 const LINES: Job = Job { prepare, tables: &["even", "words"] };
-const PATTERNS: Job =
-    Job { prepare: prepare_patterns, tables: &["carts", "shapes", "sessions", "averages", "unmatched", "windows"] };
+const PATTERNS: Job = Job { prepare: prepare_patterns, tables: &PATTERN_TABLES };
+
+/// The tables that the patterns write.
+pub(crate) const PATTERN_TABLES: [&str; 6] = ["carts", "shapes", "sessions", "averages", "unmatched", "windows"];
 
 /// Every kind of state in one job: timeouts, runs of both engines, rows of no match, rows that wait for the watermark, window aggregates.
 fn prepare_patterns(workspace: &Workspace, pace: usize) {
+    workspace.file("job.sql", &patterns(ROWS, pace));
+}
+
+/// That job, over so many rows, of which so many come in a second.
+pub(crate) fn patterns(rows: usize, pace: usize) -> String {
     let pattern = |table: &str, clause: &str| {
         format!("INSERT INTO {table} SELECT * FROM events MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts {clause});\n")
     };
@@ -42,7 +49,7 @@ fn prepare_patterns(workspace: &Workspace, pace: usize) {
             .to_owned(),
         format!(
             "CREATE TABLE events (k INT, ts TIMESTAMP(3), v INT, e INT, WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)
-             WITH ('connector' = 'datagen', 'number-of-rows' = '{ROWS}', 'rows-per-second' = '{pace}', 'splits' = '3',
+             WITH ('connector' = 'datagen', 'number-of-rows' = '{rows}', 'rows-per-second' = '{pace}', 'splits' = '3',
                'fields.k.min' = '1', 'fields.k.max' = '20', 'fields.v.min' = '0', 'fields.v.max' = '99', 'fields.e.min' = '0',
                'fields.e.max' = '2', 'fields.ts.start' = '2024-01-01 00:00:00', 'fields.ts.step' = '100 ms');\n"
         ),
@@ -85,7 +92,7 @@ fn prepare_patterns(workspace: &Workspace, pace: usize) {
          END;"
         .to_owned(),
     ];
-    workspace.file("job.sql", &script.concat());
+    script.concat()
 }
 
 /// Reads files and made-up rows, at a pace at which it can be killed in between.
@@ -118,7 +125,7 @@ fn prepare(workspace: &Workspace, pace: usize) {
 }
 
 /// The lines of all files, sorted.
-fn lines(workspace: &Workspace, directory: &str) -> Vec<String> {
+pub(crate) fn lines(workspace: &Workspace, directory: &str) -> Vec<String> {
     let files = workspace.files_in(directory);
     let mut lines: Vec<String> = files.iter().flat_map(|file| file.lines().map(str::to_owned)).collect();
     lines.sort();

@@ -2,39 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dipper_checkpoint::TaskId;
 use dipper_graph::TaskGraph;
 use dipper_runtime::{Deploy, Heard, Order, Subtasks, Told};
-use dipper_types::{Error, JobId, Result};
+use dipper_types::{AttemptId, Error, JobId, Result};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::hub::{Hub, Report};
+use super::hub::{Found, Hub, Report};
 use crate::clock::{SILENCE, within};
 use crate::message::{AttemptKey, lost, said, told};
 use crate::rpc::{self, from_worker, to_worker};
 
-/// Runs the attempts of one job on the workers that have slots.
+/// Runs an attempt of a job on the workers of the slots that the job holds.
 pub(super) struct OnWorkers {
     pub(super) hub: Arc<Hub>,
     /// The job's id.
-    pub(super) job: String,
-    /// Is told how far a deployment has come.
-    pub(super) tell: Box<dyn Fn(Stage) + Send + Sync>,
-}
-
-/// How far a deployment has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// So many slots are missing.
-    Waits { lacks: usize },
-    /// The workers make their shares ready: so many slots.
-    Deploys { slots: usize },
-    /// All shares run.
-    Runs,
+    pub(super) job: JobId,
+    /// Is called when all workers have made their shares.
+    pub(super) ready: Box<dyn Fn() + Send + Sync>,
+    /// Then they may run.
+    pub(super) start: Arc<Notify>,
+    /// What runs already, for a job that is adopted.
+    pub(super) running: Mutex<Option<Attempt>>,
 }
 
 impl fmt::Debug for OnWorkers {
@@ -46,7 +40,7 @@ impl fmt::Debug for OnWorkers {
 impl Deploy for OnWorkers {
     fn deploy(&self, order: Arc<Order>) -> BoxFuture<'_, Result<Box<dyn Subtasks>>> {
         let deployed = async move {
-            let key = AttemptKey { job: self.job.clone(), attempt: order.attempt };
+            let key = AttemptKey { job: self.job.0.clone(), attempt: order.attempt };
             let (reports, heard) = unbounded_channel();
             let mut attempt = Attempt {
                 hub: Arc::clone(&self.hub),
@@ -59,9 +53,10 @@ impl Deploy for OnWorkers {
             self.hub.listen(key, reports);
             let tasks = TaskGraph::of(&order.graph).tasks;
             let count = tasks.iter().map(|task| task.parallelism).max().unwrap_or(1);
-            let job = JobId(self.job.clone());
-            let slots = self.hub.take_slots(&job, count, |lacks| (self.tell)(Stage::Waits { lacks })).await?;
-            (self.tell)(Stage::Deploys { slots: slots.len() });
+            let slots = self.hub.slots_of(&self.job);
+            if slots.len() < count {
+                return Err(Error::unavailable("a worker of the job's slots is lost"));
+            }
             for (index, task) in tasks.iter().enumerate() {
                 for (subtask, (worker, address)) in slots.iter().enumerate().take(task.parallelism) {
                     let share = attempt.shares.entry(worker.clone()).or_insert_with(|| Share::at(address.clone()));
@@ -69,10 +64,19 @@ impl Deploy for OnWorkers {
                 }
             }
             attempt.deploy(&order).await?;
-            (self.tell)(Stage::Runs);
+            (self.ready)();
+            self.start.notified().await;
+            attempt.start();
             Ok(Box::new(attempt) as Box<dyn Subtasks>)
         };
         deployed.boxed()
+    }
+
+    fn adopt(&self, attempt: AttemptId) -> Result<Box<dyn Subtasks>> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let running = running.filter(|running| running.key.attempt == attempt);
+        let gone = || Error::unavailable(format!("attempt {attempt} does not run any more"));
+        running.map(|running| Box::new(running) as Box<dyn Subtasks>).ok_or_else(gone)
     }
 }
 
@@ -89,8 +93,8 @@ impl Share {
     }
 }
 
-/// An attempt on workers. When it is dropped they are told that it is over, and its slots are free.
-struct Attempt {
+/// An attempt on workers. When it is dropped they are told that it is over.
+pub(super) struct Attempt {
     hub: Arc<Hub>,
     key: AttemptKey,
     /// By worker.
@@ -102,7 +106,14 @@ struct Attempt {
 }
 
 impl Attempt {
-    /// Has every worker make its share ready, and when all are, start.
+    /// One that a former leader has started, and what is said of it.
+    pub(super) fn of(hub: Arc<Hub>, found: Found, heard: UnboundedReceiver<(String, Report)>) -> Self {
+        let share = |(worker, (address, tasks))| (worker, Share { address, tasks });
+        let shares: BTreeMap<String, Share> = found.shares.into_iter().map(share).collect();
+        Self { hub, key: found.key, running: shares.keys().cloned().collect(), shares, heard, is_over: false }
+    }
+
+    /// Has every worker make its share ready.
     async fn deploy(&mut self, order: &Order) -> Result<()> {
         let order = serde_json::to_vec(order).map_err(|error| Error::internal(format!("an order: {error}")))?;
         let order = bytes::Bytes::from(order);
@@ -140,10 +151,13 @@ impl Attempt {
                 Report::Gone => {}
             }
         }
+        Ok(())
+    }
+
+    fn start(&self) {
         for worker in self.shares.keys() {
             self.hub.say(worker, to_worker::Content::Start((&self.key).into()));
         }
-        Ok(())
     }
 
     async fn next(&mut self) -> Option<Heard> {
@@ -208,7 +222,6 @@ impl Drop for Attempt {
     fn drop(&mut self) {
         self.tell(&Told::Cancel);
         self.hub.forget(&self.key);
-        self.hub.give_back(&JobId(self.key.job.clone()));
     }
 }
 

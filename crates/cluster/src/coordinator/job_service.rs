@@ -2,50 +2,97 @@
 
 use std::sync::Arc;
 
+use dipper_types::{Error, Result};
 use tonic::{Request, Response, Status};
 
+use super::Leaders;
 use super::hub::Hub;
 use super::jobs::Jobs;
 use crate::message::status;
 use crate::rpc::{
-    CancelRequest, ClusterStatus, Job, ListRequest, ListResponse, ShowRequest, StatusRequest, SubmitRequest,
-    jobs_server,
+    ClusterStatus, DrainRequest, Job, JobRequest, ListRequest, ListResponse, LogsRequest, LogsResponse, RescaleRequest,
+    SavepointRequest, StatusRequest, StopRequest, SubmitRequest, jobs_server,
 };
 
 /// Answers clients.
 #[derive(Debug)]
 pub(super) struct JobService {
-    jobs: Arc<Jobs>,
+    jobs: Jobs,
     hub: Arc<Hub>,
-    address: String,
+    leaders: Leaders,
 }
 
+type Answer<T> = std::result::Result<Response<T>, Status>;
+
 impl JobService {
-    pub(super) fn new(jobs: Arc<Jobs>, hub: Arc<Hub>, address: String) -> Self {
-        Self { jobs, hub, address }
+    pub(super) fn new(jobs: Jobs, hub: Arc<Hub>, leaders: Leaders) -> Self {
+        Self { jobs, hub, leaders }
+    }
+
+    /// One that does not lead, or does so no more, says who does.
+    async fn answer<T>(&self, answer: Result<T>) -> Answer<T> {
+        match answer {
+            Ok(answer) => Ok(Response::new(answer)),
+            Err(_) if self.jobs.generation().is_none() => Err(self.leaders.elsewhere().await),
+            Err(error) => Err(status(&error)),
+        }
+    }
+
+    fn cluster(&self) -> Result<ClusterStatus> {
+        let generation = self.jobs.generation().ok_or_else(|| Error::unavailable("this coordinator does not lead"))?;
+        let directory = self.hub.directory().to_owned();
+        Ok(ClusterStatus { leader: self.hub.address().to_owned(), directory, workers: self.hub.workers(), generation })
     }
 }
 
 #[tonic::async_trait]
 impl jobs_server::Jobs for JobService {
-    async fn submit(&self, request: Request<SubmitRequest>) -> Result<Response<Job>, Status> {
-        self.jobs.submit(request.into_inner()).await.map(Response::new).map_err(|error| status(&error))
+    async fn submit(&self, request: Request<SubmitRequest>) -> Answer<Job> {
+        self.answer(self.jobs.submit(request.into_inner()).await).await
     }
 
-    async fn list(&self, _: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
-        Ok(Response::new(ListResponse { jobs: self.jobs.list() }))
+    async fn list(&self, _: Request<ListRequest>) -> Answer<ListResponse> {
+        self.answer(self.jobs.list().await.map(|jobs| ListResponse { jobs })).await
     }
 
-    async fn show(&self, request: Request<ShowRequest>) -> Result<Response<Job>, Status> {
-        self.jobs.show(&request.into_inner().job).map(Response::new).map_err(|error| status(&error))
+    async fn show(&self, request: Request<JobRequest>) -> Answer<Job> {
+        self.answer(self.jobs.show(&request.into_inner().job).await).await
     }
 
-    async fn cancel(&self, request: Request<CancelRequest>) -> Result<Response<Job>, Status> {
-        self.jobs.cancel(&request.into_inner().job).map(Response::new).map_err(|error| status(&error))
+    async fn cancel(&self, request: Request<JobRequest>) -> Answer<Job> {
+        self.answer(self.jobs.cancel(&request.into_inner().job).await).await
     }
 
-    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<ClusterStatus>, Status> {
-        let directory = self.hub.directory().to_owned();
-        Ok(Response::new(ClusterStatus { leader: self.address.clone(), directory, workers: self.hub.workers() }))
+    async fn stop(&self, request: Request<StopRequest>) -> Answer<Job> {
+        let StopRequest { job, savepoint, drain } = request.into_inner();
+        self.answer(self.jobs.stop(&job, &savepoint, drain).await).await
+    }
+
+    async fn savepoint(&self, request: Request<SavepointRequest>) -> Answer<Job> {
+        let SavepointRequest { job, savepoint } = request.into_inner();
+        self.answer(self.jobs.savepoint(&job, &savepoint).await).await
+    }
+
+    async fn rescale(&self, request: Request<RescaleRequest>) -> Answer<Job> {
+        let RescaleRequest { job, parallelism } = request.into_inner();
+        self.answer(self.jobs.rescale(&job, parallelism).await).await
+    }
+
+    async fn restart(&self, request: Request<JobRequest>) -> Answer<Job> {
+        self.answer(self.jobs.restart(&request.into_inner().job).await).await
+    }
+
+    async fn logs(&self, request: Request<LogsRequest>) -> Answer<LogsResponse> {
+        let LogsRequest { job, after } = request.into_inner();
+        self.answer(self.jobs.lines(&job, after).await.map(|lines| LogsResponse { lines })).await
+    }
+
+    async fn status(&self, _: Request<StatusRequest>) -> Answer<ClusterStatus> {
+        self.answer(self.cluster()).await
+    }
+
+    async fn drain(&self, request: Request<DrainRequest>) -> Answer<ClusterStatus> {
+        let drained = self.jobs.drain(&request.into_inner().worker).await;
+        self.answer(drained.and_then(|()| self.cluster())).await
     }
 }

@@ -1,294 +1,328 @@
-//! The jobs of a coordinator: what has been submitted, and what has become of it.
+//! The jobs of the cluster, while this coordinator leads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use dipper_session::{JobConfig, JobControl, JobHandle, JobNotice, Outcome, Session, SessionConfig};
-use dipper_types::{Error, ErrorKind, Result};
+use dipper_session::{PlannedJob, absolute};
+use dipper_types::{Error, ErrorKind, JobId, Result};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinSet;
 
-use super::deployment::{OnWorkers, Stage};
 use super::hub::Hub;
-use crate::clock::{nonce, now_ms};
-use crate::rpc;
+use super::job::{self, Input, Inputs, Leading, Start};
+use super::plan::plan;
+use super::view::View;
+use crate::clock::{nonce, now_ms, sleep, within};
+use crate::leadership::Seat;
+use crate::{JobHistory, Record, Registry, StartFrom, Stop, Submission, Writer, rpc};
 
-/// The jobs, by id.
+/// How long workers may take to come with what they run for a former leader.
+const GATHERING: Duration = Duration::from_secs(3);
+
+/// From one look for jobs that nobody leads to the next.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Between two attempts to read the registry.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How long a call waits for a leader that has just begun.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The jobs. Clones are the same.
+#[derive(Debug, Clone)]
+pub(super) struct Jobs(Arc<Shared>);
+
 #[derive(Debug)]
-pub(super) struct Jobs {
-    directory: String,
+struct Shared {
     hub: Arc<Hub>,
-    entries: Arc<Mutex<Entries>>,
+    registry: Registry,
+    seat: Seat,
+    term: Mutex<Option<Term>>,
+    changed: Notify,
 }
 
-type Entries = BTreeMap<String, Entry>;
+/// While this coordinator leads.
+#[derive(Debug)]
+struct Term {
+    leading: Leading,
+    /// All jobs have been taken on that there were.
+    is_ready: bool,
+    jobs: BTreeMap<JobId, Entry>,
+    /// The names of jobs that are being submitted.
+    reserved: BTreeSet<String>,
+    /// Whatever leads. It ends with the term.
+    work: JoinSet<()>,
+}
 
-/// A job and what has become of it.
+#[derive(Debug, Clone)]
 struct Entry {
-    number: usize,
-    name: String,
-    submitted_ms: i64,
-    state: State,
-    detail: String,
-    attempts: u64,
-    slots: usize,
-    control: Option<JobControl>,
-}
-
-/// Where a job is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Created,
-    Waiting,
-    Deploying,
-    Running,
-    Restarting,
-    Cancelling,
-    Finished,
-    Failed,
-    Cancelled,
-}
-
-impl State {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Created => "CREATED",
-            Self::Waiting => "WAITING",
-            Self::Deploying => "DEPLOYING",
-            Self::Running => "RUNNING",
-            Self::Restarting => "RESTARTING",
-            Self::Cancelling => "CANCELLING",
-            Self::Finished => "FINISHED",
-            Self::Failed => "FAILED",
-            Self::Cancelled => "CANCELLED",
-        }
-    }
-
-    fn is_end(self) -> bool {
-        matches!(self, Self::Finished | Self::Failed | Self::Cancelled)
-    }
+    view: View,
+    submitted_ms: u64,
+    inputs: Inputs,
 }
 
 impl Jobs {
-    pub(super) fn new(directory: String, hub: Arc<Hub>) -> Self {
-        Self { directory, hub, entries: Arc::default() }
+    pub(super) fn new(hub: Arc<Hub>, registry: Registry, seat: Seat) -> Self {
+        Self(Arc::new(Shared { hub, registry, seat, term: Mutex::default(), changed: Notify::new() }))
+    }
+
+    /// This coordinator leads: it takes on all jobs that have not ended.
+    pub(super) fn begin(&self, writer: Writer) {
+        let Shared { hub, registry, .. } = &*self.0;
+        hub.open(writer.generation);
+        let leading = Leading { hub: Arc::clone(hub), registry: registry.clone(), writer };
+        let mut work = JoinSet::new();
+        let gather = Arc::clone(hub);
+        work.spawn(async move {
+            sleep(GATHERING).await;
+            gather.end_gathering();
+        });
+        work.spawn(self.clone().look());
+        let (jobs, reserved) = (BTreeMap::new(), BTreeSet::new());
+        *self.term() = Some(Term { leading, is_ready: false, jobs, reserved, work });
+    }
+
+    /// This coordinator leads no more: everything is left as it is.
+    pub(super) fn end(&self) {
+        self.0.hub.close();
+        *self.term() = None;
+        self.0.changed.notify_waiters();
+    }
+
+    /// Takes on the jobs that it does not know: at first all, later what a former leader has stored without anybody's knowing.
+    async fn look(self) {
+        loop {
+            match self.0.registry.read_all().await {
+                Ok(read) => {
+                    let mut term = self.term();
+                    let Some(term) = &mut *term else { return };
+                    for (job, history) in read {
+                        term.take_on(job, history);
+                    }
+                    term.is_ready = true;
+                    self.0.changed.notify_waiters();
+                }
+                Err(error) => {
+                    tracing::warn!("the jobs of the cluster cannot be read: {error}; trying again");
+                    sleep(RETRY).await;
+                    continue;
+                }
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until all jobs are known, if this coordinator leads.
+    async fn leading(&self) -> Result<Leading> {
+        let ready = async {
+            loop {
+                let changed = self.0.changed.notified();
+                match &*self.term() {
+                    None => return Err(not_leading()),
+                    Some(term) if term.is_ready => return Ok(term.leading.clone()),
+                    Some(_) => {}
+                }
+                changed.await;
+            }
+        };
+        let unready = || Error::unavailable("the coordinator has just begun to lead and cannot read its jobs yet");
+        within(PATIENCE, ready).await.unwrap_or_else(|| Err(unready()))
+    }
+
+    /// Whether this coordinator leads, and under which generation.
+    pub(super) fn generation(&self) -> Option<u64> {
+        self.term().as_ref().map(|term| term.leading.writer.generation)
     }
 
     /// Plans a job and has it run.
     pub(super) async fn submit(&self, request: rpc::SubmitRequest) -> Result<rpc::Job> {
-        let rpc::SubmitRequest { sql, name, settings } = request;
-        let id = self.reserve();
-        let job = match self.start(&id, &sql, &name, settings.into_iter().collect()).await {
-            Ok(job) => job,
-            Err(error) => {
-                self.entries().remove(&id);
-                return Err(error);
+        let leading = self.leading().await?;
+        let rpc::SubmitRequest { sql, name, settings, start_from } = request;
+        let start_from = match start_from {
+            None => StartFrom::Latest,
+            Some(from) if from.savepoint.is_empty() => StartFrom::Nothing,
+            Some(rpc::StartFrom { savepoint, over, allow_non_restored_state }) => {
+                StartFrom::Savepoint { url: absolute(&savepoint)?, over, allow_non_restored_state }
             }
         };
-        update(&self.entries, &id, |entry| entry.control = Some(job.control()));
-        tracing::info!(job = id, name = job.name(), "a job has been submitted");
-        tokio::spawn(follow(Arc::clone(&self.entries), id.clone(), job));
-        self.show(&id)
+        let (job, settings) = (JobId(format!("{:016x}", nonce())), settings.into_iter().collect());
+        let submitted_ms = u64::try_from(now_ms()).unwrap_or_default();
+        let mut submission = Submission { job, name, sql, settings, start_from: start_from.clone(), submitted_ms };
+        let planned = plan(leading.hub.directory(), &submission, None, start_from).await?;
+        submission.name.clone_from(&planned.graph.name);
+        let _reserved = self.reserve(&submission.name)?;
+        self.store(leading, submission, planned).await
     }
 
-    /// A place for a job that is about to be planned.
-    fn reserve(&self) -> String {
-        let mut entries = self.entries();
-        let number = entries.values().map(|entry| entry.number + 1).max().unwrap_or(1);
-        let mut id = format!("{:08x}", nonce() as u32);
-        while entries.contains_key(&id) {
-            id = format!("{:08x}", nonce() as u32);
-        }
-        let entry = Entry {
-            number,
-            name: String::new(),
-            submitted_ms: now_ms(),
-            state: State::Created,
-            detail: String::new(),
-            attempts: 0,
-            slots: 0,
-            control: None,
-        };
-        entries.insert(id.clone(), entry);
-        id
+    async fn store(&self, leading: Leading, submission: Submission, planned: PlannedJob) -> Result<rpc::Job> {
+        let log = leading.registry.submit(&leading.writer, submission.clone()).await?;
+        // Whoever leads now has seen the job.
+        self.0.seat.confirm(leading.writer.generation).await.map_err(|error| {
+            error.with_hint("the job may have been submitted all the same: dipper job list shows it if it has")
+        })?;
+        let mut term = self.term();
+        let Some(term) = &mut *term else { return Err(not_leading()) };
+        let entry = term.lead(&submission, Start::New(Box::new(log), Box::new(planned)));
+        entry.view.say("INFO", format!("job '{}' has been submitted", submission.name));
+        Ok(entry.view.message())
     }
 
-    /// A job gets its name, unless another one that has not ended has it: they would take each other's checkpoints over.
-    fn name(&self, id: &str, name: &str) -> Result<()> {
-        let mut entries = self.entries();
-        let has_it = |(other, entry): (&String, &Entry)| other != id && entry.name == name && !entry.state.is_end();
-        if entries.iter().any(has_it) {
+    /// Keeps a name until what is returned is dropped, unless a job that has not ended has it: they would take each other's checkpoints over.
+    fn reserve(&self, name: &str) -> Result<Reserved> {
+        let mut term = self.term();
+        let Some(term) = &mut *term else { return Err(not_leading()) };
+        let has_it = |entry: &Entry| !entry.view.is_over() && entry.view.name() == name;
+        if term.jobs.values().any(has_it) || !term.reserved.insert(name.to_owned()) {
             let error = Error::invalid(format!("job '{name}' is running already"));
             return Err(error.with_hint("cancel it first, or SET another 'pipeline.name'"));
         }
-        if let Some(entry) = entries.get_mut(id) {
-            name.clone_into(&mut entry.name);
+        Ok(Reserved { jobs: self.clone(), name: name.to_owned() })
+    }
+
+    /// All jobs, in the order in which they were submitted.
+    pub(super) async fn list(&self) -> Result<Vec<rpc::Job>> {
+        self.leading().await?;
+        let mut entries: Vec<Entry> = self.term().iter().flat_map(|term| term.jobs.values().cloned()).collect();
+        entries.sort_by_key(|entry| entry.submitted_ms);
+        Ok(entries.iter().map(|entry| entry.view.message()).collect())
+    }
+
+    /// A job by its id or name.
+    pub(super) async fn show(&self, job: &str) -> Result<rpc::Job> {
+        Ok(self.find(job).await?.view.message())
+    }
+
+    /// What has been said about a job.
+    pub(super) async fn lines(&self, job: &str, after: u64) -> Result<Vec<rpc::LogLine>> {
+        Ok(self.find(job).await?.view.lines(after))
+    }
+
+    /// Ends a job.
+    pub(super) async fn cancel(&self, job: &str) -> Result<rpc::Job> {
+        self.ask(job, |reply| Input::Decide(Record::Cancel, reply)).await
+    }
+
+    /// Ends a job with a savepoint.
+    pub(super) async fn stop(&self, job: &str, savepoint: &str, drain: bool) -> Result<rpc::Job> {
+        let stop = Stop { savepoint: writable(savepoint)?, drain };
+        self.ask(job, |reply| Input::Decide(Record::Stop(stop), reply)).await
+    }
+
+    /// Takes a savepoint.
+    pub(super) async fn savepoint(&self, job: &str, savepoint: &str) -> Result<rpc::Job> {
+        let target = writable(savepoint)?;
+        self.ask(job, |reply| Input::Savepoint(target, reply)).await
+    }
+
+    /// Has a job go on with another parallelism.
+    pub(super) async fn rescale(&self, job: &str, parallelism: u32) -> Result<rpc::Job> {
+        let rescale = Record::Rescale { parallelism: parallelism as usize };
+        self.ask(job, |reply| Input::Decide(rescale, reply)).await
+    }
+
+    /// Has a job go on from a checkpoint.
+    pub(super) async fn restart(&self, job: &str) -> Result<rpc::Job> {
+        self.ask(job, Input::Restart).await
+    }
+
+    /// Has the jobs of a worker go on elsewhere.
+    pub(super) async fn drain(&self, worker: &str) -> Result<()> {
+        self.leading().await?;
+        let jobs = self.0.hub.drain(worker)?;
+        let entries: Vec<Entry> =
+            self.term().iter().flat_map(|term| jobs.iter().filter_map(|job| term.jobs.get(job).cloned())).collect();
+        for entry in entries {
+            let (reply, _) = oneshot::channel();
+            let _ = entry.inputs.send(Input::Restart(reply));
         }
         Ok(())
     }
 
-    async fn start(&self, id: &str, sql: &str, name: &str, settings: Vec<(String, String)>) -> Result<JobHandle> {
-        let entries = Arc::clone(&self.entries);
-        let job = id.to_owned();
-        let tell = Box::new(move |stage| update(&entries, &job, |entry| entry.on_stage(stage)));
-        let deploy = OnWorkers { hub: Arc::clone(&self.hub), job: id.to_owned(), tell };
-        let mut settings = settings;
-        if !settings.iter().any(|(key, _)| key == "state.checkpoints.dir") {
-            settings.push(("state.checkpoints.dir".to_owned(), format!("{}/checkpoints", self.directory)));
-        }
-        let job = JobConfig { name: Some(name.to_owned()), deploy: Some(Arc::new(deploy)), ..JobConfig::default() };
-        let mut session = Session::new(SessionConfig { settings, fixed: true, job })?;
-        let script = session.parse(sql)?;
-        match script.iter().filter(|statement| statement.starts_job()).count() {
-            1 => {}
-            0 => return Err(Error::invalid("there is no INSERT INTO: a job writes to a table")),
-            _ => {
-                let error = Error::invalid("there is more than one INSERT INTO: a job is one statement");
-                return Err(error.with_hint("make them one: EXECUTE STATEMENT SET BEGIN … END"));
-            }
-        }
-        let mut started = None;
-        for statement in &script {
-            if statement.starts_job() {
-                self.name(id, &session.next_job_name().unwrap_or_default())?;
-            }
-            match session.execute(statement).await? {
-                Outcome::Job(job) => started = Some(job),
-                Outcome::Done(_) | Outcome::Text(_) => {}
-                Outcome::Rows(_) => {
-                    return Err(Error::invalid("a query has nobody to show its rows to here")
-                        .with_hint("INSERT INTO a table, or use dipper run"));
-                }
-            }
-        }
-        started.ok_or_else(|| Error::internal("the INSERT INTO has started no job"))
-    }
-
-    /// All jobs, in the order in which they were submitted.
-    pub(super) fn list(&self) -> Vec<rpc::Job> {
-        let entries = self.entries();
-        let mut jobs: Vec<(usize, rpc::Job)> =
-            entries.iter().map(|(id, entry)| (entry.number, entry.to_message(id))).collect();
-        jobs.sort_by_key(|(number, _)| *number);
-        jobs.into_iter().map(|(_, job)| job).collect()
-    }
-
-    /// A job by its id or name.
-    pub(super) fn show(&self, job: &str) -> Result<rpc::Job> {
-        let entries = self.entries();
-        let (id, entry) = find(&entries, job)?;
-        Ok(entry.to_message(id))
-    }
-
-    /// Ends a job.
-    pub(super) fn cancel(&self, job: &str) -> Result<rpc::Job> {
-        let mut entries = self.entries();
-        let id = find(&entries, job)?.0.clone();
-        let Some(entry) = entries.get_mut(&id) else { return Err(unknown(job)) };
-        if entry.state.is_end() {
-            let state = entry.state.name();
-            return Err(Error::invalid(format!("job '{job}' has ended already: it is {state}")));
-        }
-        entry.state = State::Cancelling;
-        if let Some(control) = &entry.control {
-            control.cancel();
-        }
-        Ok(entry.to_message(&id))
-    }
-
-    fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// By id; by name the one that has not ended, or the last.
-fn find<'a>(entries: &'a Entries, job: &str) -> Result<(&'a String, &'a Entry)> {
-    let by_name = || {
-        let named = entries.iter().filter(|(_, entry)| entry.name == job);
-        named.max_by_key(|(_, entry)| (!entry.state.is_end(), entry.number))
-    };
-    entries.get_key_value(job).or_else(by_name).ok_or_else(|| unknown(job))
-}
-
-fn unknown(job: &str) -> Error {
-    Error::invalid(format!("there is no job '{job}'")).with_hint("dipper job list shows those that there are")
-}
-
-fn update(entries: &Mutex<Entries>, id: &str, change: impl FnOnce(&mut Entry)) {
-    let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(entry) = entries.get_mut(id) {
-        change(entry);
-    }
-}
-
-/// Notes what becomes of a job until it has ended.
-async fn follow(entries: Arc<Mutex<Entries>>, id: String, mut job: JobHandle) {
-    if let Some(mut notices) = job.notices() {
-        let (entries, id) = (Arc::clone(&entries), id.clone());
-        tokio::spawn(async move {
-            while let Some(notice) = notices.recv().await {
-                if notice.is_warning() {
-                    tracing::warn!(job = id, "{notice}");
-                } else {
-                    tracing::info!(job = id, "{notice}");
-                }
-                update(&entries, &id, |entry| entry.on_notice(&notice));
-            }
-        });
-    }
-    let ended = job.wait().await;
-    update(&entries, &id, |entry| {
-        (entry.state, entry.detail) = match &ended {
-            Ok(_) => (State::Finished, String::new()),
-            Err(error) if error.kind() == ErrorKind::Cancelled => (State::Cancelled, String::new()),
-            Err(error) => (State::Failed, error.to_string()),
+    async fn ask(&self, job: &str, input: impl FnOnce(oneshot::Sender<Result<()>>) -> Input) -> Result<rpc::Job> {
+        let entry = self.find(job).await?;
+        let (reply, answer) = oneshot::channel();
+        let ended = || {
+            let state = entry.view.message().state;
+            Error::invalid(format!("job '{job}' has ended already: it is {state}"))
         };
-        tracing::info!(job = id, state = entry.state.name(), detail = entry.detail, "a job has ended");
-    });
+        if entry.view.is_over() {
+            return Err(ended());
+        }
+        entry.inputs.send(input(reply)).map_err(|_| ended())?;
+        answer.await.unwrap_or_else(|_| Err(if entry.view.is_over() { ended() } else { not_leading() }))?;
+        Ok(entry.view.message())
+    }
+
+    /// By id; by name the one that has not ended, or the last.
+    async fn find(&self, job: &str) -> Result<Entry> {
+        self.leading().await?;
+        let term = self.term();
+        let Some(term) = &*term else { return Err(not_leading()) };
+        let by_name = || {
+            let named = term.jobs.values().filter(|entry| entry.view.name() == job);
+            named.max_by_key(|entry| (!entry.view.is_over(), entry.submitted_ms))
+        };
+        let found = term.jobs.get(&JobId(job.to_owned())).or_else(by_name).cloned();
+        let unknown = || Error::invalid(format!("there is no job '{job}'"));
+        found.ok_or_else(|| unknown().with_hint("dipper job list shows those that there are"))
+    }
+
+    fn term(&self) -> MutexGuard<'_, Option<Term>> {
+        // No call leaves it half changed.
+        self.0.term.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl Entry {
-    fn on_stage(&mut self, stage: Stage) {
-        if self.state == State::Cancelling {
+impl Term {
+    fn take_on(&mut self, job: JobId, history: Result<JobHistory>) {
+        if self.jobs.contains_key(&job) {
             return;
         }
-        (self.state, self.detail) = match stage {
-            Stage::Waits { lacks: 1 } => (State::Waiting, "lacks 1 slot".to_owned()),
-            Stage::Waits { lacks } => (State::Waiting, format!("lacks {lacks} slots")),
-            Stage::Deploys { slots } => {
-                self.attempts += 1;
-                self.slots = slots;
-                (State::Deploying, String::new())
+        match history {
+            Ok(history) => drop(self.lead(&history.decided.submission, Start::TakeOver)),
+            Err(error) => {
+                tracing::warn!(job = job.0, "{error}");
+                let view = View::unreadable(job.0.clone(), error.to_string());
+                let (inputs, _) = unbounded_channel();
+                self.jobs.insert(job, Entry { view, submitted_ms: 0, inputs });
             }
-            Stage::Runs => (State::Running, String::new()),
-        };
-    }
-
-    fn on_notice(&mut self, notice: &JobNotice) {
-        if let JobNotice::Restarting { error, .. } = notice
-            && self.state != State::Cancelling
-        {
-            (self.state, self.detail) = (State::Restarting, error.to_string());
         }
     }
 
-    fn to_message(&self, id: &str) -> rpc::Job {
-        let progress = self.control.as_ref().map(JobControl::progress).unwrap_or_default();
-        rpc::Job {
-            id: id.to_owned(),
-            name: self.name.clone(),
-            state: self.state.name().to_owned(),
-            detail: self.detail.clone(),
-            submitted_ms: self.submitted_ms,
-            attempts: self.attempts,
-            rows_in: progress.rows_in,
-            rows_out: progress.rows_out,
-            matches: progress.matches,
-            slots: self.slots as u32,
+    fn lead(&mut self, submission: &Submission, start: Start) -> Entry {
+        let (inputs, heard) = unbounded_channel();
+        let view = View::new(submission);
+        let entry = Entry { view: view.clone(), submitted_ms: submission.submitted_ms, inputs: inputs.clone() };
+        let job = submission.job.clone();
+        self.jobs.insert(job.clone(), entry.clone());
+        self.work.spawn(job::lead(self.leading.clone(), job, start, view, (inputs, heard)));
+        entry
+    }
+}
+
+/// A name that is kept for a job which is being submitted.
+struct Reserved {
+    jobs: Jobs,
+    name: String,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if let Some(term) = &mut *self.jobs.term() {
+            term.reserved.remove(&self.name);
         }
     }
 }
 
-impl std::fmt::Debug for Entry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Entry").field("name", &self.name).field("state", &self.state).finish_non_exhaustive()
-    }
+fn not_leading() -> Error {
+    Error::new(ErrorKind::Unavailable, "this coordinator does not lead")
+}
+
+/// A place for a savepoint: better refused now than when it is taken.
+fn writable(savepoint: &str) -> Result<String> {
+    let savepoint = absolute(savepoint)?;
+    dipper_session::open_directory(&savepoint)?;
+    Ok(savepoint)
 }

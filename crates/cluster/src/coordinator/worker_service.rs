@@ -10,7 +10,9 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::Leaders;
 use super::hub::Hub;
+use super::plan::checkpoints_of;
 use crate::clock::{HEARTBEAT, SILENCE, sleep, within};
 use crate::message::{AttemptKey, attempt, incomplete, status};
 use crate::rpc::workers_server::Workers;
@@ -20,12 +22,13 @@ use crate::rpc::{FromWorker, Heartbeat, Hello, ToWorker, Welcome, from_worker, t
 #[derive(Debug)]
 pub(super) struct WorkerService {
     hub: Arc<Hub>,
+    leaders: Leaders,
     cancel: CancellationToken,
 }
 
 impl WorkerService {
-    pub(super) fn new(hub: Arc<Hub>, cancel: CancellationToken) -> Self {
-        Self { hub, cancel }
+    pub(super) fn new(hub: Arc<Hub>, leaders: Leaders, cancel: CancellationToken) -> Self {
+        Self { hub, leaders, cancel }
     }
 }
 
@@ -38,14 +41,16 @@ impl Workers for WorkerService {
         let hello = greeting(&mut incoming).await?;
         let (out, outgoing) = unbounded_channel();
         let (worker, hub) = (hello.worker.clone(), Arc::clone(&self.hub));
-        let welcome = Welcome { directory: hub.directory().to_owned() };
+        let Some(generation) = hub.generation() else { return Err(self.leaders.elsewhere().await) };
+        let welcome = Welcome { directory: checkpoints_of(hub.directory()), generation };
         let _ = out.send(ToWorker { content: Some(to_worker::Content::Welcome(welcome)) });
-        let session = hub.join(hello, out.clone()).map_err(|error| status(&error))?;
+        let session = hub.join(hello, generation, out.clone()).map_err(|error| status(&error))?;
         let cancel = self.cancel.clone();
         tokio::spawn(async move {
             let ended = tokio::select! {
                 () = cancel.cancelled() => Ok(()),
                 () = beat(out) => Ok(()),
+                () = hub.left(&worker, session) => Ok(()),
                 ended = listen(&hub, &worker, incoming) => ended,
             };
             if let Err(error) = ended {
@@ -78,7 +83,9 @@ async fn beat(out: UnboundedSender<ToWorker>) {
 async fn listen(hub: &Hub, worker: &str, mut incoming: Streaming<FromWorker>) -> Result<()> {
     loop {
         let message = within(SILENCE, incoming.message()).await;
-        let message = message.ok_or_else(|| Error::unavailable("nothing has been heard of it for a while"))?;
+        let message = message.ok_or_else(|| {
+            Error::unavailable(format!("nothing has been heard of worker '{worker}' for {} s", SILENCE.as_secs()))
+        })?;
         match message.map_err(|status| Error::unavailable(status.message().to_owned()))? {
             None => return Ok(()),
             Some(FromWorker { content: None }) => return Err(incomplete("content")),

@@ -23,7 +23,7 @@ async fn when_the_leader_is_gone_another_one_leads_under_a_greater_generation() 
     assert_eq!(find_leader(&cluster).await.unwrap(), None);
     let mut first = join(&cluster, "a");
     let LeadershipChange::Led { generation } = first.next().await else { panic!("nobody leads") };
-    assert!(first.confirm(generation).await.is_ok());
+    assert!(first.seat().confirm(generation).await.is_ok());
     let mut second = join(&cluster, "b");
     drop(first);
     let LeadershipChange::Led { generation: later } = second.next().await else { panic!("nobody leads") };
@@ -32,7 +32,7 @@ async fn when_the_leader_is_gone_another_one_leads_under_a_greater_generation() 
     assert_eq!((leader.coordinator.0.as_str(), leader.address.as_str()), ("b", "b:7000"));
     assert_eq!(leader.generation, later);
     assert_eq!(second.generation(), Some(later));
-    assert_eq!(second.confirm(generation).await.unwrap_err().kind(), ErrorKind::Fenced);
+    assert_eq!(second.seat().confirm(generation).await.unwrap_err().kind(), ErrorKind::Fenced);
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn a_leader_that_finds_a_greater_number_loses() {
     };
     usurper.create(generation + 1_000, generation + 1_000).await;
     assert_eq!(first.next().await, LeadershipChange::Lost);
-    assert_eq!(first.confirm(generation).await.unwrap_err().kind(), ErrorKind::Fenced);
+    assert_eq!(first.seat().confirm(generation).await.unwrap_err().kind(), ErrorKind::Fenced);
 }
 
 #[tokio::test]

@@ -185,6 +185,42 @@ fn a_job_whose_savepoint_fails_goes_on_unless_its_inputs_have_been_ended() {
 }
 
 #[test]
+fn a_leader_goes_on_with_what_runs_and_does_what_has_been_decided_meanwhile() {
+    let adopted = |record: Option<Record>| {
+        let mut decided = decided(StartFrom::Latest);
+        if let Some(record) = record {
+            decided.apply(&record).unwrap();
+        }
+        let mut job = Lifecycle::new(decided, 2, FIXED);
+        let actions = job.on_event(Event::Adopt { slots: 2 }).unwrap();
+        assert_eq!(actions[0], Action::Adopt { attempt: 1 });
+        (job, actions[1..].to_vec())
+    };
+    let (mut job, actions) = adopted(None);
+    assert_eq!((job.state(), actions), (JobState::Running, vec![]));
+    job.on_event(failed(1, Error::unavailable("down"))).unwrap();
+    assert_eq!(job.state(), JobState::Restarting);
+
+    let (job, actions) = adopted(Some(Record::Rescale { parallelism: 3 }));
+    assert_eq!((job.state(), actions), (JobState::Rescaling, vec![Action::SuspendAttempt { attempt: 1 }]));
+    let (job, actions) = adopted(Some(Record::Stop(stop(false))));
+    let take = Action::TakeSavepoint { attempt: 1, stop: stop(false) };
+    assert_eq!((job.state(), actions), (JobState::Stopping, vec![take]));
+    let (mut job, actions) = adopted(Some(Record::Cancel));
+    assert_eq!(actions, [Action::CancelAttempt { attempt: 1 }]);
+    assert_ends(&mut job, gone(1), JobEnd::Cancelled);
+}
+
+#[test]
+fn a_job_makes_way_and_goes_on_with_as_many_slots() {
+    let mut job = running(2);
+    assert_eq!(job.on_event(Event::Restart).unwrap(), [Action::SuspendAttempt { attempt: 1 }]);
+    assert_eq!(job.on_event(Event::Restart).unwrap(), []);
+    assert_eq!(job.on_event(gone(1)).unwrap(), [Action::RequestSlots(2)]);
+    assert_eq!(job.on_event(Event::Restart).unwrap(), []);
+}
+
+#[test]
 fn a_job_is_cancelled_wherever_it_stands() {
     let cancel = || Event::Recorded(Record::Cancel);
     assert_ends(&mut begun(1), cancel(), JobEnd::Cancelled);
@@ -251,6 +287,8 @@ fn what_is_not_legal_is_refused_and_changes_nothing() {
 fn event() -> impl Strategy<Value = fn(u64) -> Event> {
     let events: Vec<fn(u64) -> Event> = vec![
         |_| Event::Begin,
+        |_| Event::Adopt { slots: 1 },
+        |_| Event::Restart,
         |_| Event::SlotsGranted { slots: 1 },
         |_| Event::SlotsGranted { slots: 2 },
         |attempt| Event::AttemptReady { attempt },
@@ -305,12 +343,13 @@ proptest! {
 
     #[test]
     fn whatever_happens_one_attempt_lives_and_a_cancelled_job_ends(
-        events in prop::collection::vec((event(), any::<bool>(), any::<bool>()), 1..60), start_over in any::<bool>(),
+        events in prop::collection::vec((event(), any::<bool>(), any::<bool>()), 1..60), start_over in any::<bool>(), adopted in any::<bool>(),
     ) {
         let start_from = if start_over { StartFrom::Nothing } else { StartFrom::Latest };
         let mut job = Lifecycle::new(decided(start_from), 1, FIXED);
         let mut owed = Owed::default();
-        owed.take(job.on_event(Event::Begin).unwrap());
+        let first = if adopted { Event::Adopt { slots: 2 } } else { Event::Begin };
+        owed.take(job.on_event(first).unwrap());
         for (event, is_old, records) in events {
             if records {
                 for record in std::mem::take(&mut owed.records) {

@@ -15,7 +15,7 @@ pub enum JobState {
     Deploying,
     /// It runs.
     Running,
-    /// Its attempt ends, so that it can go on with another parallelism.
+    /// Its attempt ends, so that it can go on with another parallelism or on other slots.
     Rescaling,
     /// It stops with a savepoint.
     Stopping,
@@ -42,15 +42,17 @@ pub enum JobState {
 pub enum Transition {
     /// A leader takes the job on, and asks for slots.
     Begin,
+    /// A leader goes on leading what another one has deployed.
+    Adopt,
     /// It asks for another number of slots.
     AskAnew,
     /// It has been given slots.
     Deploy,
     /// All subtasks are there.
     Run,
-    /// It is to run with another parallelism.
+    /// It is to run with another parallelism, or on other slots.
     Rescale,
-    /// The attempt with the old parallelism has ended.
+    /// The attempt that was to make way has ended.
     Resume,
     /// It is to stop with a savepoint.
     Stop,
@@ -85,8 +87,9 @@ pub enum End {
 
 impl Transition {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Begin,
+        Self::Adopt,
         Self::AskAnew,
         Self::Deploy,
         Self::Run,
@@ -111,7 +114,7 @@ impl Transition {
             Cancelling, Created, Deploying, Ending, Failing, Rescaling, Restarting, Running, Stopping, Waiting,
         };
         match self {
-            Self::Begin => matches!(state, Created),
+            Self::Begin | Self::Adopt => matches!(state, Created),
             Self::AskAnew | Self::Deploy => matches!(state, Waiting),
             Self::Run => matches!(state, Deploying),
             Self::Rescale => matches!(state, Deploying | Running),
@@ -135,7 +138,7 @@ impl Transition {
         match self {
             Self::Begin | Self::AskAnew | Self::Resume | Self::Retry => JobState::Waiting,
             Self::Deploy => JobState::Deploying,
-            Self::Run | Self::GoOn => JobState::Running,
+            Self::Adopt | Self::Run | Self::GoOn => JobState::Running,
             Self::Rescale => JobState::Rescaling,
             Self::Stop => JobState::Stopping,
             Self::Fail => JobState::Restarting,

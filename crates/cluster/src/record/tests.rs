@@ -8,7 +8,7 @@ fn submission() -> Submission {
         name: "orders".into(),
         sql: "INSERT INTO t SELECT 1".into(),
         settings: [("parallelism.default".to_owned(), "4".to_owned())].into(),
-        start_from: StartFrom::Savepoint { url: "s3://b/s".into(), over: true },
+        start_from: StartFrom::Savepoint { url: "s3://b/s".into(), over: true, allow_non_restored_state: false },
         submitted_ms: 1_700_000_000_000,
     }
 }

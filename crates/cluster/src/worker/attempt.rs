@@ -7,18 +7,20 @@ use arrow::datatypes::SchemaRef;
 use dipper_checkpoint::TaskId;
 use dipper_graph::TaskGraph;
 use dipper_operator_api::StreamElement;
-use dipper_runtime::{Deployed, Heard, Host, Order, Receiver, Sender, Share, Subtasks, Told};
+use dipper_runtime::{Deployed, Heard, Host, Order, Receiver, Running, Sender, Share, SubtaskCounters, Subtasks, Told};
 use dipper_types::{Error, ErrorKind, JobId, Result};
 use futures::future::BoxFuture;
 use futures::{FutureExt, stream};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
+use super::outbox::Outbox;
+use super::shares::Standing;
 use crate::address::{endpoint, error_text};
 use crate::clock::{HEARTBEAT, sleep};
 use crate::exchange::{ChannelName, ElementSink, Expected, Reception, connection, send};
 use crate::message::{AttemptKey, heard};
-use crate::rpc::{self, FromWorker, from_worker};
+use crate::rpc::{self, from_worker};
 
 /// What the coordinator wants of an attempt.
 #[derive(Debug)]
@@ -53,7 +55,8 @@ pub(super) struct Work {
     pub(super) peers: Peers,
     pub(super) host: Host,
     pub(super) expected: Expected,
-    pub(super) out: UnboundedSender<FromWorker>,
+    pub(super) outbox: Outbox,
+    pub(super) standing: Standing,
 }
 
 /// How a channel of a subtask here has ended.
@@ -64,7 +67,7 @@ impl Work {
     pub(super) async fn run(self, mut commands: UnboundedReceiver<Command>) {
         let ready = tokio::select! {
             biased;
-            () = cancelled(&mut commands) => return self.say_ended(),
+            ended = cancelled(&mut commands) => return if ended { self.say_ended() },
             ready = self.prepare() => ready,
         };
         let (deployed, receptions) = match ready {
@@ -76,7 +79,10 @@ impl Work {
         };
         self.say(from_worker::Content::Deployed((&self.key).into()));
         match commands.recv().await {
-            Some(Command::Start) => self.lead(deployed, receptions, commands).await,
+            Some(Command::Start) => {
+                self.standing.runs();
+                self.lead(deployed, receptions, commands).await;
+            }
             Some(Command::Tell(_)) => self.say_ended(),
             None => {}
         }
@@ -131,50 +137,71 @@ impl Work {
         }
         let mut running = deployed.start();
         let mut is_over = false;
+        let mut told = (0, Vec::new());
         let mut beat = Box::pin(sleep(HEARTBEAT));
         loop {
             let content = tokio::select! {
                 biased;
                 command = commands.recv() => {
                     match command {
-                        // The coordinator has gone.
+                        // Nobody leads it, or will.
                         None => return,
                         Some(Command::Start) => {}
                         Some(Command::Tell(told)) => {
-                            is_over |= told == Told::Cancel;
+                            match &told {
+                                Told::Trigger { epoch, .. } => self.standing.passed(*epoch),
+                                Told::Cancel => {
+                                    is_over = true;
+                                    self.standing.is_over();
+                                }
+                                Told::Completed(_) | Told::Aborted(_) => {}
+                            }
                             running.tell(&told);
                         }
                     }
                     continue;
                 }
                 said = running.hear() => match said {
-                    Some(said) => heard(&self.key, said),
+                    Some(said) => {
+                        if matches!(said, Heard::Lost(..)) {
+                            self.standing.is_over();
+                        }
+                        heard(&self.key, said)
+                    }
                     None => break,
                 },
                 Some(ended) = channels.join_next() => match ended {
                     Ok((task, Err(error))) if !is_over && error.kind() != ErrorKind::Cancelled => {
+                        self.standing.is_over();
                         heard(&self.key, Heard::Lost(task, error))
                     }
                     _ => continue,
                 },
                 () = &mut beat => {
                     beat = Box::pin(sleep(HEARTBEAT));
-                    self.counted(&running)
+                    self.say_counters(&running, &mut told);
+                    continue;
                 }
             };
             self.say(content);
         }
-        self.say(self.counted(&running));
+        self.say_counters(&running, &mut told);
         self.say_ended();
     }
 
-    fn counted(&self, running: &dipper_runtime::Running) -> from_worker::Content {
-        heard(&self.key, Heard::Counted(running.counters()))
+    /// Says what has been counted, where who leads does not know it: what has been `told`, and in which conversation.
+    fn say_counters(&self, running: &Running, told: &mut (u64, Vec<SubtaskCounters>)) {
+        let (conversation, counters) = (self.outbox.conversation(), running.counters());
+        let is_known = |counters: &&SubtaskCounters| told.0 == conversation && told.1.contains(counters);
+        let news: Vec<SubtaskCounters> = counters.iter().filter(|counters| !is_known(counters)).copied().collect();
+        if !news.is_empty() {
+            self.say(heard(&self.key, Heard::Counted(news)));
+        }
+        *told = (conversation, counters);
     }
 
     fn say(&self, content: from_worker::Content) {
-        // Nobody listens when the coordinator has gone.
-        let _ = self.out.send(FromWorker { content: Some(content) });
+        self.outbox.say(content);
     }
 
     fn say_ended(&self) {
@@ -182,13 +209,14 @@ impl Work {
     }
 }
 
-/// Waits until the attempt is over before it has begun.
-async fn cancelled(commands: &mut UnboundedReceiver<Command>) {
+/// Waits until the attempt is over before it has begun; whether anybody has said so.
+async fn cancelled(commands: &mut UnboundedReceiver<Command>) -> bool {
     while let Some(command) = commands.recv().await {
         if matches!(command, Command::Tell(Told::Cancel)) {
-            return;
+            return true;
         }
     }
+    false
 }
 
 async fn send_all(address: Result<String>, name: ChannelName, receiver: Receiver) -> Result<()> {

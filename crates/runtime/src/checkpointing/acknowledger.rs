@@ -46,8 +46,6 @@ pub(crate) struct Acknowledger {
     pub(crate) coordinator: UnboundedSender<(TaskId, Said)>,
     /// The last state has been handed over.
     pub(crate) has_ended: bool,
-    /// What became of checkpoints up to this one is known.
-    pub(crate) settled: Epoch,
 }
 
 impl Acknowledger {
@@ -74,12 +72,8 @@ impl Acknowledger {
 
     fn on_word(&mut self, word: Word, merges: &mut Merges) {
         let answer = match word {
-            Word::Aborted(epoch) => {
-                self.settled = self.settled.max(epoch);
-                self.checkpoints.on_aborted()
-            }
+            Word::Aborted(epoch) => self.checkpoints.on_aborted(epoch),
             Word::Completed(epoch) => {
-                self.settled = self.settled.max(epoch);
                 for (id, uploader) in &mut self.uploaders {
                     uploader.on_completed(epoch);
                     let planned = if self.has_ended { Vec::new() } else { uploader.plan_merges() };
@@ -111,14 +105,16 @@ impl Acknowledger {
 
     async fn on_handed_over(&mut self, handed_over: HandedOver, merges: &mut Merges) {
         let said = match handed_over {
-            HandedOver::Barrier { epoch, snapshots, prepared } => self.on_barrier(epoch, snapshots, prepared).await,
+            HandedOver::Barrier { epoch, snapshots, prepared } => {
+                if !self.settle(epoch, merges).await {
+                    return;
+                }
+                self.on_barrier(epoch, snapshots, prepared).await
+            }
             HandedOver::End { snapshots, committables } => {
                 self.has_ended = true;
-                // The last state is made of files of the last completed checkpoint: the next to be completed would have them deleted meanwhile,
-                // unless it waits for this report.
-                while self.checkpoints.passed() > self.settled {
-                    let Some(word) = self.words.recv().await else { return };
-                    self.on_word(word, merges);
+                if !self.settle(Epoch(self.checkpoints.passed().0 + 1), merges).await {
+                    return;
                 }
                 // What they come to is of no use any more, but they must not write when the job is over.
                 while merges.join_next().await.is_some() {}
@@ -126,6 +122,15 @@ impl Acknowledger {
             }
         };
         self.say(said.unwrap_or_else(Said::Lost));
+    }
+
+    /// Waits until what is handed over at the barrier of this epoch may be stored; whether the attempt goes on that long.
+    async fn settle(&mut self, epoch: Epoch, merges: &mut Merges) -> bool {
+        while !self.checkpoints.may_store(epoch) {
+            let Some(word) = self.words.recv().await else { return false };
+            self.on_word(word, merges);
+        }
+        true
     }
 
     async fn on_barrier(

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dipper_checkpoint as protocol;
-use dipper_checkpoint::{Action, Coordinator, Event, Garbage, ManifestKind, Outcome, Start, StoreReply, TaskId, Tasks};
+use dipper_checkpoint::{
+    AbortReason, Action, Coordinator, Event, Garbage, ManifestKind, Outcome, Start, StoreReply, TaskId, Tasks,
+};
 use dipper_graph::{JobGraph, OperatorSpec, TaskGraph};
-use dipper_state::{CheckpointStore, JobRequest, Manifest};
-use dipper_types::{AttemptId, Error, Result};
+use dipper_state::{CheckpointStore, Manifest};
+use dipper_types::{AttemptId, Epoch, Error, Result};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
@@ -18,7 +20,7 @@ use super::JobNotice;
 use super::log::{self, PAUSE, explained};
 use super::outputs::Commit;
 use super::restore::known_splits;
-use super::savepoints::{self, Savepoints};
+use super::savepoints::{self, Ask, Savepoints};
 use super::subtasks::{Heard, Order, Subtasks, Told};
 use super::supervisor::Context;
 use super::witness::Witness;
@@ -42,13 +44,18 @@ pub(crate) async fn run(context: &Context, start: Start, from: Option<&Manifest>
             return Err(error);
         }
     };
-    let mut attempt = Attempt::new(context, start, subtasks);
-    let outcome = attempt.lead().await;
-    // What a manifest may name stays where it is staged: the next attempt commits it.
-    if outcome.is_ok() || attempt.writing.is_none() {
-        context.outputs.abort(&run).await;
-    }
-    outcome
+    let (witness, attempt) = (Witness::new(&start), start.opening.attempt);
+    let coordinator = Coordinator::new(context.options, tasks(&context.graph), start, context.now_ms());
+    Attempt::new(context, attempt, coordinator, witness, subtasks).run(Vec::new()).await
+}
+
+/// Leads an attempt on that another leader has started, to its end. `passed` is the greatest epoch that its subtasks may have been told of.
+pub(crate) async fn adopt(context: &Context, start: Start, passed: Epoch) -> Result<Outcome> {
+    let (witness, attempt) = (Witness::new(&start), start.opening.attempt);
+    let subtasks = context.deploy.adopt(attempt)?;
+    let (coordinator, actions) =
+        Coordinator::adopt(context.options, tasks(&context.graph), start, passed, context.now_ms());
+    Attempt::new(context, attempt, coordinator, witness, subtasks).run(actions).await
 }
 
 async fn deploy(context: &Context, start: &Start, from: Option<&Manifest>) -> Result<Box<dyn Subtasks>> {
@@ -103,10 +110,13 @@ struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    fn new(context: &'a Context, start: Start, subtasks: Box<dyn Subtasks>) -> Self {
-        let attempt = start.opening.attempt;
-        let witness = Witness::new(&start);
-        let coordinator = Coordinator::new(context.options, tasks(&context.graph), start, context.now_ms());
+    fn new(
+        context: &'a Context,
+        attempt: AttemptId,
+        coordinator: Coordinator,
+        witness: Witness,
+        subtasks: Box<dyn Subtasks>,
+    ) -> Self {
         Self {
             context,
             attempt,
@@ -125,9 +135,26 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// Does what is to be done `first`, then what the coordinator says until the attempt is over, and takes back what must not be committed.
+    async fn run(mut self, first: Vec<Action>) -> Result<Outcome> {
+        for action in first {
+            self.carry_out(action);
+        }
+        let outcome = self.lead().await;
+        // What a manifest may name stays where it is staged: the next attempt commits it. So does what another leader may go on with, until the
+        // next attempt has taken the job over and sweeps.
+        let is_ours = outcome.is_ok() || self.writing.is_none();
+        if is_ours && self.context.runs_here() || matches!(outcome, Ok(Outcome::Finished)) {
+            self.context.outputs.abort(&Run::Attempt(self.context.letterhead.job.0.clone(), self.attempt)).await;
+        }
+        outcome
+    }
+
     /// Does what the coordinator says until it says that the attempt is over, and all subtasks have ended.
     async fn lead(&mut self) -> Result<Outcome> {
         let (_watch, mut requests) = self.watch();
+        let context = self.context;
+        let mut asks = context.asks.lock().await;
         let cancel = self.context.cancel.clone();
         while self.outcome.is_none() {
             let deadline_ms = self.coordinator.deadline_ms();
@@ -143,7 +170,8 @@ impl<'a> Attempt<'a> {
                     self.context.notify(notice);
                     None
                 }
-                Some(request) = requests.recv() => Some(Event::Request(self.savepoints.on_request(request))),
+                Some(ask) = requests.recv() => Some(Event::Request(self.savepoints.on_ask(ask))),
+                Some(ask) = asks.recv() => Some(Event::Request(self.savepoints.on_ask(ask))),
                 () = until(&self.context.stopwatch, deadline_ms) => Some(Event::Deadline),
             };
             if let Some(event) = event {
@@ -183,9 +211,11 @@ impl<'a> Attempt<'a> {
     }
 
     /// Looks for those who ask for savepoints, for as long as the first of what is returned exists.
-    fn watch(&self) -> (JoinSet<()>, UnboundedReceiver<JobRequest>) {
+    fn watch(&self) -> (JoinSet<()>, UnboundedReceiver<Ask>) {
         let ((asks, requests), mut watch) = (unbounded_channel(), JoinSet::new());
-        watch.spawn_on(savepoints::watch(self.context.store.clone(), asks), &self.context.io);
+        if self.context.heeds_requests() {
+            watch.spawn_on(savepoints::watch(self.context.store.clone(), asks), &self.context.io);
+        }
         (watch, requests)
     }
 
@@ -193,7 +223,7 @@ impl<'a> Attempt<'a> {
         match heard {
             Heard::Counted(counted) => {
                 for counted in &counted {
-                    self.context.metrics.add(counted);
+                    self.context.metrics.set(counted);
                 }
                 None
             }
@@ -252,6 +282,7 @@ impl<'a> Attempt<'a> {
                 }
                 self.subtasks.tell(&Told::Completed(epoch));
             }
+            Action::Aborted(epoch, AbortReason::Adopted) => self.subtasks.tell(&Told::Aborted(epoch)),
             Action::Aborted(epoch, reason) => {
                 self.writing = None;
                 let reason = match &self.last_error {

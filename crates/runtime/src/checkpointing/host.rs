@@ -128,7 +128,6 @@ impl Deployed {
                 words: heard_words,
                 coordinator: leader.clone(),
                 has_ended: false,
-                settled: order.opened,
             };
             running.acknowledgers.spawn_on(acknowledger.run(), &host.io);
             running.notices.insert(id, notices);
@@ -180,9 +179,9 @@ pub struct Running {
 }
 
 impl Running {
-    /// What they have counted since the last call, where anything has.
+    /// What they have counted, where they have counted anything.
     pub fn counters(&self) -> Vec<SubtaskCounters> {
-        self.metrics.take_counters()
+        self.metrics.counters()
     }
 
     fn tell_acknowledgers(&self, word: Word) {

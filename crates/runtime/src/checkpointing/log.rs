@@ -46,6 +46,7 @@ impl Letterhead {
             job: self.job.clone(),
             epoch: manifest.epoch,
             attempt: manifest.attempt,
+            leader: manifest.leader,
             kind: match manifest.kind {
                 protocol::ManifestKind::Opening => CheckpointKind::Opening,
                 protocol::ManifestKind::Checkpoint => CheckpointKind::Checkpoint,
@@ -71,6 +72,7 @@ pub(crate) fn protocol_manifest(manifest: &Manifest) -> Result<protocol::Manifes
     Ok(protocol::Manifest {
         number: ManifestNumber(manifest.number),
         attempt: manifest.attempt,
+        leader: manifest.leader,
         epoch: manifest.epoch,
         kind: match manifest.kind {
             CheckpointKind::Opening => protocol::ManifestKind::Opening,

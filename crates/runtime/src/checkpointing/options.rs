@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dipper_checkpoint::{CheckpointOptions, RestartStrategy};
 use dipper_state::{Directory, Query, Savepoint};
-use dipper_types::{JobId, Result};
+use dipper_types::{AttemptId, Epoch, JobId, Result};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Deploy, JobNotice};
@@ -34,6 +34,8 @@ pub struct Checkpointing {
     pub open_directory: OpenDirectory,
     /// Who runs the subtasks; this process, if nobody else does.
     pub deploy: Option<Arc<dyn Deploy>>,
+    /// Whether requests in the job's directory are heeded: not if there is another way to ask.
+    pub heeds_requests: bool,
     /// Who wants to know what becomes of the job.
     pub notices: Option<UnboundedSender<JobNotice>>,
 }
@@ -64,5 +66,12 @@ pub enum StartFrom {
         savepoint: Box<Savepoint>,
         /// Also if the job has checkpoints of its own.
         over: bool,
+    },
+    /// Nothing: the subtasks of an attempt run already, which another leader has started.
+    Adopt {
+        /// Their attempt.
+        attempt: AttemptId,
+        /// The greatest checkpoint that they may have been told of.
+        passed: Epoch,
     },
 }

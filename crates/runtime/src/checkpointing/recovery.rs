@@ -41,7 +41,7 @@ impl Takeover<'_> {
         nonce: u64,
         check: impl Fn(&Manifest) -> Result<()>,
     ) -> Result<Recovered> {
-        let is_latest = restore == Restore::Latest;
+        let is_latest = matches!(restore, Restore::Latest | Restore::Adopt(_));
         let mut known: BTreeMap<u64, Manifest> = BTreeMap::new();
         let mut opening: Option<Manifest> = None;
         let mut last_error: Option<Error> = None;

@@ -57,7 +57,7 @@ pub enum Heard {
     Message(TaskId, TaskMessage, Option<Error>),
     /// A subtask has failed.
     Lost(TaskId, Error),
-    /// What subtasks that run elsewhere have counted.
+    /// What subtasks that run elsewhere have counted since they began.
     Counted(Vec<SubtaskCounters>),
 }
 
@@ -75,4 +75,9 @@ pub trait Deploy: Debug + Send + Sync {
     /// Brings back the state of all subtasks of an attempt, opens its sinks, and lets it run. If it is dropped before it is done, nothing is
     /// left running.
     fn deploy(&self, order: Arc<Order>) -> BoxFuture<'_, Result<Box<dyn Subtasks>>>;
+
+    /// The subtasks of an attempt that run already.
+    fn adopt(&self, attempt: AttemptId) -> Result<Box<dyn Subtasks>> {
+        Err(Error::internal(format!("attempt {attempt} does not run here")))
+    }
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dipper_checkpoint::{CheckpointOptions, Restore};
+use dipper_checkpoint::{CheckpointOptions, Outcome, Restore};
 use dipper_graph::{JobGraph, OperatorSpec};
 use dipper_state::{CheckpointStore, Manifest, Savepoint};
 use dipper_types::{Epoch, Error, ErrorKind, Result, Timestamp};
 use futures::FutureExt;
 use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use super::attempt;
@@ -17,6 +19,7 @@ use super::log::{Letterhead, protocol_manifest};
 use super::outputs::{Commit, Outputs};
 use super::recovery::{Recovered, Takeover, with_way_out};
 use super::restore::check;
+use super::savepoints::Ask;
 use super::subtasks::Deploy;
 use super::{Checkpointing, JobNotice, OpenDirectory, StartFrom};
 use crate::clock::{Stopwatch, noise, nonce, sleep};
@@ -41,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) outputs: Outputs,
     pub(crate) options: CheckpointOptions,
     pub(crate) stopwatch: Stopwatch,
+    /// What is wanted in this process, of whichever attempt is running.
+    pub(crate) asks: Mutex<UnboundedReceiver<Ask>>,
     checkpointing: Checkpointing,
 }
 
@@ -65,6 +70,7 @@ pub(crate) fn start(graph: &JobGraph, options: RunOptions, checkpointing: Checkp
     let local = || Arc::new(Local { host, metrics: Arc::clone(&metrics) }) as Arc<dyn Deploy>;
     let deploy = checkpointing.deploy.clone().unwrap_or_else(local);
     let job = checkpointing.job.clone();
+    let (asks, asked) = unbounded_channel();
     let context = Context {
         outputs: Outputs::of(graph, components.as_ref())?,
         graph: graph.clone(),
@@ -77,16 +83,19 @@ pub(crate) fn start(graph: &JobGraph, options: RunOptions, checkpointing: Checkp
         letterhead: Letterhead { job, key_groups: graph.key_groups, query: checkpointing.query.clone() },
         options: checkpointing.options,
         stopwatch: Stopwatch::start(),
+        asks: Mutex::new(asked),
         checkpointing,
     };
     let running = io.spawn(context.run());
+    let leader = Some(running.abort_handle());
     let outcome = async {
         let stopped = |error| Error::internal(format!("the job's supervisor has stopped: {error}"));
         running.await.unwrap_or_else(|error| Err(stopped(error)))
     };
     let outcome = outcome.boxed().shared();
     let cancel_on_drop = cancel.clone().drop_guard();
-    Ok(Job { handle: JobHandle { cancel, metrics }, rows: None, outcome, cancel_on_drop })
+    let handle = JobHandle { cancel, metrics, asks: Some(asks), leader };
+    Ok(Job { handle, rows: None, outcome, cancel_on_drop })
 }
 
 impl Context {
@@ -109,7 +118,7 @@ impl Context {
         let mut start_from = self.checkpointing.start_from.clone();
         loop {
             let error = match self.attempt(&mut start_from).await {
-                Ok(()) => return Ok(self.summary()),
+                Ok(outcome) => return Ok(self.summary(outcome)),
                 Err(error) => error,
             };
             failures_ms.push(self.now_ms());
@@ -124,7 +133,7 @@ impl Context {
     }
 
     /// Takes the job over and runs its tasks. Once it is taken over, further attempts go on from its own checkpoints.
-    async fn attempt(&self, start_from: &mut StartFrom) -> Result<()> {
+    async fn attempt(&self, start_from: &mut StartFrom) -> Result<Outcome> {
         let takeover = Takeover {
             store: &self.store,
             letterhead: &self.letterhead,
@@ -135,6 +144,7 @@ impl Context {
             let nonce = nonce();
             let (restore, savepoint) = match &*start_from {
                 StartFrom::Latest => (Restore::Latest, None),
+                StartFrom::Adopt { attempt, .. } => (Restore::Adopt(*attempt), None),
                 StartFrom::Nothing => (Restore::Nothing, None),
                 StartFrom::Savepoint { savepoint, over } => {
                     let adopted = self.adopt(savepoint, *over, nonce).await?;
@@ -151,10 +161,14 @@ impl Context {
         match recovered {
             Recovered::Finished => {
                 self.notify(JobNotice::AlreadyFinished { job: self.letterhead.job.0.clone() });
-                Ok(())
+                Ok(Outcome::Finished)
             }
             Recovered::Start { start, from } => {
-                let over = !matches!(std::mem::replace(start_from, StartFrom::Latest), StartFrom::Latest);
+                let from_what = std::mem::replace(start_from, StartFrom::Latest);
+                if let StartFrom::Adopt { passed, .. } = from_what {
+                    return attempt::adopt(self, *start, passed).await;
+                }
+                let over = !matches!(from_what, StartFrom::Latest);
                 self.notify(match &from {
                     Some(from) => {
                         let taken = Timestamp(from.created_ms.saturating_mul(1_000));
@@ -175,7 +189,7 @@ impl Context {
                             log.manifests.range(..from.number).map(|(_, older)| older),
                         ))
                     }
-                    (ended, _) => ended.map(drop),
+                    (ended, _) => ended,
                 }
             }
         }
@@ -204,12 +218,21 @@ impl Context {
         savepoint.adopt(&self.store, nonce, epoch).await
     }
 
+    /// Whether subtasks run in this process, and end with it.
+    pub(crate) fn runs_here(&self) -> bool {
+        self.checkpointing.deploy.is_none()
+    }
+
+    pub(crate) fn heeds_requests(&self) -> bool {
+        self.checkpointing.heeds_requests
+    }
+
     pub(crate) fn open_directory(&self) -> OpenDirectory {
         OpenDirectory::clone(&self.checkpointing.open_directory)
     }
 
-    fn summary(&self) -> JobSummary {
-        JobSummary { progress: self.metrics.progress(), elapsed: self.stopwatch.elapsed() }
+    fn summary(&self, outcome: Outcome) -> JobSummary {
+        JobSummary { outcome, progress: self.metrics.progress(), elapsed: self.stopwatch.elapsed() }
     }
 }
 

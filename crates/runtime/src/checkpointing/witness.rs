@@ -19,7 +19,7 @@ pub(crate) struct Witness {
 impl Witness {
     pub(crate) fn new(start: &Start) -> Self {
         let history = cfg!(debug_assertions).then(|| History::from_opening(&start.opening, &start.log));
-        Self { history, opening: start.opening.number, put: None, committing: None }
+        Self { history, opening: start.opening.attempt.opening, put: None, committing: None }
     }
 
     /// What the coordinator hears.

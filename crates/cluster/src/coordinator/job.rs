@@ -1,0 +1,465 @@
+//! One job under this leader: says to its [`Lifecycle`] what has happened, and does what that says.
+//!
+//! One task a job. What is decided is appended to the job's log first, and everything else waits until that is done.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use dipper_checkpoint::{Request, RestartStrategy};
+use dipper_session::PlannedJob;
+use dipper_types::{Error, ErrorKind, JobId, Result};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::{Began, Ended, run_attempt};
+use super::deployment::Attempt;
+use super::hub::Hub;
+use super::plan::{plan, slots, subtasks};
+use super::view::View;
+use crate::clock::{Stopwatch, noise, sleep};
+use crate::{
+    Action, AttemptEnd, AttemptFailure, Event, JobLog, JobState, Lifecycle, Record, Registry, StartFrom, Stop, Writer,
+};
+
+/// Between two attempts to have a record stored.
+const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// What all jobs of a leader share.
+#[derive(Debug, Clone)]
+pub(super) struct Leading {
+    pub(super) hub: Arc<Hub>,
+    pub(super) registry: Registry,
+    pub(super) writer: Writer,
+}
+
+/// What a job hears.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// Something has happened.
+    Event(Event),
+    /// An attempt runs.
+    Began(u64, dipper_runtime::JobHandle),
+    /// An attempt has ended.
+    Ended(u64, Result<Ended>),
+    /// What has come of the checkpoint that an attempt was to end with.
+    Checkpointed(u64, Result<()>),
+    /// Somebody decides something about the job.
+    Decide(Record, oneshot::Sender<Result<()>>),
+    /// Somebody wants a savepoint, here.
+    Savepoint(String, oneshot::Sender<Result<()>>),
+    /// Somebody wants it to go on elsewhere, or anew.
+    Restart(oneshot::Sender<Result<()>>),
+}
+
+/// To a job.
+pub(super) type Inputs = UnboundedSender<Input>;
+
+/// How a job begins under this leader.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// It has just been submitted, and planned.
+    New(Box<JobLog>, Box<PlannedJob>),
+    /// A former leader has led it.
+    TakeOver,
+}
+
+/// Leads a job until it has ended, or this leader leads it no more.
+pub(super) async fn lead(
+    leading: Leading,
+    job: JobId,
+    start: Start,
+    view: View,
+    inputs: (Inputs, UnboundedReceiver<Input>),
+) {
+    let ended = async {
+        let (log, planned) = match start {
+            Start::New(log, planned) => (*log, Some(*planned)),
+            Start::TakeOver => (take_over(&leading, &job).await?, None),
+        };
+        let (sender, receiver) = inputs;
+        let led = Led::new(leading, job, log, planned, view.clone(), sender).await?;
+        led.run(receiver).await
+    };
+    match ended.await {
+        Ok(()) => {}
+        // Who leads now says what becomes of it.
+        Err(error) if error.kind() == ErrorKind::Fenced => tracing::warn!("{error}"),
+        Err(error) => {
+            view.say("WARN", format!("it cannot be led: {error}"));
+        }
+    }
+}
+
+/// The store may be away for a while.
+async fn take_over(leading: &Leading, job: &JobId) -> Result<JobLog> {
+    loop {
+        match leading.registry.take_over(&leading.writer, job).await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => tracing::warn!(job = job.0, "{error}"),
+            taken => return taken,
+        }
+        sleep(RETRY).await;
+    }
+}
+
+struct Led {
+    leading: Leading,
+    job: JobId,
+    log: JobLog,
+    lifecycle: Lifecycle,
+    view: View,
+    inputs: Inputs,
+    /// What runs already, until it is adopted.
+    found: Option<(Attempt, Began)>,
+    current: Option<Current>,
+    /// Waits for slots, for the end of a delay, for attempts and what is asked of them. Ends with the job's leader.
+    work: JoinSet<()>,
+    /// Ends the wait for slots that are not wanted any more.
+    waiting: Option<CancellationToken>,
+    stopwatch: Stopwatch,
+}
+
+/// The attempt under way.
+#[derive(Debug)]
+struct Current {
+    number: u64,
+    cancel: CancellationToken,
+    /// The subtasks may run.
+    start: Arc<Notify>,
+    running: Option<dipper_runtime::JobHandle>,
+    /// With which checkpoint it is to end, and whether that has been asked for.
+    last: Option<Last>,
+    /// It has ended, but what has come of the checkpoint is not known.
+    ended: Option<Result<Ended>>,
+}
+
+/// The checkpoint that an attempt is to end with.
+#[derive(Debug, Clone)]
+struct Last {
+    /// The job stops with it.
+    stop: Option<Stop>,
+    is_asked: bool,
+    is_there: bool,
+}
+
+impl Led {
+    async fn new(
+        leading: Leading,
+        job: JobId,
+        log: JobLog,
+        planned: Option<PlannedJob>,
+        view: View,
+        inputs: Inputs,
+    ) -> Result<Self> {
+        let decided = log.decided().cloned().ok_or_else(|| Error::internal("a job without a submission is led"))?;
+        let is_new = planned.is_some();
+        let planned = match planned {
+            Some(planned) => Ok(planned),
+            None => {
+                let directory = leading.hub.directory();
+                plan(directory, &decided.submission, decided.parallelism, decided.start_from()).await
+            }
+        };
+        let (parallelism, strategy) = match &planned {
+            Ok(planned) => {
+                let restart = planned.checkpointing.as_ref().map(|checkpointing| checkpointing.restart);
+                (slots(planned), restart.unwrap_or(RestartStrategy::None))
+            }
+            // Its first attempt says why.
+            Err(_) => (1, RestartStrategy::None),
+        };
+        if let Ok(planned) = &planned {
+            planned.warnings.iter().for_each(|warning| view.say("WARN", warning.clone()));
+        }
+        let mut found = None;
+        if let (false, false, Ok(planned)) = (is_new, decided.end.is_some(), &planned) {
+            let (reports, heard) = unbounded_channel();
+            if let Some(share) = leading.hub.claim(&job, &subtasks(planned), reports).await {
+                let began = Began { attempt: share.key.attempt, passed: share.passed };
+                found = Some((Attempt::of(Arc::clone(&leading.hub), share, heard), began));
+            }
+        }
+        let lifecycle = Lifecycle::new(decided, parallelism, strategy);
+        let (work, stopwatch) = (JoinSet::new(), Stopwatch::start());
+        Ok(Self { leading, job, log, lifecycle, view, inputs, found, current: None, work, waiting: None, stopwatch })
+    }
+
+    async fn run(mut self, mut inputs: UnboundedReceiver<Input>) -> Result<()> {
+        self.view.show(&self.lifecycle);
+        if self.lifecycle.state().is_end() {
+            return Ok(());
+        }
+        // What has been found has as many subtasks as are wanted.
+        let adopt = Event::Adopt { slots: self.lifecycle.parallelism() };
+        self.on_event(if self.found.is_some() { adopt } else { Event::Begin }).await?;
+        while !self.lifecycle.state().is_end() {
+            let input = tokio::select! {
+                Some(input) = inputs.recv() => input,
+                Some(_) = self.work.join_next() => continue,
+            };
+            match input {
+                Input::Event(event) => self.on_event(event).await?,
+                Input::Began(number, running) => self.on_began(number, running),
+                Input::Ended(number, ended) => self.on_ended(number, ended).await?,
+                Input::Checkpointed(number, result) => self.on_checkpointed(number, result).await?,
+                Input::Decide(record, reply) => self.decide(record, reply).await?,
+                Input::Savepoint(target, reply) => self.savepoint(target, reply),
+                Input::Restart(reply) => {
+                    let _ = reply.send(self.may_restart());
+                    self.on_event(Event::Restart).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn may_restart(&self) -> Result<()> {
+        match self.lifecycle.state() {
+            JobState::Running | JobState::Deploying | JobState::Restarting | JobState::Waiting => Ok(()),
+            state => Err(Error::invalid(format!("job '{}' is {state}", self.job.0))),
+        }
+    }
+
+    /// Says to the life cycle what has happened, does what that says, and goes on until there is nothing more to do at once.
+    async fn on_event(&mut self, event: Event) -> Result<()> {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let actions = self.lifecycle.on_event(event)?;
+            self.view.show(&self.lifecycle);
+            for action in actions {
+                if let Action::Record(record) = action {
+                    self.append(record.clone(), None).await?;
+                    events.push_back(Event::Recorded(record));
+                } else {
+                    self.carry_out(action);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores a record, however long the store is away. Who waits for it hears at once if it is not known to be stored.
+    async fn append(&mut self, record: Record, mut reply: Option<oneshot::Sender<Result<()>>>) -> Result<()> {
+        loop {
+            match self.leading.registry.append(&mut self.log, record.clone()).await {
+                Ok(()) => {
+                    let _ = reply.take().map(|reply| reply.send(Ok(())));
+                    return Ok(());
+                }
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    self.view.say("WARN", format!("{error}; trying again"));
+                    let in_doubt = error.with_hint("it is tried again: see what becomes of the job");
+                    let _ = reply.take().map(|reply| reply.send(Err(in_doubt)));
+                    sleep(RETRY).await;
+                }
+                Err(error) => {
+                    let _ = reply.take().map(|reply| reply.send(Err(error.clone())));
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    async fn decide(&mut self, record: Record, reply: oneshot::Sender<Result<()>>) -> Result<()> {
+        if let Err(error) = self.lifecycle.decided().check(&record) {
+            let _ = reply.send(Err(error));
+            return Ok(());
+        }
+        self.append(record.clone(), Some(reply)).await?;
+        self.on_event(Event::Recorded(record)).await
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::RequestSlots(count) => self.wait_for_slots(count),
+            Action::ReleaseSlots => {
+                self.wait_no_more();
+                self.leading.hub.give_back(&self.job);
+            }
+            Action::Deploy { attempt, start_from } => self.attempt(attempt, None, start_from),
+            Action::Adopt { attempt } => {
+                let found = self.found.take();
+                self.attempt(attempt, found, StartFrom::Latest);
+            }
+            Action::Start { .. } => {
+                if let Some(current) = &self.current {
+                    current.start.notify_one();
+                }
+            }
+            Action::SuspendAttempt { attempt } => self.end_with_checkpoint(attempt, None),
+            Action::TakeSavepoint { attempt, stop } => self.end_with_checkpoint(attempt, Some(stop)),
+            Action::CancelAttempt { attempt } => {
+                if let Some(current) = self.current.as_ref().filter(|current| current.number == attempt) {
+                    current.cancel.cancel();
+                }
+            }
+            Action::ScheduleRestart { attempt, delay_ms } => {
+                let inputs = self.inputs.clone();
+                self.work.spawn(async move {
+                    sleep(std::time::Duration::from_millis(delay_ms)).await;
+                    let _ = inputs.send(Input::Event(Event::RestartDue { attempt }));
+                });
+            }
+            // It is stored before.
+            Action::Record(_) => {}
+        }
+    }
+
+    fn wait_for_slots(&mut self, count: usize) {
+        self.wait_no_more();
+        let over = CancellationToken::new();
+        self.waiting = Some(over.clone());
+        let (hub, job, view, inputs) =
+            (Arc::clone(&self.leading.hub), self.job.clone(), self.view.clone(), self.inputs.clone());
+        self.work.spawn(async move {
+            let taken = tokio::select! {
+                () = over.cancelled() => return,
+                taken = hub.take_slots(&job, count, |lacks| view.lacks(lacks)) => taken,
+            };
+            match taken {
+                Ok(()) => drop(inputs.send(Input::Event(Event::SlotsGranted { slots: count }))),
+                Err(error) => view.say("WARN", error.to_string()),
+            }
+        });
+    }
+
+    fn wait_no_more(&mut self) {
+        if let Some(waiting) = self.waiting.take() {
+            waiting.cancel();
+        }
+    }
+
+    /// Runs an attempt: one that has been found, or a new one.
+    fn attempt(&mut self, number: u64, found: Option<(Attempt, Began)>, start_from: StartFrom) {
+        let (cancel, start) = (CancellationToken::new(), Arc::new(Notify::new()));
+        self.current = Some(Current {
+            number,
+            cancel: cancel.clone(),
+            start: Arc::clone(&start),
+            running: None,
+            last: None,
+            ended: None,
+        });
+        let decided = self.lifecycle.decided();
+        self.work.spawn(run_attempt(super::attempt::Attempted {
+            hub: Arc::clone(&self.leading.hub),
+            number,
+            submission: decided.submission.clone(),
+            parallelism: decided.parallelism,
+            start_from,
+            found,
+            cancel,
+            start,
+            view: self.view.clone(),
+            inputs: self.inputs.clone(),
+        }));
+    }
+
+    fn on_began(&mut self, number: u64, running: dipper_runtime::JobHandle) {
+        if let Some(current) = self.current.as_mut().filter(|current| current.number == number) {
+            self.view.runs(running.clone());
+            current.running = Some(running);
+            self.ask();
+        }
+    }
+
+    fn end_with_checkpoint(&mut self, number: u64, stop: Option<Stop>) {
+        if let Some(current) = self.current.as_mut().filter(|current| current.number == number) {
+            current.last = Some(Last { stop, is_asked: false, is_there: false });
+            self.ask();
+        }
+    }
+
+    /// Asks the attempt for the checkpoint that it is to end with, if it runs.
+    fn ask(&mut self) {
+        let Some(Current { number, running: Some(running), last: Some(last), .. }) = &mut self.current else { return };
+        if std::mem::replace(&mut last.is_asked, true) {
+            return;
+        }
+        let (number, running, stop, inputs) = (*number, running.clone(), last.stop.clone(), self.inputs.clone());
+        self.work.spawn(async move {
+            let request = if stop.as_ref().is_some_and(|stop| stop.drain) { Request::Drain } else { Request::Stop };
+            let result = running.checkpoint(request, stop.map(|stop| stop.savepoint)).await;
+            let _ = inputs.send(Input::Checkpointed(number, result));
+        });
+    }
+
+    async fn on_checkpointed(&mut self, number: u64, result: Result<()>) -> Result<()> {
+        let Some(current) = self.current.as_mut().filter(|current| current.number == number) else { return Ok(()) };
+        let Some(last) = &mut current.last else { return Ok(()) };
+        last.is_asked = false;
+        let stops = last.stop.is_some();
+        match result {
+            Ok(()) => last.is_there = true,
+            Err(error) if current.ended.is_none() => {
+                current.last = None;
+                let attempt = number;
+                let failed =
+                    if stops { Event::SavepointFailed { attempt, error } } else { Event::SuspendFailed { attempt } };
+                return self.on_event(failed).await;
+            }
+            Err(_) => {}
+        }
+        match self.current.as_mut().and_then(|current| current.ended.take()) {
+            Some(ended) => self.conclude(number, ended).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn on_ended(&mut self, number: u64, ended: Result<Ended>) -> Result<()> {
+        let Some(current) = self.current.as_mut().filter(|current| current.number == number) else { return Ok(()) };
+        if current.last.as_ref().is_some_and(|last| last.is_asked) {
+            current.ended = Some(ended);
+            return Ok(());
+        }
+        self.conclude(number, ended).await
+    }
+
+    /// An attempt has ended, and what has come of its last checkpoint is known.
+    async fn conclude(&mut self, attempt: u64, ended: Result<Ended>) -> Result<()> {
+        let last = self.current.take().and_then(|current| current.last);
+        let is_cancelled = matches!(&ended, Err(error) if error.kind() == ErrorKind::Cancelled);
+        let end = match (ended, last) {
+            (Ok(Ended::Finished), _) => AttemptEnd::Finished,
+            (Ok(Ended::Stopped), Some(Last { stop: None, .. })) => AttemptEnd::Gone,
+            (Ok(Ended::Stopped), Some(Last { stop: Some(stop), is_there: true, .. })) => {
+                AttemptEnd::Stopped { savepoint: stop.savepoint }
+            }
+            (Ok(Ended::Stopped), _) => {
+                let error = Error::unavailable("the savepoint could not be written");
+                self.on_event(Event::SavepointFailed { attempt, error: error.clone() }).await?;
+                self.fail(attempt, error).await?;
+                AttemptEnd::Gone
+            }
+            (Err(_), _) if is_cancelled => AttemptEnd::Gone,
+            (Err(error), _) => {
+                self.fail(attempt, error).await?;
+                AttemptEnd::Gone
+            }
+        };
+        self.on_event(Event::AttemptEnded { attempt, end }).await
+    }
+
+    async fn fail(&mut self, attempt: u64, error: Error) -> Result<()> {
+        // Whoever has taken the job's checkpoints over: the log of the job says who leads it.
+        let error = match error.kind() {
+            ErrorKind::Fenced => Error::unavailable(error.to_string()),
+            _ => error,
+        };
+        let failure = AttemptFailure { error, at_ms: self.stopwatch.elapsed_ms(), noise: noise() };
+        self.on_event(Event::AttemptFailed { attempt, failure }).await
+    }
+
+    fn savepoint(&mut self, target: String, reply: oneshot::Sender<Result<()>>) {
+        let running = self.current.as_ref().filter(|_| self.lifecycle.state() == JobState::Running);
+        let Some(running) = running.and_then(|current| current.running.clone()) else {
+            let (job, state) = (&self.job.0, self.lifecycle.state());
+            let _ = reply.send(Err(Error::invalid(format!("job '{job}' is {state}: only what runs can be saved"))));
+            return;
+        };
+        self.work.spawn(async move {
+            let _ = reply.send(running.checkpoint(Request::Savepoint, Some(target)).await);
+        });
+    }
+}

@@ -1,0 +1,166 @@
+//! What people see of a job.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dipper_runtime::JobHandle;
+
+use crate::clock::now_ms;
+use crate::{JobEnd, JobState, Lifecycle, Submission, rpc};
+
+/// How many lines are kept of what has been said about a job.
+const LINES: usize = 1_000;
+
+/// Whoever leads a job writes, everybody reads. Clones are the same.
+#[derive(Debug, Clone)]
+pub(super) struct View(Arc<Mutex<Seen>>);
+
+#[derive(Debug)]
+struct Seen {
+    id: String,
+    name: String,
+    submitted_ms: u64,
+    state: String,
+    /// What is wrong, or where the savepoint is.
+    detail: String,
+    /// How many slots it lacks, while it waits.
+    lacks: Option<usize>,
+    attempts: u64,
+    slots: usize,
+    is_over: bool,
+    running: Option<JobHandle>,
+    lines: VecDeque<rpc::LogLine>,
+    said: u64,
+}
+
+impl View {
+    /// A job that nothing has been done about.
+    pub(super) fn new(submission: &Submission) -> Self {
+        let state = JobState::Created.to_string();
+        Self::of(submission.job.0.clone(), submission.name.clone(), submission.submitted_ms, state)
+    }
+
+    /// A job whose records cannot be read.
+    pub(super) fn unreadable(id: String, why: String) -> Self {
+        let view = Self::of(id, String::new(), 0, "UNREADABLE".to_owned());
+        view.seen().detail = why;
+        view
+    }
+
+    fn of(id: String, name: String, submitted_ms: u64, state: String) -> Self {
+        let (detail, lines) = (String::new(), VecDeque::new());
+        let (lacks, attempts, slots, is_over, running, said) = (None, 0, 0, false, None, 0);
+        let seen =
+            Seen { id, name, submitted_ms, state, detail, lacks, attempts, slots, is_over, running, lines, said };
+        Self(Arc::new(Mutex::new(seen)))
+    }
+
+    /// Where the job stands now.
+    pub(super) fn show(&self, job: &Lifecycle) {
+        let mut seen = self.seen();
+        let state = job.state().to_string();
+        let detail = match &job.decided().end {
+            Some(JobEnd::Failed { error }) => error.clone(),
+            Some(JobEnd::Stopped { savepoint }) => format!("savepoint '{savepoint}'"),
+            Some(JobEnd::Finished | JobEnd::Cancelled) => String::new(),
+            None if job.state() == JobState::Running => String::new(),
+            None => job.last_error().unwrap_or_default().to_owned(),
+        };
+        if job.state() != JobState::Waiting {
+            seen.lacks = None;
+        }
+        if seen.state != state {
+            let of_what = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+            let level = if matches!(job.state(), JobState::Failed | JobState::Restarting) { "WARN" } else { "INFO" };
+            seen.say(level, format!("{state}{of_what}"));
+        }
+        (seen.state, seen.detail) = (state, detail);
+        (seen.attempts, seen.slots, seen.is_over) = (job.attempt(), job.parallelism(), job.state().is_end());
+    }
+
+    /// So many slots are missing.
+    pub(super) fn lacks(&self, slots: usize) {
+        let mut seen = self.seen();
+        if seen.lacks != Some(slots) {
+            seen.lacks = Some(slots);
+            let lacks = seen.lacking();
+            seen.say("WARN", lacks);
+        }
+    }
+
+    /// An attempt runs, and counts.
+    pub(super) fn runs(&self, running: JobHandle) {
+        self.seen().running = Some(running);
+    }
+
+    /// Something is to be said about the job.
+    pub(super) fn say(&self, level: &'static str, message: String) {
+        self.seen().say(level, message);
+    }
+
+    /// Whether the job has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.seen().is_over
+    }
+
+    /// By which name its checkpoints are found.
+    pub(super) fn name(&self) -> String {
+        self.seen().name.clone()
+    }
+
+    /// What has been said after a line.
+    pub(super) fn lines(&self, after: u64) -> Vec<rpc::LogLine> {
+        self.seen().lines.iter().filter(|line| line.number > after).cloned().collect()
+    }
+
+    /// The job as a message.
+    pub(super) fn message(&self) -> rpc::Job {
+        let seen = self.seen();
+        let progress = seen.running.as_ref().map(JobHandle::progress);
+        let count = |of: fn(&dipper_runtime::Progress) -> u64| progress.as_ref().map(of).unwrap_or_default();
+        let detail = match (seen.lacks, seen.detail.as_str()) {
+            (None, detail) => detail.to_owned(),
+            (Some(_), "") => seen.lacking(),
+            (Some(_), before) => format!("{}; before: {before}", seen.lacking()),
+        };
+        rpc::Job {
+            id: seen.id.clone(),
+            name: seen.name.clone(),
+            state: seen.state.clone(),
+            detail,
+            submitted_ms: seen.submitted_ms as i64,
+            attempts: seen.attempts,
+            rows_in: count(|progress| progress.rows_in),
+            rows_out: count(|progress| progress.rows_out),
+            matches: count(|progress| progress.matches),
+            slots: seen.slots as u32,
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        // No call leaves it half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn lacking(&self) -> String {
+        match self.lacks.unwrap_or_default() {
+            1 => "lacks 1 slot".to_owned(),
+            slots => format!("lacks {slots} slots"),
+        }
+    }
+
+    fn say(&mut self, level: &'static str, message: String) {
+        if level == "WARN" {
+            tracing::warn!(job = self.id, name = self.name, "{message}");
+        } else {
+            tracing::info!(job = self.id, name = self.name, "{message}");
+        }
+        self.said += 1;
+        self.lines.push_back(rpc::LogLine { number: self.said, time_ms: now_ms(), level: level.to_owned(), message });
+        if self.lines.len() > LINES {
+            self.lines.pop_front();
+        }
+    }
+}
