@@ -52,7 +52,15 @@ pub(crate) async fn job(console: &Console, command: JobCommand) -> Result<(), Fa
         }
         JobCommand::Stop { job, target, drain, detached, .. } => {
             let asked = client.stop(job, target, drain).await.map_err(failed)?;
-            vec![wait(console, &mut client, asked, detached, is_over).await?]
+            let is_done = |job: &Job| is_over(job) || job.state == "RUNNING";
+            let stopped = wait(console, &mut client, asked, detached, is_done).await?;
+            if !detached && !is_over(&stopped) {
+                let lines = client.logs(stopped.id.clone(), 0).await.map_err(failed)?;
+                let why = lines.iter().rfind(|line| line.level == "WARN").map(|line| line.message.clone());
+                let why = why.unwrap_or_else(|| "the savepoint could not be taken".to_owned());
+                return Err(failed(Error::unavailable(format!("job '{}' goes on: {why}", stopped.name))));
+            }
+            vec![stopped]
         }
         JobCommand::Rescale { job, parallelism, detached, .. } => {
             let asked = client.rescale(job, parallelism).await.map_err(failed)?;

@@ -196,7 +196,12 @@ impl Led {
         while !self.lifecycle.state().is_end() {
             let input = tokio::select! {
                 Some(input) = inputs.recv() => input,
-                Some(_) = self.work.join_next() => continue,
+                Some(ended) = self.work.join_next() => match (ended, &self.current) {
+                    (Err(panic), Some(current)) if panic.is_panic() => {
+                        Input::Ended(current.number, Err(Error::internal(format!("an attempt has stopped: {panic}"))))
+                    }
+                    _ => continue,
+                },
             };
             match input {
                 Input::Event(event) => self.on_event(event).await?,
@@ -229,7 +234,7 @@ impl Led {
             self.view.show(&self.lifecycle);
             for action in actions {
                 if let Action::Record(record) = action {
-                    self.append(record.clone(), None).await?;
+                    self.append(record.clone(), &mut None).await?;
                     events.push_back(Event::Recorded(record));
                 } else {
                     self.carry_out(action);
@@ -239,14 +244,11 @@ impl Led {
         Ok(())
     }
 
-    /// Stores a record, however long the store is away. Who waits for it hears at once if it is not known to be stored.
-    async fn append(&mut self, record: Record, mut reply: Option<oneshot::Sender<Result<()>>>) -> Result<()> {
+    /// Stores a record, however long the store is away. Who waits for it hears at once if it is not stored, or not known to be.
+    async fn append(&mut self, record: Record, reply: &mut Option<oneshot::Sender<Result<()>>>) -> Result<()> {
         loop {
             match self.leading.registry.append(&mut self.log, record.clone()).await {
-                Ok(()) => {
-                    let _ = reply.take().map(|reply| reply.send(Ok(())));
-                    return Ok(());
-                }
+                Ok(()) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Unavailable => {
                     self.view.say("WARN", format!("{error}; trying again"));
                     let in_doubt = error.with_hint("it is tried again: see what becomes of the job");
@@ -266,8 +268,11 @@ impl Led {
             let _ = reply.send(Err(error));
             return Ok(());
         }
-        self.append(record.clone(), Some(reply)).await?;
-        self.on_event(Event::Recorded(record)).await
+        let mut reply = Some(reply);
+        self.append(record.clone(), &mut reply).await?;
+        self.on_event(Event::Recorded(record)).await?;
+        let _ = reply.map(|reply| reply.send(Ok(())));
+        Ok(())
     }
 
     fn carry_out(&mut self, action: Action) {
