@@ -65,7 +65,7 @@ fn wait(time: Duration) {
     std::thread::sleep(time);
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

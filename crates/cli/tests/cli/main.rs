@@ -11,6 +11,7 @@ mod examples;
 mod explain;
 mod failing_proxy;
 mod failover;
+mod guide;
 mod harness;
 mod interruption;
 mod output;

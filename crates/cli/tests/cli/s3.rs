@@ -64,6 +64,11 @@ impl FailingS3 {
         self.ask(&format!("GET /{BUCKET}?list-type=2&prefix={directory}/")).matches("<Key>").count()
     }
 
+    /// Where the server itself listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server
+    }
+
     /// Asks the server itself.
     fn ask(&self, what: &str) -> String {
         let request =

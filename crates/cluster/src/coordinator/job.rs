@@ -221,7 +221,11 @@ impl Led {
 
     fn may_restart(&self) -> Result<()> {
         match self.lifecycle.state() {
-            JobState::Running | JobState::Deploying | JobState::Restarting | JobState::Waiting => Ok(()),
+            JobState::Running
+            | JobState::Deploying
+            | JobState::Rescaling
+            | JobState::Restarting
+            | JobState::Waiting => Ok(()),
             state => Err(Error::invalid(format!("job '{}' is {state}", self.job.0))),
         }
     }

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::hub::Hub;
 use super::job::{self, Input, Inputs, Leading, Start};
-use super::plan::plan;
+use super::plan::{plan, slots};
 use super::view::View;
 use crate::clock::{nonce, now_ms, sleep, within};
 use crate::leadership::Seat;
@@ -164,7 +164,9 @@ impl Jobs {
         })?;
         let mut term = self.term();
         let Some(term) = &mut *term else { return Err(not_leading()) };
+        let slots = slots(&planned);
         let entry = term.lead(&submission, Start::New(Box::new(log), Box::new(planned)));
+        entry.view.takes(slots);
         entry.view.say("INFO", format!("job '{}' has been submitted", submission.name));
         Ok(entry.view.message())
     }

@@ -78,6 +78,11 @@ impl View {
         (seen.attempts, seen.slots, seen.is_over) = (job.attempt(), job.parallelism(), job.state().is_end());
     }
 
+    /// So many slots are wanted.
+    pub(super) fn takes(&self, slots: usize) {
+        self.seen().slots = slots;
+    }
+
     /// So many slots are missing.
     pub(super) fn lacks(&self, slots: usize) {
         let mut seen = self.seen();
