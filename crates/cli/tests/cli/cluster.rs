@@ -129,6 +129,48 @@ fn a_job_on_two_workers_writes_what_one_process_writes() {
 }
 
 #[test]
+fn a_file_is_run_by_a_cluster_as_it_is_run_here() {
+    let workspace = Workspace::new();
+    let expected = expected(&workspace);
+    let arguments = ["cluster", "start", "--listen", "127.0.0.1:0", "--directory", "cluster", "--workers", "1"];
+    let cluster = Process::start(&workspace, &arguments, "coordinator at ");
+    let at = cluster.address();
+    workspace.file("job.sql", &job("out", 0));
+    let ran = workspace.run(&["run", "job.sql", "--cluster", &at]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.contains("job 'job' has been submitted: "), "{ran:?}");
+    assert_eq!(lines(&workspace, "out"), expected);
+    workspace.file(
+        "bad.sql",
+        "CREATE TABLE files (n BIGINT) WITH ('connector' = 'filesystem', 'path' = 'in', 'format' = 'csv');
+         CREATE TABLE out (n BIGINT) WITH ('connector' = 'blackhole');
+         INSERT INTO out SELECT n FROM files;",
+    );
+    workspace.file("in/a.csv", "n\nno number\n");
+    let failed = workspace.run(&["run", "bad.sql", "--cluster", &at]);
+    assert_eq!(failed.code, 1, "{failed:?}");
+    assert!(failed.stderr.contains("job 'bad' has failed: ") && failed.stderr.contains("no number"), "{failed:?}");
+    cluster.stop();
+}
+
+#[test]
+fn a_second_worker_of_one_name_is_refused_and_the_first_one_stays() {
+    let workspace = Workspace::new();
+    let arguments = ["coordinator", "--listen", "127.0.0.1:0", "--directory", "cluster"];
+    let coordinator = Process::start(&workspace, &arguments, "coordinator at ");
+    let at = coordinator.address();
+    let arguments = ["worker", "--coordinator", &at, "--slots", "1", "--name", "ann"];
+    let first = Process::start(&workspace, &arguments, "worker 'ann' with 1 slot at ");
+    let workers = || workspace.run(&["worker", "list", "--cluster", &at, "-o", "csv"]).stdout;
+    while !workers().contains("ann") {}
+    let second = Process::start(&workspace, &arguments, "there is another worker 'ann', at 127.0.0.1:");
+    assert!(workers().contains(first.0.said.trim_end().rsplit(' ').next().unwrap()), "{}", workers());
+    first.stop();
+    second.stop();
+    coordinator.stop();
+}
+
+#[test]
 fn a_job_goes_on_when_a_worker_is_killed() {
     let workspace = Workspace::new();
     let expected = expected(&workspace);
