@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use dipper_session::StartFrom;
 
 use crate::cluster_args::{ClusterCommand, CoordinatorArguments, JobCommand, WorkerArguments};
+use crate::security::SecurityArguments;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -18,8 +19,9 @@ Exit codes:
   130  cancelled by Ctrl-C; what a job had written is not visible
 
 Environment:
-  DIPPER_LOG  what is logged on standard error, as in 'dipper_runtime=debug,warn'
-  NO_COLOR    no colours";
+  DIPPER_LOG    what is logged on standard error, as in 'dipper_runtime=debug,warn'
+  DIPPER_TOKEN  the token of a cluster, if --token-file names none
+  NO_COLOR      no colours";
 
 /// Finds patterns in streams of events: streaming SQL with MATCH_RECOGNIZE.
 ///
@@ -186,6 +188,9 @@ pub(crate) struct RunArguments {
     /// Have a cluster run it, which has these coordinators: the file's definitions, and one INSERT or statement set.
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', conflicts_with = "checkpoint_dir")]
     pub(crate) cluster: Vec<String>,
+    /// How the cluster is talked to.
+    #[command(flatten)]
+    pub(crate) security: SecurityArguments,
     /// The output.
     #[command(flatten)]
     pub(crate) output: OutputArgument,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, StringArray, UInt64Array};
 use arrow::record_batch::RecordBatch;
-use dipper_cluster::{Client, Coordinator, CoordinatorOptions, Worker, WorkerOptions, WorkerStatus};
+use dipper_cluster::{Client, Coordinator, CoordinatorOptions, Security, Worker, WorkerOptions, WorkerStatus};
 use dipper_session::Rows;
 use dipper_types::{Error, Result};
 use futures::{FutureExt, StreamExt, stream};
@@ -22,14 +22,16 @@ const BUILD: &str = env!("DIPPER_BUILD");
 
 /// Runs `dipper coordinator`, until it is interrupted.
 pub(crate) async fn coordinator(console: &Console, arguments: CoordinatorArguments) -> Result<(), Failure> {
-    let coordinator = bind(arguments).await.map_err(failed)?;
+    let security = arguments.security.security()?;
+    let coordinator = bind(arguments, security).await.map_err(failed)?;
     console.terminal.notice(&format!("coordinator at {}", coordinator.address()));
     coordinator.serve(console.interrupt.token()).await.map_err(failed)
 }
 
-async fn bind(arguments: CoordinatorArguments) -> Result<Coordinator> {
-    let CoordinatorArguments { listen, advertise, directory, name } = arguments;
-    Coordinator::bind(CoordinatorOptions { name, listen, advertise, directory, build: BUILD.to_owned() }).await
+async fn bind(arguments: CoordinatorArguments, security: Security) -> Result<Coordinator> {
+    let CoordinatorArguments { listen, advertise, directory, name, .. } = arguments;
+    let build = BUILD.to_owned();
+    Coordinator::bind(CoordinatorOptions { name, listen, advertise, directory, build, security }).await
 }
 
 /// Runs `dipper worker`.
@@ -44,7 +46,7 @@ pub(crate) async fn worker(console: &Console, arguments: WorkerArguments) -> Res
 
 /// Runs a worker, until it is interrupted.
 async fn start_worker(console: &Console, arguments: WorkerStartArguments) -> Result<(), Failure> {
-    let WorkerStartArguments { coordinator, slots, listen, advertise, name } = arguments;
+    let WorkerStartArguments { coordinator, slots, listen, advertise, name, security, .. } = arguments;
     let options = WorkerOptions {
         name: name.unwrap_or_else(|| format!("worker-{:x}", std::process::id())),
         coordinators: coordinator,
@@ -52,6 +54,7 @@ async fn start_worker(console: &Console, arguments: WorkerStartArguments) -> Res
         listen,
         advertise,
         build: BUILD.to_owned(),
+        security: security.security()?,
     };
     let plural = if options.slots == 1 { "" } else { "s" };
     let called = format!("worker '{}' with {} slot{plural}", options.name, options.slots);
@@ -70,7 +73,8 @@ pub(crate) async fn cluster(console: &Console, command: ClusterCommand) -> Resul
         ClusterCommand::Start { workers, slots, coordinator } => {
             let workers = u32::from(workers);
             let slots = slots.map_or_else(|| (processors() / workers).max(1), u32::from);
-            let coordinator = bind(coordinator).await.map_err(failed)?;
+            let security = coordinator.security.security()?;
+            let coordinator = bind(coordinator, security.clone()).await.map_err(failed)?;
             let (address, cancel) = (coordinator.address().to_owned(), console.interrupt.token());
             console.terminal.notice(&format!("coordinator at {address}; workers: {workers}, slots of each: {slots}"));
             let worker = |number| {
@@ -81,6 +85,7 @@ pub(crate) async fn cluster(console: &Console, command: ClusterCommand) -> Resul
                     listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
                     advertise: None,
                     build: BUILD.to_owned(),
+                    security: security.clone(),
                 };
                 let cancel = cancel.clone();
                 async move { Worker::bind(options).await?.serve(cancel).await }.boxed()
@@ -101,7 +106,7 @@ pub(crate) async fn cluster(console: &Console, command: ClusterCommand) -> Resul
 
 /// Whoever leads a cluster.
 pub(crate) fn client(cluster: &ClusterArgument) -> Result<Client, Failure> {
-    Client::new(cluster.addresses.clone()).map_err(failed)
+    Client::new(cluster.addresses.clone(), cluster.security.security()?).map_err(failed)
 }
 
 fn workers(workers: &[WorkerStatus]) -> Result<Rows> {

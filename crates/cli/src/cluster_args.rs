@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, value_parser};
 
 use crate::args::{CheckpointArguments, OutputArgument, OutputFormat, SettingArguments};
+use crate::security::{SecurityArguments, ServerSecurityArguments};
 
 /// Where a coordinator listens if nobody says.
 const COORDINATOR: &str = "127.0.0.1:7070";
@@ -27,6 +28,12 @@ pub(crate) struct CoordinatorArguments {
     /// What it is called; by its address, if nothing is said.
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// A TOML file with these options by their names, as in directory = "DIR". The command line and the environment win over it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Who may talk to it.
+    #[command(flatten)]
+    pub(crate) security: ServerSecurityArguments,
 }
 
 /// `dipper worker`.
@@ -94,6 +101,12 @@ pub(crate) struct WorkerStartArguments {
     /// What it is called; by the process, if nothing is said.
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// A TOML file with these options by their names, as in slots = 4. The command line and the environment win over it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Who may talk to it, and to whom it talks.
+    #[command(flatten)]
+    pub(crate) security: ServerSecurityArguments,
 }
 
 /// `dipper cluster`.
@@ -297,4 +310,7 @@ pub(crate) struct ClusterArgument {
         env = "DIPPER_CLUSTER"
     )]
     pub(crate) addresses: Vec<String>,
+    /// How it is talked to.
+    #[command(flatten)]
+    pub(crate) security: SecurityArguments,
 }

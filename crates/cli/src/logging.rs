@@ -28,8 +28,8 @@ pub(crate) fn start(arguments: &GlobalArguments, terminal: &Terminal) {
 
 /// `dipper=level` for each of our crates, which have one prefix but are not modules of one crate.
 fn directives(default: &str) -> String {
-    const CRATES: [&str; 9] =
-        ["pattern", "graph", "sql", "operators", "connectors", "state", "runtime", "session", "cli"];
+    const CRATES: [&str; 10] =
+        ["pattern", "graph", "sql", "operators", "connectors", "state", "runtime", "session", "cluster", "cli"];
     let Some((others, level)) = default.split_once(",dipper=") else { return default.to_owned() };
     let ours = CRATES.map(|name| format!("dipper_{name}={level}"));
     // The binary's own modules are of the crate `dipper`.

@@ -7,6 +7,7 @@ mod clock;
 mod cluster;
 mod cluster_args;
 mod cluster_job;
+mod config;
 mod explain;
 mod failure;
 mod interrupt;
@@ -14,6 +15,7 @@ mod logging;
 mod output;
 mod report;
 mod script;
+mod security;
 mod shell;
 mod statement;
 mod stored;
@@ -25,7 +27,6 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use clap::Parser;
 use dipper_session::{JobConfig, Session, SessionConfig};
 use dipper_types::Error;
 use mimalloc::MiMalloc;
@@ -53,7 +54,7 @@ const IO_STACK_BYTES: usize = 64 << 20;
 const SHUTDOWN: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = config::arguments();
     let terminal = Terminal::new(&arguments.global);
     logging::start(&arguments.global, &terminal);
     let result = thread::scope(|scope| {
@@ -96,7 +97,7 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
     };
     match arguments.command {
         Command::Run(run) if !run.cluster.is_empty() => {
-            let cluster = ClusterArgument { addresses: run.cluster.clone() };
+            let cluster = ClusterArgument { addresses: run.cluster.clone(), security: run.security.clone() };
             cluster_job::run(&console(run.output.format, false), &run, &cluster).await
         }
         Command::Run(run) => {

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use dipper_types::{Error, ErrorKind, Result};
-use tonic::transport::Channel;
+use tonic::transport::Endpoint;
 use tonic::{Response, Status};
 
-use crate::address::{endpoint, error_text};
-use crate::clock::{HEARTBEAT, SILENCE, Stopwatch, sleep, within};
+use crate::clock::{HEARTBEAT, SILENCE, Stopwatch, sleep};
 use crate::message::{error_of, leader_of};
 use crate::record::StartFrom;
 use crate::rpc::jobs_client::JobsClient;
@@ -16,6 +15,7 @@ use crate::rpc::{
     self, DrainRequest, JobRequest, ListRequest, LogsRequest, RescaleRequest, SavepointRequest, StatusRequest,
     StopRequest, SubmitRequest,
 };
+use crate::security::{Connection, Security};
 
 pub use crate::rpc::{ClusterStatus, Job, LogLine, Worker as WorkerStatus};
 
@@ -29,8 +29,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub struct Client {
     coordinators: Vec<String>,
+    security: Security,
     /// The one that has answered last.
-    leader: Option<(String, JobsClient<Channel>)>,
+    leader: Option<(String, JobsClient<Connection>)>,
 }
 
 /// Whether a call may be made again when it is not known what has come of it.
@@ -44,12 +45,13 @@ enum Again {
 
 impl Client {
     /// For a cluster with these coordinators, HOST:PORT. Nobody is asked yet.
-    pub fn new(coordinators: Vec<String>) -> Result<Self> {
+    pub fn new(coordinators: Vec<String>, security: Security) -> Result<Self> {
         if coordinators.is_empty() {
             return Err(Error::invalid("a cluster is reached by the address of a coordinator"));
         }
-        coordinators.iter().try_for_each(|address| endpoint(address).map(drop))?;
-        Ok(Self { coordinators, leader: None })
+        security.check(false, true)?;
+        coordinators.iter().try_for_each(|address| security.endpoint(address).map(drop))?;
+        Ok(Self { coordinators, security, leader: None })
     }
 
     /// Has a job planned and run. `settings` win over what its statements set.
@@ -129,7 +131,7 @@ impl Client {
     async fn call<T>(
         &mut self,
         again: Again,
-        ask: impl AsyncFn(JobsClient<Channel>) -> Result<Response<T>, Status>,
+        ask: impl AsyncFn(JobsClient<Connection>) -> Result<Response<T>, Status>,
     ) -> Result<T> {
         let looking = Stopwatch::start();
         let mut next = self.leader.take();
@@ -150,7 +152,7 @@ impl Client {
                         candidates = self.coordinators.iter().rev().cloned().collect();
                     }
                     let address = candidates.pop().unwrap_or_default();
-                    connect(&address).await.map(|jobs| (address, jobs))
+                    self.connect(&address).await.map(|jobs| (address, jobs))
                 }
             };
             let (address, jobs) = match connected {
@@ -181,7 +183,7 @@ impl Client {
                     let leader = leader_of(&status).filter(|leader| *leader != address);
                     last = Some(error);
                     if let Some(leader) = leader
-                        && let Ok(jobs) = connect(&leader).await
+                        && let Ok(jobs) = self.connect(&leader).await
                     {
                         next = Some((leader, jobs));
                         // It may be that the two send us to each other.
@@ -194,16 +196,15 @@ impl Client {
             }
         }
     }
-}
 
-/// One that does not answer any more is noticed while a call is waited for.
-async fn connect(address: &str) -> Result<JobsClient<Channel>> {
-    let whom = format!("coordinator {address}");
-    let none = |error: &dyn std::fmt::Display| {
-        let error = Error::unavailable(format!("{whom}: {error}"));
-        error.with_hint("see that it runs there: dipper coordinator, or dipper cluster start")
-    };
-    let endpoint = endpoint(address)?.http2_keep_alive_interval(HEARTBEAT).keep_alive_timeout(SILENCE);
-    let connected = within(SILENCE, endpoint.connect()).await.ok_or_else(|| none(&"no answer"))?;
-    Ok(JobsClient::new(connected.map_err(|error| none(&error_text(&error)))?))
+    /// One that does not answer any more is noticed while a call is waited for.
+    async fn connect(&self, address: &str) -> Result<JobsClient<Connection>> {
+        let tune = |endpoint: Endpoint| endpoint.http2_keep_alive_interval(HEARTBEAT).keep_alive_timeout(SILENCE);
+        let none = |error: Error| match error.hint() {
+            Some(_) => error,
+            None => error.with_hint("see that it runs there: dipper coordinator, or dipper cluster start"),
+        };
+        let connected = self.security.connect(address, tune).await;
+        Ok(JobsClient::new(connected.map_err(|error| none(error.context(format!("coordinator {address}"))))?))
+    }
 }

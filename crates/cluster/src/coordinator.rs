@@ -25,6 +25,7 @@ use crate::leadership::{Leadership, LeadershipChange, find_leader};
 use crate::message::{MESSAGE_BYTES_MAX, status_of};
 use crate::rpc::jobs_server::JobsServer;
 use crate::rpc::workers_server::WorkersServer;
+use crate::security::Security;
 use crate::worker::cannot_listen;
 use crate::{CoordinatorId, ElectionOptions, Registry, Writer, rpc};
 use hub::Hub;
@@ -47,6 +48,8 @@ pub struct CoordinatorOptions {
     pub directory: String,
     /// The build that it is of.
     pub build: String,
+    /// Who may talk to it.
+    pub security: Security,
 }
 
 /// A coordinator that listens.
@@ -59,19 +62,21 @@ pub struct Coordinator {
     directory: Directory,
     url: String,
     build: String,
+    security: Security,
 }
 
 impl Coordinator {
     /// Listens. The cluster directory is made if it is missing.
     pub async fn bind(options: CoordinatorOptions) -> Result<Self> {
-        let CoordinatorOptions { name, listen, advertise, directory, build } = options;
+        let CoordinatorOptions { name, listen, advertise, directory, build, security } = options;
+        security.check(true, false)?;
         let url = absolute(&directory)?;
         let directory = open_directory(&url).map_err(|error| of_cluster(&error, &url))?;
         let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
         let bound = listener.local_addr().map_err(|error| cannot_listen(listen, &error))?;
         let address = advertise.unwrap_or_else(|| bound.to_string());
         let name = CoordinatorId(name.unwrap_or_else(|| address.clone()));
-        Ok(Self { listener, name, address, directory, url, build })
+        Ok(Self { listener, name, address, directory, url, build, security })
     }
 
     /// Where it is reached, HOST:PORT.
@@ -81,17 +86,18 @@ impl Coordinator {
 
     /// Serves until it is cancelled. What runs on workers goes on, for the coordinator that leads then.
     pub async fn serve(self, cancel: CancellationToken) -> Result<()> {
-        let Self { listener, name, address, directory, url, build } = self;
+        let Self { listener, name, address, directory, url, build, security } = self;
         let hub = Arc::new(Hub::new(build, address.clone(), url));
         let mut leadership = Leadership::join(&directory, name.clone(), address, ElectionOptions::default());
         let jobs = Jobs::new(Arc::clone(&hub), Registry::new(&directory), leadership.seat());
         let leaders = Leaders { directory };
         let workers = WorkerService::new(Arc::clone(&hub), leaders.clone(), cancel.clone());
         let served = tonic::transport::Server::builder()
+            .layer(security.guard())
             .add_service(WorkersServer::new(workers).max_decoding_message_size(MESSAGE_BYTES_MAX))
             .add_service(JobsServer::new(JobService::new(jobs.clone(), hub, leaders)))
             .serve_with_incoming_shutdown(
-                TcpIncoming::from(listener).with_nodelay(Some(true)),
+                security.incoming(TcpIncoming::from(listener).with_nodelay(Some(true))),
                 cancel.clone().cancelled_owned(),
             );
         let lead = async {

@@ -4,7 +4,7 @@
 //! one. Nothing is acknowledged by hand: the service reads on when the local [`ElementSink`] has taken an element, and
 //! HTTP/2 flow control holds up the sender until then. That needs connections as [`connection`] sets them up.
 //!
-//! Who may connect is decided in front of the service, by an interceptor.
+//! Who may connect is decided in front of the service ([`crate::Security`]).
 
 mod channel_name;
 mod codec;

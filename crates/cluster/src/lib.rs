@@ -2,7 +2,6 @@
 //!
 //! Use it to run the processes of a cluster and to talk to them. What a job is, is the session's matter; what runs a subtask, the runtime's.
 
-mod address;
 mod client;
 mod clock;
 mod coordinator;
@@ -17,6 +16,7 @@ mod message;
 mod record;
 mod registry;
 mod rpc;
+mod security;
 mod slots;
 mod worker;
 
@@ -33,5 +33,6 @@ pub use leadership::{Leader, Leadership, LeadershipChange, Seat, find_leader};
 pub use lifecycle::{Action, AttemptEnd, AttemptFailure, End, Event, JobState, Lifecycle, Transition};
 pub use record::{JobDecisions, JobEnd, LogEntry, Record, StartFrom, Stop, Submission};
 pub use registry::Registry;
+pub use security::{Security, TlsFiles, Token};
 pub use slots::{Grant, Lack, Slot, SlotViolation, Slots};
 pub use worker::{Worker, WorkerOptions};

@@ -124,7 +124,21 @@ pub(crate) fn leader_of(status: &Status) -> Option<String> {
 pub(crate) fn error_of(status: &Status, whom: &str) -> Error {
     match rpc::Error::decode(status.details()) {
         Ok(error) if !error.kind.is_empty() => error.into(),
-        _ => Error::unavailable(format!("{whom}: {}", status.message())),
+        _ => failure(status).context(whom),
+    }
+}
+
+/// That there is no talking to somebody: what the connection says, or he himself.
+pub(crate) fn failure(status: &Status) -> Error {
+    std::error::Error::source(status).map_or_else(|| Error::unavailable(status.message()), cause)
+}
+
+/// What lies behind an error of the transport, which says little itself.
+pub(crate) fn cause(error: &(dyn std::error::Error + 'static)) -> Error {
+    match (error.downcast_ref::<Error>(), error.source()) {
+        (Some(error), _) => error.clone(),
+        (None, Some(source)) => cause(source),
+        (None, None) => Error::unavailable(error.to_string()),
     }
 }
 

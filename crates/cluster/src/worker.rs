@@ -15,6 +15,7 @@ use tonic::transport::Server;
 
 use crate::clock::{Stopwatch, nonce, sleep};
 use crate::exchange::{ExchangeService, Expected, connection};
+use crate::security::Security;
 use session::Refused;
 use shares::Shares;
 
@@ -33,6 +34,8 @@ pub struct WorkerOptions {
     pub advertise: Option<String>,
     /// The build that it is of.
     pub build: String,
+    /// Who may talk to it, and to whom it talks: coordinators and other workers.
+    pub security: Security,
 }
 
 /// Between two attempts to find a coordinator.
@@ -56,6 +59,7 @@ impl Worker {
         if options.coordinators.is_empty() {
             return Err(Error::invalid("a worker needs the address of a coordinator"));
         }
+        options.security.check(true, true)?;
         let listen = options.listen;
         let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
         let bound = listener.local_addr().map_err(|error| cannot_listen(listen, &error))?;
@@ -73,12 +77,17 @@ impl Worker {
         let Self { listener, address, nonce, options } = self;
         let expected = Expected::default();
         let exchange = connection::server(Server::builder())
+            .layer(options.security.guard())
             .add_service(ExchangeService::server(expected.clone()))
-            .serve_with_incoming_shutdown(connection::incoming(listener), cancel.clone().cancelled_owned());
+            .serve_with_incoming_shutdown(
+                options.security.incoming(connection::incoming(listener)),
+                cancel.clone().cancelled_owned(),
+            );
         let serve =
             async { exchange.await.map_err(|error| Error::unavailable(format!("the exchange has stopped: {error}"))) };
-        let shares = Shares::new(expected);
-        let run = obey(options, address, nonce, shares);
+        let shares = Shares::new(expected, options.security.clone());
+        // It is large, and so would be whoever waits for it.
+        let run = Box::pin(obey(options, address, nonce, shares));
         tokio::select! {
             biased;
             () = cancel.cancelled() => Ok(()),
@@ -104,7 +113,8 @@ async fn obey(options: WorkerOptions, address: String, nonce: u64, mut shares: S
             // Another coordinator would say the same.
             Err(Refused { error, .. }) if error.kind() != ErrorKind::Unavailable => return Err(error),
             Err(Refused { error, leader: elsewhere }) => {
-                let message = error.to_string();
+                let remedy = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+                let message = format!("{error}{remedy}");
                 // What leads nowhere is not followed for ever.
                 leader = elsewhere.filter(|leader| *leader != coordinator);
                 if leader.is_none() && said.as_ref() != Some(&message) {

@@ -48,7 +48,11 @@ pub(crate) struct Process(Running);
 impl Process {
     /// What it says is read up to `is_up`.
     pub(crate) fn start(workspace: &Workspace, arguments: &[&str], is_up: &str) -> Self {
-        let mut running = Running::start(workspace.command(arguments));
+        Self::of(workspace.command(arguments), is_up)
+    }
+
+    pub(crate) fn of(command: Command, is_up: &str) -> Self {
+        let mut running = Running::start(command);
         running.until(|said| said.contains(is_up));
         Self(running)
     }

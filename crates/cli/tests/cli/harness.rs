@@ -9,6 +9,7 @@ use tempfile::TempDir;
 /// A directory in which the binary runs.
 pub(crate) struct Workspace {
     directory: TempDir,
+    variables: Vec<(&'static str, &'static str)>,
 }
 
 /// What a run left behind.
@@ -21,7 +22,13 @@ pub(crate) struct Ran {
 
 impl Workspace {
     pub(crate) fn new() -> Self {
-        Self { directory: TempDir::new().unwrap() }
+        Self { directory: TempDir::new().unwrap(), variables: Vec::new() }
+    }
+
+    /// With a variable of the environment for whatever runs in it.
+    pub(crate) fn with(mut self, variable: &'static str, value: &'static str) -> Self {
+        self.variables.push((variable, value));
+        self
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -39,7 +46,11 @@ impl Workspace {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dipper"));
         command.args(arguments).current_dir(self.directory.path());
+        for variable in ["DIPPER_TOKEN", "DIPPER_TOKEN_FILE", "DIPPER_TLS_CA", "DIPPER_TLS_CERT", "DIPPER_TLS_KEY"] {
+            command.env_remove(variable);
+        }
         command.env_remove("DIPPER_LOG").env_remove("NO_COLOR").env("XDG_DATA_HOME", self.path("home"));
+        command.envs(self.variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -64,7 +75,7 @@ impl Workspace {
 }
 
 impl Ran {
-    fn of(output: std::process::Output) -> Self {
+    pub(crate) fn of(output: std::process::Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),

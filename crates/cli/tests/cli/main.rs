@@ -22,4 +22,5 @@ mod s3;
 mod savepoints;
 mod scenarios;
 mod scripts;
+mod security;
 mod shell;

@@ -5,6 +5,8 @@ use std::error::Error as _;
 use dipper_types::{Error, ErrorKind};
 use tonic::{Code, Status};
 
+use crate::message::failure;
+
 /// The status that tells the other process of an error.
 pub(super) fn from_error(error: &Error) -> Status {
     Status::new(code_of(error), error.to_string())
@@ -26,8 +28,8 @@ pub(crate) fn code_of(error: &Error) -> Code {
 /// The error that a status tells of: the other process's, or that there is no talking to it.
 pub(super) fn to_error(status: &Status) -> Error {
     // What has a source comes from the connection, whatever its code is.
-    if let Some(source) = status.source() {
-        return Error::unavailable(format!("the connection failed: {source}"));
+    if status.source().is_some() {
+        return failure(status).context("the connection failed");
     }
     let kind = match status.code() {
         Code::InvalidArgument | Code::Unauthenticated | Code::PermissionDenied => ErrorKind::Invalid,

@@ -16,11 +16,11 @@ use tokio::task::JoinSet;
 
 use super::outbox::Outbox;
 use super::shares::Standing;
-use crate::address::{endpoint, error_text};
 use crate::clock::{HEARTBEAT, sleep};
 use crate::exchange::{ChannelName, ElementSink, Expected, Reception, connection, send};
 use crate::message::{AttemptKey, heard};
 use crate::rpc::{self, from_worker};
+use crate::security::Security;
 
 /// What the coordinator wants of an attempt.
 #[derive(Debug)]
@@ -55,6 +55,7 @@ pub(super) struct Work {
     pub(super) peers: Peers,
     pub(super) host: Host,
     pub(super) expected: Expected,
+    pub(super) security: Security,
     pub(super) outbox: Outbox,
     pub(super) standing: Standing,
 }
@@ -133,7 +134,8 @@ impl Work {
         }
         for (name, receiver) in std::mem::take(&mut deployed.remote.outgoing) {
             let (address, channel) = (self.peers.address_of(name.to).map(str::to_owned), self.channel_name(&name));
-            channels.spawn(async move { (name.from, send_all(address, channel, receiver).await) });
+            let security = self.security.clone();
+            channels.spawn(async move { (name.from, send_all(security, address, channel, receiver).await) });
         }
         let mut running = deployed.start();
         let mut is_over = false;
@@ -219,11 +221,10 @@ async fn cancelled(commands: &mut UnboundedReceiver<Command>) -> bool {
     false
 }
 
-async fn send_all(address: Result<String>, name: ChannelName, receiver: Receiver) -> Result<()> {
+async fn send_all(security: Security, address: Result<String>, name: ChannelName, receiver: Receiver) -> Result<()> {
     let address = address?;
-    let gone =
-        |error: tonic::transport::Error| Error::unavailable(format!("worker at {address}: {}", error_text(&error)));
-    let connection = connection::endpoint(endpoint(&address)?).connect().await.map_err(gone)?;
+    let connection = security.connect(&address, connection::endpoint).await;
+    let connection = connection.map_err(|error| error.context(format!("worker at {address}")))?;
     let elements =
         stream::unfold(
             receiver,

@@ -13,7 +13,6 @@ use tonic::{Status, Streaming};
 use super::WorkerOptions;
 use super::attempt::Command;
 use super::shares::Shares;
-use crate::address::{endpoint, error_text};
 use crate::clock::{HEARTBEAT, SILENCE, sleep, within};
 use crate::message::{MESSAGE_BYTES_MAX, attempt, error_of, incomplete, leader_of, trigger};
 use crate::rpc::{FromWorker, Heartbeat, Hello, ToWorker, from_worker, to_worker, workers_client::WorkersClient};
@@ -46,8 +45,8 @@ pub(super) async fn run(
     let whom = format!("coordinator {coordinator}");
     let gone = |error: &dyn std::fmt::Display| Error::unavailable(format!("{whom}: {error}"));
     let refused = |status: Status| Refused { error: error_of(&status, &whom), leader: leader_of(&status) };
-    let connected = within(SILENCE, endpoint(coordinator)?.connect()).await;
-    let connected = connected.ok_or_else(|| gone(&"no answer"))?.map_err(|error| gone(&error_text(&error)))?;
+    let connected = options.security.connect(coordinator, |endpoint| endpoint).await;
+    let connected = connected.map_err(|error| error.context(&whom))?;
     let (out, outgoing) = unbounded_channel();
     let running = shares.running();
     let hello = Hello {

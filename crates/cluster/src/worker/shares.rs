@@ -13,11 +13,13 @@ use super::outbox::Outbox;
 use crate::exchange::Expected;
 use crate::message::{AttemptKey, attempt, heard};
 use crate::rpc;
+use crate::security::Security;
 
 /// The shares of attempts that this worker runs.
 #[derive(Debug)]
 pub(super) struct Shares {
     expected: Expected,
+    security: Security,
     pub(super) outbox: Outbox,
     entries: HashMap<AttemptKey, Entry>,
     /// The greatest generation of a coordinator that this worker has obeyed.
@@ -47,8 +49,8 @@ struct State {
 }
 
 impl Shares {
-    pub(super) fn new(expected: Expected) -> Self {
-        Self { expected, outbox: Outbox::default(), entries: HashMap::new(), generation: 0 }
+    pub(super) fn new(expected: Expected, security: Security) -> Self {
+        Self { expected, security, outbox: Outbox::default(), entries: HashMap::new(), generation: 0 }
     }
 
     /// Makes a share ready, and then has it wait for the start.
@@ -66,6 +68,7 @@ impl Shares {
             peers: Peers::of(deploy.peers),
             host: host.clone(),
             expected: self.expected.clone(),
+            security: self.security.clone(),
             outbox: self.outbox.clone(),
             standing: standing.clone(),
         };
