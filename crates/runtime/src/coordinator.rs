@@ -18,7 +18,7 @@ use crate::deployment::{DeployedSink, Deployment, Plan, deploy};
 use crate::job::{Job, JobHandle, JobSummary, RowStream};
 use crate::network::Share;
 use crate::opening::{deal_splits, list_splits, open_sinks};
-use crate::progress::JobMetrics;
+use crate::job_metrics::JobMetrics;
 use crate::root_cause::RootCause;
 use crate::run::{Run, unique_run_id};
 use crate::task::{Report, Task};

@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use dipper_checkpoint::TaskId;
 use dipper_graph::TaskGraph;
 use dipper_operator_api::StreamElement;
-use dipper_runtime::{Deployed, Heard, Host, Order, Receiver, Running, Sender, Share, SubtaskCounters, Subtasks, Told};
+use dipper_runtime::{Counted, Deployed, Heard, Host, Order, Receiver, Running, Sender, Share, Subtasks, Told};
 use dipper_types::{Error, ErrorKind, JobId, Result};
 use futures::future::BoxFuture;
 use futures::{FutureExt, stream};
@@ -137,7 +137,7 @@ impl Work {
         }
         let mut running = deployed.start();
         let mut is_over = false;
-        let mut told = (0, Vec::new());
+        let mut told = (0, Counted::default());
         let mut beat = Box::pin(sleep(HEARTBEAT));
         loop {
             let content = tokio::select! {
@@ -190,14 +190,16 @@ impl Work {
     }
 
     /// Says what has been counted, where who leads does not know it: what has been `told`, and in which conversation.
-    fn say_counters(&self, running: &Running, told: &mut (u64, Vec<SubtaskCounters>)) {
-        let (conversation, counters) = (self.outbox.conversation(), running.counters());
-        let is_known = |counters: &&SubtaskCounters| told.0 == conversation && told.1.contains(counters);
-        let news: Vec<SubtaskCounters> = counters.iter().filter(|counters| !is_known(counters)).copied().collect();
-        if !news.is_empty() {
+    fn say_counters(&self, running: &Running, told: &mut (u64, Counted)) {
+        let (conversation, counted) = (self.outbox.conversation(), running.counted());
+        let known = if told.0 == conversation { std::mem::take(&mut told.1) } else { Counted::default() };
+        let mut news = counted.clone();
+        news.operators.retain(|counters| !known.operators.contains(counters));
+        news.tasks.retain(|counters| !known.tasks.contains(counters));
+        if news != Counted::default() {
             self.say(heard(&self.key, Heard::Counted(news)));
         }
-        *told = (conversation, counters);
+        *told = (conversation, counted);
     }
 
     fn say(&self, content: from_worker::Content) {

@@ -26,7 +26,7 @@ use crate::clock::{Stopwatch, noise, nonce, sleep};
 use crate::deployment::{Plan, deploy};
 use crate::job::{Job, JobHandle, JobSummary};
 use crate::network::Share;
-use crate::progress::JobMetrics;
+use crate::job_metrics::JobMetrics;
 use crate::run::Run;
 use crate::validate::validate;
 use crate::{Components, RunOptions};
