@@ -22,14 +22,19 @@ const BUILD: &str = env!("DIPPER_BUILD");
 
 /// Runs `dipper coordinator`, until it is interrupted.
 pub(crate) async fn coordinator(console: &Console, arguments: CoordinatorArguments) -> Result<(), Failure> {
-    let coordinator = bind(arguments).await.map_err(failed)?;
+    let coordinator = bind(console, arguments).await.map_err(failed)?;
     console.terminal.notice(&format!("coordinator at {}", coordinator.address()));
     coordinator.serve(console.interrupt.token()).await.map_err(failed)
 }
 
-async fn bind(arguments: CoordinatorArguments) -> Result<Coordinator> {
-    let CoordinatorArguments { listen, advertise, directory, name } = arguments;
-    Coordinator::bind(CoordinatorOptions { name, listen, advertise, directory, build: BUILD.to_owned() }).await
+async fn bind(console: &Console, arguments: CoordinatorArguments) -> Result<Coordinator> {
+    let CoordinatorArguments { listen, advertise, http, directory, name } = arguments;
+    let options = CoordinatorOptions { name, listen, advertise, http, directory, build: BUILD.to_owned() };
+    let coordinator = Coordinator::bind(options).await?;
+    if let Some(address) = coordinator.http_address() {
+        console.terminal.notice(&format!("HTTP API at http://{address}"));
+    }
+    Ok(coordinator)
 }
 
 /// Runs `dipper worker`.
@@ -70,7 +75,7 @@ pub(crate) async fn cluster(console: &Console, command: ClusterCommand) -> Resul
         ClusterCommand::Start { workers, slots, coordinator } => {
             let workers = u32::from(workers);
             let slots = slots.map_or_else(|| (processors() / workers).max(1), u32::from);
-            let coordinator = bind(coordinator).await.map_err(failed)?;
+            let coordinator = bind(console, coordinator).await.map_err(failed)?;
             let (address, cancel) = (coordinator.address().to_owned(), console.interrupt.token());
             console.terminal.notice(&format!("coordinator at {address}; workers: {workers}, slots of each: {slots}"));
             let worker = |number| {

@@ -2,10 +2,12 @@
 
 mod attempt;
 mod deployment;
+mod http;
 mod hub;
 mod job;
 mod job_service;
 mod jobs;
+mod metrics;
 mod plan;
 mod view;
 mod worker_service;
@@ -18,11 +20,10 @@ use dipper_state::Directory;
 use dipper_types::{Error, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 use tonic::transport::server::TcpIncoming;
 
 use crate::leadership::{Leadership, LeadershipChange, find_leader};
-use crate::message::{MESSAGE_BYTES_MAX, status_of};
+use crate::message::MESSAGE_BYTES_MAX;
 use crate::rpc::jobs_server::JobsServer;
 use crate::rpc::workers_server::WorkersServer;
 use crate::worker::cannot_listen;
@@ -43,6 +44,8 @@ pub struct CoordinatorOptions {
     pub listen: SocketAddr,
     /// Where clients and workers reach it, HOST:PORT; where it listens, if nothing is said.
     pub advertise: Option<String>,
+    /// Where it answers HTTP, if it does.
+    pub http: Option<SocketAddr>,
     /// The cluster directory: a path of this machine or the URL of an object store.
     pub directory: String,
     /// The build that it is of.
@@ -53,6 +56,7 @@ pub struct CoordinatorOptions {
 #[derive(Debug)]
 pub struct Coordinator {
     listener: TcpListener,
+    http: Option<TcpListener>,
     name: CoordinatorId,
     address: String,
     /// The cluster directory, and where it is.
@@ -64,14 +68,18 @@ pub struct Coordinator {
 impl Coordinator {
     /// Listens. The cluster directory is made if it is missing.
     pub async fn bind(options: CoordinatorOptions) -> Result<Self> {
-        let CoordinatorOptions { name, listen, advertise, directory, build } = options;
+        let CoordinatorOptions { name, listen, advertise, http, directory, build } = options;
         let url = absolute(&directory)?;
         let directory = open_directory(&url).map_err(|error| of_cluster(&error, &url))?;
         let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
         let bound = listener.local_addr().map_err(|error| cannot_listen(listen, &error))?;
+        let http = match http {
+            Some(http) => Some(TcpListener::bind(http).await.map_err(|error| cannot_listen(http, &error))?),
+            None => None,
+        };
         let address = advertise.unwrap_or_else(|| bound.to_string());
         let name = CoordinatorId(name.unwrap_or_else(|| address.clone()));
-        Ok(Self { listener, name, address, directory, url, build })
+        Ok(Self { listener, http, name, address, directory, url, build })
     }
 
     /// Where it is reached, HOST:PORT.
@@ -79,9 +87,14 @@ impl Coordinator {
         &self.address
     }
 
+    /// Where it answers HTTP.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().and_then(|http| http.local_addr().ok())
+    }
+
     /// Serves until it is cancelled. What runs on workers goes on, for the coordinator that leads then.
     pub async fn serve(self, cancel: CancellationToken) -> Result<()> {
-        let Self { listener, name, address, directory, url, build } = self;
+        let Self { listener, http, name, address, directory, url, build } = self;
         let hub = Arc::new(Hub::new(build, address.clone(), url));
         let mut leadership = Leadership::join(&directory, name.clone(), address, ElectionOptions::default());
         let jobs = Jobs::new(Arc::clone(&hub), Registry::new(&directory), leadership.seat());
@@ -89,11 +102,12 @@ impl Coordinator {
         let workers = WorkerService::new(Arc::clone(&hub), leaders.clone(), cancel.clone());
         let served = tonic::transport::Server::builder()
             .add_service(WorkersServer::new(workers).max_decoding_message_size(MESSAGE_BYTES_MAX))
-            .add_service(JobsServer::new(JobService::new(jobs.clone(), hub, leaders)))
+            .add_service(JobsServer::new(JobService::new(jobs.clone(), leaders.clone())))
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
                 cancel.clone().cancelled_owned(),
             );
+        let http = http::serve(http, http::Api { jobs: jobs.clone(), leaders }, cancel.clone());
         let lead = async {
             loop {
                 match leadership.next().await {
@@ -106,6 +120,7 @@ impl Coordinator {
         };
         let ended = tokio::select! {
             served = served => served.map_err(|error| Error::unavailable(format!("the coordinator has stopped: {error}"))),
+            served = http => served,
             () = cancel.cancelled() => Ok(()),
             () = lead => Ok(()),
         };
@@ -121,18 +136,26 @@ struct Leaders {
 }
 
 impl Leaders {
+    /// What a call comes to. A coordinator that does not lead, or does so no more, says who does.
+    async fn answer<T>(&self, jobs: &Jobs, answer: Result<T>) -> Result<T, rpc::Error> {
+        match answer {
+            Ok(answer) => Ok(answer),
+            Err(_) if jobs.generation().is_none() => Err(self.elsewhere().await),
+            Err(error) => Err(rpc::Error::from(&error)),
+        }
+    }
+
     /// The answer of one that does not lead.
-    async fn elsewhere(&self) -> Status {
+    async fn elsewhere(&self) -> rpc::Error {
         let leader = match find_leader(&self.directory).await {
             Ok(leader) => leader.map(|leader| leader.address),
-            Err(error) => return status_of(&rpc::Error::from(&error)),
+            Err(error) => return rpc::Error::from(&error),
         };
         let message = match &leader {
             Some(leader) => format!("this coordinator stands by; the last to lead was {leader}"),
             None => "this coordinator stands by, and nobody leads".to_owned(),
         };
-        let error = rpc::Error::from(&Error::unavailable(message));
-        status_of(&rpc::Error { leader, ..error })
+        rpc::Error { leader, ..rpc::Error::from(&Error::unavailable(message)) }
     }
 }
 

@@ -46,7 +46,8 @@ pub use network::{ChannelName, RemoteEnds, Share};
 pub use not_null::NotNull;
 pub use options::RunOptions;
 pub use progress::{
-    CheckpointProgress, Counted, LastCheckpoint, OperatorProgress, Progress, SubtaskCounters, TaskCounters, TaskProgress,
+    CheckpointProgress, Counted, LastCheckpoint, OperatorProgress, Progress, SubtaskCounters, TaskCounters,
+    TaskProgress,
 };
 pub use run::unique_run_id;
 pub use task_metrics::TaskTimes;

@@ -1,14 +1,11 @@
 //! The calls of clients.
 
-use std::sync::Arc;
-
-use dipper_types::{Error, Result};
+use dipper_types::Result;
 use tonic::{Request, Response, Status};
 
 use super::Leaders;
-use super::hub::Hub;
 use super::jobs::Jobs;
-use crate::message::status;
+use crate::message::status_of;
 use crate::rpc::{
     ClusterStatus, DrainRequest, Job, JobRequest, ListRequest, ListResponse, LogsRequest, LogsResponse, RescaleRequest,
     SavepointRequest, StatusRequest, StopRequest, SubmitRequest, jobs_server,
@@ -18,30 +15,19 @@ use crate::rpc::{
 #[derive(Debug)]
 pub(super) struct JobService {
     jobs: Jobs,
-    hub: Arc<Hub>,
     leaders: Leaders,
 }
 
 type Answer<T> = std::result::Result<Response<T>, Status>;
 
 impl JobService {
-    pub(super) fn new(jobs: Jobs, hub: Arc<Hub>, leaders: Leaders) -> Self {
-        Self { jobs, hub, leaders }
+    pub(super) fn new(jobs: Jobs, leaders: Leaders) -> Self {
+        Self { jobs, leaders }
     }
 
-    /// One that does not lead, or does so no more, says who does.
     async fn answer<T>(&self, answer: Result<T>) -> Answer<T> {
-        match answer {
-            Ok(answer) => Ok(Response::new(answer)),
-            Err(_) if self.jobs.generation().is_none() => Err(self.leaders.elsewhere().await),
-            Err(error) => Err(status(&error)),
-        }
-    }
-
-    fn cluster(&self) -> Result<ClusterStatus> {
-        let generation = self.jobs.generation().ok_or_else(|| Error::unavailable("this coordinator does not lead"))?;
-        let directory = self.hub.directory().to_owned();
-        Ok(ClusterStatus { leader: self.hub.address().to_owned(), directory, workers: self.hub.workers(), generation })
+        let answer = self.leaders.answer(&self.jobs, answer).await;
+        answer.map(Response::new).map_err(|error| status_of(&error))
     }
 }
 
@@ -88,11 +74,11 @@ impl jobs_server::Jobs for JobService {
     }
 
     async fn status(&self, _: Request<StatusRequest>) -> Answer<ClusterStatus> {
-        self.answer(self.cluster()).await
+        self.answer(self.jobs.cluster()).await
     }
 
     async fn drain(&self, request: Request<DrainRequest>) -> Answer<ClusterStatus> {
         let drained = self.jobs.drain(&request.into_inner().worker).await;
-        self.answer(drained.and_then(|()| self.cluster())).await
+        self.answer(drained.and_then(|()| self.jobs.cluster())).await
     }
 }

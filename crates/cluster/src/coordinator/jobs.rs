@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::hub::Hub;
 use super::job::{self, Input, Inputs, Leading, Start};
 use super::plan::plan;
-use super::view::View;
+use super::view::{Measured, View};
 use crate::clock::{nonce, now_ms, sleep, within};
 use crate::leadership::Seat;
 use crate::{JobHistory, Record, Registry, StartFrom, Stop, Submission, Writer, rpc};
@@ -192,6 +192,25 @@ impl Jobs {
     /// A job by its id or name.
     pub(super) async fn show(&self, job: &str) -> Result<rpc::Job> {
         Ok(self.find(job).await?.view.message())
+    }
+
+    /// A job, and what has been measured of it.
+    pub(super) async fn inspect(&self, job: &str) -> Result<(rpc::Job, Measured)> {
+        let view = self.find(job).await?.view;
+        Ok((view.message(), view.measured()))
+    }
+
+    /// What has been measured of all jobs that are known by now.
+    pub(super) fn measured(&self) -> Vec<Measured> {
+        self.term().iter().flat_map(|term| term.jobs.values()).map(|entry| entry.view.measured()).collect()
+    }
+
+    /// Where this coordinator is, and the workers, if it leads.
+    pub(super) fn cluster(&self) -> Result<rpc::ClusterStatus> {
+        let generation = self.generation().ok_or_else(not_leading)?;
+        let hub = &self.0.hub;
+        let (leader, directory) = (hub.address().to_owned(), hub.directory().to_owned());
+        Ok(rpc::ClusterStatus { leader, directory, workers: hub.workers(), generation })
     }
 
     /// What has been said about a job.

@@ -3,13 +3,29 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dipper_runtime::JobHandle;
+use dipper_runtime::{CheckpointProgress, JobHandle, Progress};
 
 use crate::clock::now_ms;
 use crate::{JobEnd, JobState, Lifecycle, Submission, rpc};
 
 /// How many lines are kept of what has been said about a job.
 const LINES: usize = 1_000;
+
+/// For how long a job is measured that has ended: somebody may not have looked since.
+const MEASURED_MS: i64 = 5 * 60 * 1_000;
+
+/// What can be measured of a job.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) state: String,
+    pub(super) slots: usize,
+    /// How many attempts there were after the first one under this leader.
+    pub(super) restarts: u64,
+    /// None before an attempt has run, and some time after the job has ended.
+    pub(super) progress: Option<Progress>,
+}
 
 /// Whoever leads a job writes, everybody reads. Clones are the same.
 #[derive(Debug, Clone)]
@@ -29,6 +45,10 @@ struct Seen {
     slots: usize,
     is_over: bool,
     running: Option<JobHandle>,
+    /// What has become of the checkpoints of attempts before the one that runs.
+    checkpoints: CheckpointProgress,
+    /// When it has ended, under this leader.
+    ended_ms: Option<i64>,
     lines: VecDeque<rpc::LogLine>,
     said: u64,
 }
@@ -49,9 +69,22 @@ impl View {
 
     fn of(id: String, name: String, submitted_ms: u64, state: String) -> Self {
         let (detail, lines) = (String::new(), VecDeque::new());
-        let (lacks, attempts, slots, is_over, running, said) = (None, 0, 0, false, None, 0);
-        let seen =
-            Seen { id, name, submitted_ms, state, detail, lacks, attempts, slots, is_over, running, lines, said };
+        let seen = Seen {
+            id,
+            name,
+            submitted_ms,
+            state,
+            detail,
+            lacks: None,
+            attempts: 0,
+            slots: 0,
+            is_over: false,
+            running: None,
+            checkpoints: CheckpointProgress::default(),
+            ended_ms: None,
+            lines,
+            said: 0,
+        };
         Self(Arc::new(Mutex::new(seen)))
     }
 
@@ -76,6 +109,9 @@ impl View {
         }
         (seen.state, seen.detail) = (state, detail);
         (seen.attempts, seen.slots, seen.is_over) = (job.attempt(), job.parallelism(), job.state().is_end());
+        if seen.is_over && seen.ended_ms.is_none() {
+            seen.ended_ms = Some(now_ms());
+        }
     }
 
     /// So many slots are missing.
@@ -90,7 +126,11 @@ impl View {
 
     /// An attempt runs, and counts.
     pub(super) fn runs(&self, running: JobHandle) {
-        self.seen().running = Some(running);
+        let mut seen = self.seen();
+        if let Some(before) = seen.progress() {
+            seen.checkpoints = before.checkpoints;
+        }
+        seen.running = Some(running);
     }
 
     /// Something is to be said about the job.
@@ -113,10 +153,24 @@ impl View {
         self.seen().lines.iter().filter(|line| line.number > after).cloned().collect()
     }
 
+    /// What can be measured of the job.
+    pub(super) fn measured(&self) -> Measured {
+        let seen = self.seen();
+        let is_late = |ended_ms| now_ms().saturating_sub(ended_ms) > MEASURED_MS;
+        Measured {
+            id: seen.id.clone(),
+            name: seen.name.clone(),
+            state: seen.state.clone(),
+            slots: seen.slots,
+            restarts: seen.attempts.saturating_sub(1),
+            progress: if seen.ended_ms.is_some_and(is_late) { None } else { seen.progress() },
+        }
+    }
+
     /// The job as a message.
     pub(super) fn message(&self) -> rpc::Job {
         let seen = self.seen();
-        let progress = seen.running.as_ref().map(JobHandle::progress);
+        let progress = seen.progress();
         let count = |of: fn(&dipper_runtime::Progress) -> u64| progress.as_ref().map(of).unwrap_or_default();
         let detail = match (seen.lacks, seen.detail.as_str()) {
             (None, detail) => detail.to_owned(),
@@ -149,6 +203,15 @@ impl Seen {
             1 => "lacks 1 slot".to_owned(),
             slots => format!("lacks {slots} slots"),
         }
+    }
+
+    /// What the attempt counts that runs, or has run last; of checkpoints, what all of them do.
+    fn progress(&self) -> Option<Progress> {
+        let mut progress = self.running.as_ref()?.progress();
+        progress.checkpoints.completed += self.checkpoints.completed;
+        progress.checkpoints.failed += self.checkpoints.failed;
+        progress.checkpoints.last = progress.checkpoints.last.or(self.checkpoints.last);
+        Some(progress)
     }
 
     fn say(&mut self, level: &'static str, message: String) {

@@ -14,7 +14,7 @@ use super::Leaders;
 use super::hub::Hub;
 use super::plan::checkpoints_of;
 use crate::clock::{HEARTBEAT, SILENCE, sleep, within};
-use crate::message::{AttemptKey, attempt, incomplete, status};
+use crate::message::{AttemptKey, attempt, incomplete, status, status_of};
 use crate::rpc::workers_server::Workers;
 use crate::rpc::{FromWorker, Heartbeat, Hello, ToWorker, Welcome, from_worker, to_worker};
 
@@ -41,7 +41,7 @@ impl Workers for WorkerService {
         let hello = greeting(&mut incoming).await?;
         let (out, outgoing) = unbounded_channel();
         let (worker, hub) = (hello.worker.clone(), Arc::clone(&self.hub));
-        let Some(generation) = hub.generation() else { return Err(self.leaders.elsewhere().await) };
+        let Some(generation) = hub.generation() else { return Err(status_of(&self.leaders.elsewhere().await)) };
         let welcome = Welcome { directory: checkpoints_of(hub.directory()), generation };
         let _ = out.send(ToWorker { content: Some(to_worker::Content::Welcome(welcome)) });
         let session = hub.join(hello, generation, out.clone()).map_err(|error| status(&error))?;
