@@ -12,6 +12,7 @@ mod explain;
 mod failing_proxy;
 mod failover;
 mod harness;
+mod http;
 mod interruption;
 mod output;
 mod recovery;
