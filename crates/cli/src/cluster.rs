@@ -23,15 +23,20 @@ const BUILD: &str = env!("DIPPER_BUILD");
 /// Runs `dipper coordinator`, until it is interrupted.
 pub(crate) async fn coordinator(console: &Console, arguments: CoordinatorArguments) -> Result<(), Failure> {
     let security = arguments.security.security()?;
-    let coordinator = bind(arguments, security).await.map_err(failed)?;
+    let coordinator = bind(console, arguments, security).await.map_err(failed)?;
     console.terminal.notice(&format!("coordinator at {}", coordinator.address()));
     coordinator.serve(console.interrupt.token()).await.map_err(failed)
 }
 
-async fn bind(arguments: CoordinatorArguments, security: Security) -> Result<Coordinator> {
-    let CoordinatorArguments { listen, advertise, directory, name, .. } = arguments;
+async fn bind(console: &Console, arguments: CoordinatorArguments, security: Security) -> Result<Coordinator> {
+    let CoordinatorArguments { listen, advertise, http, directory, name, .. } = arguments;
     let build = BUILD.to_owned();
-    Coordinator::bind(CoordinatorOptions { name, listen, advertise, directory, build, security }).await
+    let options = CoordinatorOptions { name, listen, advertise, http, directory, build, security };
+    let coordinator = Coordinator::bind(options).await?;
+    if let Some(url) = coordinator.http_url() {
+        console.terminal.notice(&format!("HTTP API at {url}"));
+    }
+    Ok(coordinator)
 }
 
 /// Runs `dipper worker`.
@@ -74,7 +79,7 @@ pub(crate) async fn cluster(console: &Console, command: ClusterCommand) -> Resul
             let workers = u32::from(workers);
             let slots = slots.map_or_else(|| (processors() / workers).max(1), u32::from);
             let security = coordinator.security.security()?;
-            let coordinator = bind(coordinator, security.clone()).await.map_err(failed)?;
+            let coordinator = bind(console, coordinator, security.clone()).await.map_err(failed)?;
             let (address, cancel) = (coordinator.address().to_owned(), console.interrupt.token());
             console.terminal.notice(&format!("coordinator at {address}; workers: {workers}, slots of each: {slots}"));
             let worker = |number| {

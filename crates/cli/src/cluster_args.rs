@@ -21,6 +21,9 @@ pub(crate) struct CoordinatorArguments {
     /// Where clients and workers reach it, if that is another address.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) advertise: Option<String>,
+    /// Where it answers HTTP: an API in JSON, and figures for Prometheus. It does not, if nothing is said.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) http: Option<SocketAddr>,
     /// The cluster directory, which every process must reach: a path, or the URL of an object store. Coordinators of the same directory are
     /// one cluster: one of them leads, the others stand by.
     #[arg(long, value_name = "DIR")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringArray, TimestampMillisecondArray, UInt64Array};
 use dipper_cluster::{Client, Job, LogLine, StartFrom};
-use dipper_session::Rows;
+use dipper_session::{Rows, absolute};
 use dipper_types::{Error, Result};
 
 use crate::args::{CheckpointArguments, RunArguments, SettingArguments};
@@ -44,14 +44,14 @@ pub(crate) async fn job(console: &Console, command: JobCommand) -> Result<(), Fa
             let line = console.terminal.progress_line();
             line.set_message(format!("savepoint '{target}' is being taken"));
             line.enable_steady_tick(clock::REFRESH);
-            let taken = client.savepoint(job, target.clone()).await;
+            let taken = client.savepoint(job, absolute(&target).map_err(failed)?).await;
             line.finish_and_clear();
             let job = taken.map_err(failed)?;
             console.terminal.notice(&format!("savepoint '{target}' has been taken"));
             vec![job]
         }
         JobCommand::Stop { job, target, drain, detached, .. } => {
-            let asked = client.stop(job, target, drain).await.map_err(failed)?;
+            let asked = client.stop(job, absolute(&target).map_err(failed)?, drain).await.map_err(failed)?;
             let is_done = |job: &Job| is_over(job) || job.state == "RUNNING";
             let stopped = wait(console, &mut client, asked, detached, is_done).await?;
             if !detached && !is_over(&stopped) {
@@ -210,7 +210,7 @@ fn progress(job: &Job) -> String {
 }
 
 fn is_over(job: &Job) -> bool {
-    matches!(job.state.as_str(), "FINISHED" | "FAILED" | "CANCELLED" | "STOPPED")
+    matches!(job.state.as_str(), "FINISHED" | "FAILED" | "CANCELLED" | "STOPPED" | "UNREADABLE")
 }
 
 fn job_failed(job: &Job) -> Error {

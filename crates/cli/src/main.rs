@@ -122,7 +122,10 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Coordinator(arguments) => cluster::coordinator(&console(OutputFormat::Table, false), arguments).await,
         Command::Worker(arguments) => cluster::worker(&console(arguments.output(), false), arguments).await,
         Command::Cluster(command) => cluster::cluster(&console(command.output(), false), command).await,
-        Command::Job(command) => cluster_job::job(&console(command.common().1, false), command).await,
+        Command::Job(command) => {
+            let console = console(command.common().1, false);
+            interruptible(&console, cluster_job::job(&console, command)).await
+        }
         Command::Sql(sql) => {
             let mut session = session(sql.settings.pairs(), false, JobConfig::default())?;
             let given = !sql.command.is_empty() || !sql.file.is_empty();
@@ -135,6 +138,16 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
             }
             if given { Ok(()) } else { shell::run(&console, &mut session).await }
         }
+    }
+}
+
+/// What waits for others ends when the user wants it to.
+async fn interruptible(console: &Console, command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let cancel = console.interrupt.token();
+    tokio::select! {
+        biased;
+        done = command => done,
+        () = cancel.cancelled() => Err(Failure::Cancelled),
     }
 }
 

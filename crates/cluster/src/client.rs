@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use dipper_types::{Error, ErrorKind, Result};
+use dipper_types::{Error, Result};
 use tonic::transport::Endpoint;
 use tonic::{Response, Status};
 
 use crate::clock::{HEARTBEAT, SILENCE, Stopwatch, sleep};
-use crate::message::{error_of, leader_of};
+use crate::message::{error_of, leader_of, stands_by};
 use crate::record::StartFrom;
 use crate::rpc::jobs_client::JobsClient;
 use crate::rpc::{
@@ -170,7 +170,7 @@ impl Client {
                 }
                 Err(status) => {
                     let error = error_of(&status, &format!("coordinator {address}"));
-                    let stands_by = error.kind() == ErrorKind::Unavailable && !status.details().is_empty();
+                    let stands_by = stands_by(&status);
                     let is_lost = status.details().is_empty();
                     if !stands_by && (!is_lost || again == Again::MustNot) {
                         return Err(if is_lost {

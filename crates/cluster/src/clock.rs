@@ -4,6 +4,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -36,6 +37,13 @@ impl Stopwatch {
     }
 }
 
+/// Waits for the next beat of this process. Those who wait have all done so at the same moment: what they say then goes out together.
+pub(crate) async fn beat() {
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let since = FIRST.elapsed().as_secs_f64() / HEARTBEAT.as_secs_f64();
+    tokio::time::sleep_until(*FIRST + HEARTBEAT.mul_f64(since.floor() + 1.0)).await;
+}
+
 /// Waits.
 pub(crate) async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
@@ -44,6 +52,17 @@ pub(crate) async fn sleep(duration: Duration) {
 /// Waits for `future`, but no longer than `limit`; `None` when the time is over.
 pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     tokio::time::timeout(limit, future).await.ok()
+}
+
+/// Waits for `future`, but no longer than [`SILENCE`]; `None` when the time is over. If this process is paused meanwhile, that counts as one second.
+pub(crate) async fn unless_silent<F: Future>(future: F) -> Option<F::Output> {
+    tokio::pin!(future);
+    for _ in 0..SILENCE.as_secs() {
+        if let Some(output) = within(HEARTBEAT, &mut future).await {
+            return Some(output);
+        }
+    }
+    None
 }
 
 /// Milliseconds since 1970.

@@ -2,10 +2,12 @@
 
 mod attempt;
 mod deployment;
+mod http;
 mod hub;
 mod job;
 mod job_service;
 mod jobs;
+mod metrics;
 mod plan;
 mod view;
 mod worker_service;
@@ -18,11 +20,10 @@ use dipper_state::Directory;
 use dipper_types::{Error, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 use tonic::transport::server::TcpIncoming;
 
 use crate::leadership::{Leadership, LeadershipChange, find_leader};
-use crate::message::{MESSAGE_BYTES_MAX, status_of};
+use crate::message::MESSAGE_BYTES_MAX;
 use crate::rpc::jobs_server::JobsServer;
 use crate::rpc::workers_server::WorkersServer;
 use crate::security::Security;
@@ -44,6 +45,8 @@ pub struct CoordinatorOptions {
     pub listen: SocketAddr,
     /// Where clients and workers reach it, HOST:PORT; where it listens, if nothing is said.
     pub advertise: Option<String>,
+    /// Where it answers HTTP, if it does.
+    pub http: Option<SocketAddr>,
     /// The cluster directory: a path of this machine or the URL of an object store.
     pub directory: String,
     /// The build that it is of.
@@ -56,6 +59,7 @@ pub struct CoordinatorOptions {
 #[derive(Debug)]
 pub struct Coordinator {
     listener: TcpListener,
+    http: Option<TcpListener>,
     name: CoordinatorId,
     address: String,
     /// The cluster directory, and where it is.
@@ -68,15 +72,19 @@ pub struct Coordinator {
 impl Coordinator {
     /// Listens. The cluster directory is made if it is missing.
     pub async fn bind(options: CoordinatorOptions) -> Result<Self> {
-        let CoordinatorOptions { name, listen, advertise, directory, build, security } = options;
+        let CoordinatorOptions { name, listen, advertise, http, directory, build, security } = options;
         security.check(true, false)?;
         let url = absolute(&directory)?;
         let directory = open_directory(&url).map_err(|error| of_cluster(&error, &url))?;
         let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
         let bound = listener.local_addr().map_err(|error| cannot_listen(listen, &error))?;
+        let http = match http {
+            Some(http) => Some(TcpListener::bind(http).await.map_err(|error| cannot_listen(http, &error))?),
+            None => None,
+        };
         let address = advertise.unwrap_or_else(|| bound.to_string());
         let name = CoordinatorId(name.unwrap_or_else(|| address.clone()));
-        Ok(Self { listener, name, address, directory, url, build, security })
+        Ok(Self { listener, http, name, address, directory, url, build, security })
     }
 
     /// Where it is reached, HOST:PORT.
@@ -84,9 +92,15 @@ impl Coordinator {
         &self.address
     }
 
+    /// Where it answers HTTP: http://ADDRESS:PORT, or https with TLS.
+    pub fn http_url(&self) -> Option<String> {
+        let address = self.http.as_ref()?.local_addr().ok()?;
+        Some(format!("{}://{address}", if self.security.encrypts() { "https" } else { "http" }))
+    }
+
     /// Serves until it is cancelled. What runs on workers goes on, for the coordinator that leads then.
     pub async fn serve(self, cancel: CancellationToken) -> Result<()> {
-        let Self { listener, name, address, directory, url, build, security } = self;
+        let Self { listener, http, name, address, directory, url, build, security } = self;
         let hub = Arc::new(Hub::new(build, address.clone(), url));
         let mut leadership = Leadership::join(&directory, name.clone(), address, ElectionOptions::default());
         let jobs = Jobs::new(Arc::clone(&hub), Registry::new(&directory), leadership.seat());
@@ -95,11 +109,13 @@ impl Coordinator {
         let served = tonic::transport::Server::builder()
             .layer(security.guard())
             .add_service(WorkersServer::new(workers).max_decoding_message_size(MESSAGE_BYTES_MAX))
-            .add_service(JobsServer::new(JobService::new(jobs.clone(), hub, leaders)))
+            .add_service(JobsServer::new(JobService::new(jobs.clone(), leaders.clone())))
             .serve_with_incoming_shutdown(
                 security.incoming(TcpIncoming::from(listener).with_nodelay(Some(true))),
                 cancel.clone().cancelled_owned(),
             );
+        let api = http::Api { jobs: jobs.clone(), leaders, security: security.clone() };
+        let http = http::serve(http, api, cancel.clone());
         let lead = async {
             loop {
                 match leadership.next().await {
@@ -112,6 +128,7 @@ impl Coordinator {
         };
         let ended = tokio::select! {
             served = served => served.map_err(|error| Error::unavailable(format!("the coordinator has stopped: {error}"))),
+            served = http => served,
             () = cancel.cancelled() => Ok(()),
             () = lead => Ok(()),
         };
@@ -127,18 +144,25 @@ struct Leaders {
 }
 
 impl Leaders {
+    /// What a call comes to. A coordinator that does not lead says who does instead of doing anything.
+    async fn answer<T>(&self, jobs: &Jobs, call: impl Future<Output = Result<T>>) -> Result<T, rpc::Error> {
+        if jobs.generation().is_none() {
+            return Err(self.elsewhere().await);
+        }
+        call.await.map_err(|error| rpc::Error::from(&error))
+    }
+
     /// The answer of one that does not lead.
-    async fn elsewhere(&self) -> Status {
+    async fn elsewhere(&self) -> rpc::Error {
         let leader = match find_leader(&self.directory).await {
             Ok(leader) => leader.map(|leader| leader.address),
-            Err(error) => return status_of(&rpc::Error::from(&error)),
+            Err(error) => return rpc::Error::from(&error),
         };
         let message = match &leader {
             Some(leader) => format!("this coordinator stands by; the last to lead was {leader}"),
             None => "this coordinator stands by, and nobody leads".to_owned(),
         };
-        let error = rpc::Error::from(&Error::unavailable(message));
-        status_of(&rpc::Error { leader, ..error })
+        rpc::Error { leader, stands_by: true, ..rpc::Error::from(&Error::unavailable(message)) }
     }
 }
 

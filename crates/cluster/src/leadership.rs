@@ -83,16 +83,9 @@ impl Leadership {
         Self { directory, clock, term, told: None, session, task }
     }
 
-    /// The generation under which this coordinator leads now, if it does.
-    pub fn generation(&self) -> Option<u64> {
-        // The task may have no time to say that it is over.
-        let is_valid = |term: &Term| self.clock.elapsed_ms() < term.until_ms;
-        self.term.borrow().filter(is_valid).map(|term| term.generation)
-    }
-
     /// For those who ask whether it leads.
     pub fn seat(&self) -> Seat {
-        Seat { directory: self.directory.clone(), session: self.session }
+        Seat { directory: self.directory.clone(), session: self.session, clock: self.clock, term: self.term.clone() }
     }
 
     /// Waits for the next change. `Led` and `Lost` take turns.
@@ -123,9 +116,18 @@ impl Leadership {
 pub struct Seat {
     directory: Directory,
     session: u64,
+    clock: Stopwatch,
+    term: watch::Receiver<Option<Term>>,
 }
 
 impl Seat {
+    /// The generation under which this coordinator leads now, if it does.
+    pub fn generation(&self) -> Option<u64> {
+        // The task may have no time to say that it is over.
+        let is_valid = |term: &Term| self.clock.elapsed_ms() < term.until_ms;
+        self.term.borrow().filter(is_valid).map(|term| term.generation)
+    }
+
     /// Whether this coordinator still led under `generation` at some time during the call. Whatever was stored before will be seen by all who
     /// lead later. `Fenced` if not.
     pub async fn confirm(&self, generation: u64) -> Result<()> {

@@ -333,11 +333,9 @@ impl Lifecycle {
 
     fn deploy(&mut self, slots: usize) -> Result<Vec<Action>> {
         match self.state {
-            JobState::Waiting if slots != self.slots => return Ok(Vec::new()),
-            // Granted while it was being cancelled.
-            JobState::Cancelling | JobState::Ending => return Ok(Vec::new()),
-            state if state.is_end() => return Ok(Vec::new()),
-            _ => self.go(Transition::Deploy)?,
+            JobState::Waiting if slots == self.slots => self.go(Transition::Deploy)?,
+            // They are not what it waits for any more.
+            _ => return Ok(Vec::new()),
         }
         self.attempt += 1;
         (self.is_live, self.is_ready, self.is_due) = (true, false, false);

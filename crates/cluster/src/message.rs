@@ -1,10 +1,12 @@
 //! From messages to what they mean, and back. What does not mean anything is an error that says so.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use dipper_checkpoint as protocol;
 use dipper_checkpoint::{Snapshot, SnapshotFile, TaskMessage};
-use dipper_runtime::{Heard, SubtaskCounters, Told};
+use dipper_operator_api::LatencyCounts;
+use dipper_runtime::{Counted, Heard, SubtaskCounters, TaskCounters, TaskTimes, Told};
 use dipper_types::{AttemptId, Epoch, Error, ErrorKind, ManifestNumber, Position, Result, Span, Timestamp, Watermark};
 use prost::Message;
 use tonic::Status;
@@ -83,7 +85,7 @@ impl From<&Error> for rpc::Error {
             end_column: end.column as u32,
         });
         let hint = error.hint().map(str::to_owned);
-        Self { kind: kind.to_owned(), message: error.to_string(), hint, span, leader: None }
+        Self { kind: kind.to_owned(), message: error.to_string(), hint, span, leader: None, stands_by: false }
     }
 }
 
@@ -118,6 +120,11 @@ pub(crate) fn status_of(error: &rpc::Error) -> Status {
 /// Who leads instead, if whoever has been asked says so.
 pub(crate) fn leader_of(status: &Status) -> Option<String> {
     rpc::Error::decode(status.details()).ok()?.leader
+}
+
+/// Whether nothing has been done because somebody else leads, or nobody.
+pub(crate) fn stands_by(status: &Status) -> bool {
+    rpc::Error::decode(status.details()).is_ok_and(|error| error.stands_by)
 }
 
 /// The answer of `whom` to a call that has failed.
@@ -180,8 +187,10 @@ pub(crate) fn heard(key: &AttemptKey, heard: Heard) -> rpc::from_worker::Content
     use rpc::task_said::Content as Said;
     let attempt = Some(rpc::AttemptId::from(key));
     match heard {
-        Heard::Counted(counted) => {
-            Content::Counted(rpc::Counted { attempt, operators: counted.into_iter().map(Into::into).collect() })
+        Heard::Counted(Counted { operators, tasks }) => {
+            let operators = operators.into_iter().map(Into::into).collect();
+            let tasks = tasks.into_iter().map(Into::into).collect();
+            Content::Counted(rpc::Counted { attempt, operators, tasks })
         }
         Heard::Lost(task, error) => {
             Content::Lost(rpc::TaskLost { attempt, task: Some(task.into()), error: Some((&error).into()) })
@@ -263,6 +272,9 @@ impl From<SubtaskCounters> for rpc::OperatorCounters {
             skipped_records: counted.skipped_records,
             skip_errors: counted.skip_errors,
             watermark_us: counted.watermark.0.0,
+            open_matches: counted.open_matches,
+            match_latency: counted.match_latency.buckets.to_vec(),
+            match_latency_us: counted.match_latency.sum_us,
         }
     }
 }
@@ -279,6 +291,46 @@ impl From<rpc::OperatorCounters> for SubtaskCounters {
             skipped_records: counted.skipped_records,
             skip_errors: counted.skip_errors,
             watermark: Watermark(Timestamp(counted.watermark_us)),
+            open_matches: counted.open_matches,
+            match_latency: LatencyCounts {
+                // Both sides are of one build.
+                buckets: counted.match_latency.try_into().unwrap_or_default(),
+                sum_us: counted.match_latency_us,
+            },
         }
     }
+}
+
+impl From<TaskCounters> for rpc::TaskCounters {
+    fn from(counted: TaskCounters) -> Self {
+        let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let TaskCounters { task, subtask, bytes_in, bytes_out, times } = counted;
+        Self {
+            task: task as u32,
+            subtask: subtask as u32,
+            bytes_in,
+            bytes_out,
+            busy_us: us(times.busy),
+            backpressured_us: us(times.backpressured),
+            idle_us: us(times.idle),
+        }
+    }
+}
+
+impl From<rpc::TaskCounters> for TaskCounters {
+    fn from(counted: rpc::TaskCounters) -> Self {
+        let times = TaskTimes {
+            busy: Duration::from_micros(counted.busy_us),
+            backpressured: Duration::from_micros(counted.backpressured_us),
+            idle: Duration::from_micros(counted.idle_us),
+        };
+        let (task, subtask) = (counted.task as usize, counted.subtask as usize);
+        Self { task, subtask, bytes_in: counted.bytes_in, bytes_out: counted.bytes_out, times }
+    }
+}
+
+/// What subtasks have counted.
+pub(crate) fn counted(counted: rpc::Counted) -> Counted {
+    let operators = counted.operators.into_iter().map(Into::into).collect();
+    Counted { operators, tasks: counted.tasks.into_iter().map(Into::into).collect() }
 }

@@ -37,10 +37,10 @@ impl Registry {
         Ok(self.jobs.children().await?.into_iter().map(JobId).filter(|job| check_id(job).is_ok()).collect())
     }
 
-    /// What has been decided about every job. One whose records are damaged does not keep the others from being led.
-    pub async fn read_all(&self) -> Result<Vec<(JobId, Result<JobHistory>)>> {
+    /// What has been decided about every job but those that are known. One whose records are damaged does not keep the others from being led.
+    pub async fn read_all(&self, is_known: impl Fn(&JobId) -> bool) -> Result<Vec<(JobId, Result<JobHistory>)>> {
         let jobs = self.jobs().await?;
-        let reads = jobs.into_iter().map(|job| async move {
+        let reads = jobs.into_iter().filter(|job| !is_known(job)).map(|job| async move {
             let history = self.read(&job).await.transpose()?;
             Some((job, history))
         });
@@ -67,7 +67,7 @@ impl Registry {
 
     /// Submits a job. `Unavailable`: it may have been submitted all the same, and if so will be run.
     ///
-    /// Whoever answers for the job asks [`Leadership::confirm`](crate::Leadership::confirm) before: a successor that began earlier has not seen it.
+    /// Whoever answers for the job asks [`Seat::confirm`](crate::Seat::confirm) before: a successor that began earlier has not seen it.
     pub async fn submit(&self, writer: &Writer, submission: Submission) -> Result<JobLog> {
         check_id(&submission.job)?;
         let (mut log, step) = JobLog::submit(writer.clone(), submission);

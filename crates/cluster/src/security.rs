@@ -63,6 +63,16 @@ impl Security {
         Ok(())
     }
 
+    /// Whether those who connect speak TLS.
+    pub(crate) fn encrypts(&self) -> bool {
+        self.tls.accepts()
+    }
+
+    /// Whether somebody may call who carries this.
+    pub(crate) fn admits(&self, authorization: Option<&[u8]>) -> bool {
+        self.token.as_ref().is_none_or(|token| token.is(authorization))
+    }
+
     /// Where HOST:PORT is.
     pub(crate) fn endpoint(&self, address: &str) -> Result<Endpoint> {
         let invalid =

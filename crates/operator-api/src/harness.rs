@@ -14,6 +14,7 @@ pub struct OperatorHarness<O> {
     subtask: SubtaskId,
     metrics: Arc<OperatorMetrics>,
     out: Vec<StreamElement>,
+    noted: Vec<Timestamp>,
 }
 
 impl<O: Operator> OperatorHarness<O> {
@@ -24,7 +25,7 @@ impl<O: Operator> OperatorHarness<O> {
 
     /// Opens the operator as one of several subtasks; with state, of a job that takes checkpoints.
     pub fn open_as(operator: O, subtask: SubtaskId, state: Option<&mut StateReader>) -> Result<Self> {
-        let mut harness = Self { operator, subtask, metrics: Arc::default(), out: Vec::new() };
+        let mut harness = Self { operator, subtask, metrics: Arc::default(), out: Vec::new(), noted: Vec::new() };
         harness.call(Operator::open)?;
         if let Some(state) = state {
             harness.operator.restore(state)?;
@@ -75,7 +76,15 @@ impl<O: Operator> OperatorHarness<O> {
         &self.metrics
     }
 
+    /// The event times that matches have been noted with since the last call.
+    pub fn take_noted_matches(&mut self) -> Vec<Timestamp> {
+        std::mem::take(&mut self.noted)
+    }
+
     fn call(&mut self, act: impl FnOnce(&mut O, &mut OperatorCtx<'_>) -> Result<()>) -> Result<()> {
-        act(&mut self.operator, &mut OperatorCtx::new(&mut self.out, &self.metrics, self.subtask))
+        let mut ctx = OperatorCtx::new(&mut self.out, &self.metrics, self.subtask);
+        act(&mut self.operator, &mut ctx)?;
+        self.noted.extend_from_slice(ctx.noted_matches());
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod harness;
 mod key_groups;
+mod latency;
 mod metrics;
 mod operator;
 mod row_kind;
@@ -15,6 +16,7 @@ mod stream_element;
 mod timestamps;
 
 pub use key_groups::{KEY_HASH_VERSION, key_groups, key_hashes};
+pub use latency::{Latency, LatencyCounts};
 pub use metrics::OperatorMetrics;
 pub use operator::{Operator, OperatorCtx, Port};
 pub use row_kind::{ROW_KIND_COLUMN, RowKind};

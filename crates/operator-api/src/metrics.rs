@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use dipper_types::{Timestamp, Watermark};
 
+use crate::Latency;
+
 /// Counters of one operator instance. Writers add, readers may look at any time.
 #[derive(Debug)]
 pub struct OperatorMetrics {
@@ -19,6 +21,10 @@ pub struct OperatorMetrics {
     pub matches: AtomicU64,
     /// Matches whose AFTER MATCH SKIP had no place to go and fell back to the next row.
     pub skip_errors: AtomicU64,
+    /// Rows with which a match may have begun that is open still, so far as the search tells them apart.
+    pub open_matches: AtomicU64,
+    /// From the event time of a match's last row until the match has left, of a sample of the matches.
+    pub match_latency: Latency,
     watermark_us: AtomicI64,
 }
 
@@ -31,6 +37,8 @@ impl Default for OperatorMetrics {
             skipped_records: AtomicU64::default(),
             matches: AtomicU64::default(),
             skip_errors: AtomicU64::default(),
+            open_matches: AtomicU64::default(),
+            match_latency: Latency::default(),
             watermark_us: AtomicI64::new(i64::MIN),
         }
     }
@@ -45,6 +53,11 @@ impl OperatorMetrics {
     /// The current value of a counter.
     pub fn get(counter: &AtomicU64) -> u64 {
         counter.load(Ordering::Relaxed)
+    }
+
+    /// Sets what goes up and down.
+    pub fn set(gauge: &AtomicU64, value: usize) {
+        gauge.store(value as u64, Ordering::Relaxed);
     }
 
     /// Notes the watermark that the operator has reached.

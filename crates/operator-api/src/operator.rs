@@ -59,12 +59,13 @@ pub struct OperatorCtx<'a> {
     metrics: &'a Arc<OperatorMetrics>,
     subtask: SubtaskId,
     processing_time: Timestamp,
+    matched: Vec<Timestamp>,
 }
 
 impl<'a> OperatorCtx<'a> {
     /// A context that gathers what is emitted in `out`.
     pub fn new(out: &'a mut Vec<StreamElement>, metrics: &'a Arc<OperatorMetrics>, subtask: SubtaskId) -> Self {
-        Self { out, metrics, subtask, processing_time: Timestamp(0) }
+        Self { out, metrics, subtask, processing_time: Timestamp(0), matched: Vec::new() }
     }
 
     /// The same context during a call at this time of the wall clock, which an operator does not read for itself.
@@ -90,6 +91,16 @@ impl<'a> OperatorCtx<'a> {
     /// Passes a watermark on.
     pub fn emit_watermark(&mut self, watermark: Watermark) {
         self.out.push(StreamElement::Watermark(watermark));
+    }
+
+    /// Says that a match leaves whose last row has this event time; the host tells how late that is. A few of each batch are enough.
+    pub fn note_match(&mut self, last_row: Timestamp) {
+        self.matched.push(last_row);
+    }
+
+    /// The event times that matches have been noted with during the call.
+    pub fn noted_matches(&self) -> &[Timestamp] {
+        &self.matched
     }
 
     /// The operator's counters.

@@ -457,6 +457,14 @@ impl Open {
             Self::Threads(threads) => (!threads.is_idle()).then(|| threads.first_needed_row()),
         }
     }
+
+    fn starts(&self) -> usize {
+        match self {
+            Self::Joint(joint) => joint.starts(),
+            Self::Apart(apart) => apart.starts(),
+            Self::Threads(threads) => threads.open_starts(),
+        }
+    }
 }
 
 impl DfaRuns {
@@ -502,5 +510,10 @@ impl DfaRuns {
     /// Whether no match is open.
     pub fn is_idle(&self) -> bool {
         self.open.is_none()
+    }
+
+    /// How many rows are told apart at which a match may have begun that is open still; none only if no match is open.
+    pub fn open_starts(&self) -> usize {
+        self.open.as_deref().map_or(0, Open::starts)
     }
 }

@@ -228,6 +228,11 @@ impl ThreadRuns {
         self.open.is_none()
     }
 
+    /// How many rows are told apart at which a match may have begun that is open still.
+    pub(crate) fn open_starts(&self) -> usize {
+        self.open.as_deref().map_or(0, |open| open.groups.len())
+    }
+
     /// The earliest time at which [`ThreadMatcher::expire`] could do something; `None` without WITHIN.
     pub fn next_deadline(&self) -> Option<i64> {
         self.open.as_deref()?.first_deadline(self.reached)

@@ -188,8 +188,15 @@ impl Chain {
         let link = &mut self.links[index];
         let mut emitted = Vec::new();
         self.position.enter(link.place);
-        let ctx = OperatorCtx::new(&mut emitted, &link.metrics, self.subtask);
-        act(link.operator.as_mut(), &mut ctx.at(processing_time()))?;
+        let mut ctx = OperatorCtx::new(&mut emitted, &link.metrics, self.subtask).at(processing_time());
+        act(link.operator.as_mut(), &mut ctx)?;
+        if !ctx.noted_matches().is_empty() {
+            // What was emitted leaves now.
+            let now = processing_time();
+            for last_row in ctx.noted_matches() {
+                link.metrics.match_latency.record_us(now.0.saturating_sub(last_row.0));
+            }
+        }
         Ok(emitted)
     }
 }

@@ -69,4 +69,10 @@ impl Stopwatch {
     pub(crate) fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }
+
+    /// What it shows, and starts it anew.
+    pub(crate) fn lap(&mut self) -> Duration {
+        let start = std::mem::replace(&mut self.0, Instant::now());
+        self.0.saturating_duration_since(start)
+    }
 }

@@ -14,11 +14,11 @@ use crate::Components;
 use crate::chain::Chain;
 use crate::channel::{Receiver, Sender, channel};
 use crate::gate::InputGate;
+use crate::job_metrics::JobMetrics;
 use crate::network::{RemoteEnds, Share, channels};
 use crate::not_null::NotNull;
 use crate::output::Output;
 use crate::position::Position;
-use crate::progress::JobMetrics;
 use crate::run::Run;
 use crate::source_task::SourceTask;
 use crate::task::{Ends as TaskEnds, Head, SinkTail, Tail, Task};
@@ -179,7 +179,8 @@ impl TaskBuilder<'_> {
         }
         let tail = self.tail(subtask, ends.outputs);
         let (index, cancel, ends) = (self.index, self.cancel.clone(), self.task_ends());
-        Ok(Task { index, subtask, position, head, chain, tail, cancel, ends, restored: None, control: None })
+        let metrics = self.metrics.task(index, subtask.index);
+        Ok(Task { index, subtask, position, head, chain, tail, cancel, ends, metrics, restored: None, control: None })
     }
 
     fn task_ends(&self) -> TaskEnds {

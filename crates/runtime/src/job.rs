@@ -18,7 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::channel::Receiver;
 use crate::checkpointing::Ask;
-use crate::progress::JobMetrics;
+use crate::job_metrics::JobMetrics;
 use crate::{Progress, RunOptions};
 
 /// How a job ends, for everyone who wants to know.

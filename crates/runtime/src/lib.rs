@@ -13,6 +13,7 @@ mod coordinator;
 mod deployment;
 mod gate;
 mod job;
+mod job_metrics;
 mod network;
 mod not_null;
 mod opening;
@@ -27,6 +28,7 @@ mod source_task;
 mod split_state;
 mod task;
 mod task_control;
+mod task_metrics;
 mod validate;
 mod values_head;
 
@@ -43,5 +45,9 @@ pub use job::{Job, JobHandle, JobSummary, RowStream, start};
 pub use network::{ChannelName, RemoteEnds, Share};
 pub use not_null::NotNull;
 pub use options::RunOptions;
-pub use progress::{OperatorProgress, Progress, SubtaskCounters};
+pub use progress::{
+    CheckpointProgress, Counted, LastCheckpoint, OperatorProgress, Progress, SubtaskCounters, TaskCounters,
+    TaskProgress,
+};
 pub use run::unique_run_id;
+pub use task_metrics::TaskTimes;

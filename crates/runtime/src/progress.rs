@@ -1,11 +1,12 @@
 //! What a running job counts, for people to watch.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use dipper_graph::{JobGraph, NodeId, OperatorSpec};
-use dipper_operator_api::OperatorMetrics;
+use dipper_operator_api::LatencyCounts;
+use dipper_state::{CheckpointKind, Manifest};
 use dipper_types::{OperatorId, Watermark};
+
+use crate::task_metrics::TaskTimes;
 
 /// The counters of a job at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +15,16 @@ pub struct Progress {
     pub rows_in: u64,
     /// Rows handed to all sinks and to the client.
     pub rows_out: u64,
+    /// The bytes of the rows that sources have given, as they lie in memory.
+    pub bytes_in: u64,
+    /// The bytes of the rows that sinks and the client have been given.
+    pub bytes_out: u64,
     /// Row pattern matches, time-outs included.
     pub matches: u64,
+    /// Rows with which a match may have begun that is open still.
+    pub open_matches: u64,
+    /// From the event time of a match's last row until the match has left, of a sample of the matches.
+    pub match_latency: LatencyCounts,
     /// Rows that came behind the watermark and were left out.
     pub late_rows: u64,
     /// Records that could not be decoded and were skipped, as their table asks.
@@ -24,8 +33,12 @@ pub struct Progress {
     pub skip_errors: u64,
     /// The lowest watermark of all operators: [`Watermark::MAX`] when all is done.
     pub watermark: Watermark,
+    /// What has become of checkpoints.
+    pub checkpoints: CheckpointProgress,
     /// The same per operator, inputs first.
     pub operators: Vec<OperatorProgress>,
+    /// What tasks count as wholes: chains of operators, inputs first.
+    pub tasks: Vec<TaskProgress>,
 }
 
 /// The counters of one operator, over all its subtasks.
@@ -43,6 +56,10 @@ pub struct OperatorProgress {
     pub rows_out: u64,
     /// Row pattern matches.
     pub matches: u64,
+    /// Rows with which a match may have begun that is open still.
+    pub open_matches: u64,
+    /// From the event time of a match's last row until the match has left, of a sample of the matches.
+    pub match_latency: LatencyCounts,
     /// Rows that came behind the watermark and were left out.
     pub late_rows: u64,
     /// Records that could not be decoded and were skipped.
@@ -53,7 +70,70 @@ pub struct OperatorProgress {
     pub watermark: Watermark,
 }
 
-/// What one operator of one subtask has counted since it was last asked.
+/// The counters of one task, over all its subtasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskProgress {
+    /// The identity of its first operator.
+    pub id: OperatorId,
+    /// Its operators, as people see them.
+    pub name: String,
+    /// How many subtasks.
+    pub parallelism: usize,
+    /// The bytes of the rows that came in, from its source or from other tasks, as they lie in memory.
+    pub bytes_in: u64,
+    /// The bytes of the rows that went out, to its sink, to the client or to other tasks.
+    pub bytes_out: u64,
+    /// How its subtasks have spent their time.
+    pub times: TaskTimes,
+}
+
+/// What has become of a job's checkpoints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CheckpointProgress {
+    /// How many have been completed.
+    pub completed: u64,
+    /// How many have been given up.
+    pub failed: u64,
+    /// The last that has been completed.
+    pub last: Option<LastCheckpoint>,
+}
+
+/// A checkpoint that has been completed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastCheckpoint {
+    /// Its number in the log.
+    pub number: u64,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// How many bytes the files of its state have, those included that earlier checkpoints have stored.
+    pub bytes: u64,
+    /// From its trigger until all subtasks had stored their state.
+    pub duration: Duration,
+}
+
+impl LastCheckpoint {
+    /// Of its manifest, unless that only opens an attempt.
+    pub(crate) fn of(manifest: &Manifest) -> Option<Self> {
+        let is_checkpoint = manifest.kind != CheckpointKind::Opening;
+        is_checkpoint.then(|| Self {
+            number: manifest.number,
+            created_ms: manifest.created_ms,
+            bytes: manifest.files().values().map(|file| file.bytes).sum(),
+            duration: Duration::from_millis(manifest.duration_ms),
+        })
+    }
+}
+
+/// What subtasks have counted since they began.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// By operator.
+    pub operators: Vec<SubtaskCounters>,
+    /// By task.
+    pub tasks: Vec<TaskCounters>,
+}
+
+/// What one operator of one subtask has counted since it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SubtaskCounters {
     /// The operator, by its place in the graph.
@@ -66,6 +146,10 @@ pub struct SubtaskCounters {
     pub rows_out: u64,
     /// Row pattern matches.
     pub matches: u64,
+    /// Rows with which a match may have begun that is open still.
+    pub open_matches: u64,
+    /// How late matches leave.
+    pub match_latency: LatencyCounts,
     /// Rows that came behind the watermark and were left out.
     pub late_rows: u64,
     /// Records that could not be decoded and were skipped.
@@ -76,128 +160,17 @@ pub struct SubtaskCounters {
     pub watermark: Watermark,
 }
 
-/// The counters of every subtask of every node.
-#[derive(Debug)]
-pub(crate) struct JobMetrics {
-    nodes: Vec<NodeMetrics>,
-}
-
-#[derive(Debug)]
-struct NodeMetrics {
-    id: OperatorId,
-    name: String,
-    role: Role,
-    subtasks: Vec<Arc<OperatorMetrics>>,
-}
-
+/// What one subtask has counted as a whole since it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Input,
-    Middle,
-    Output,
-}
-
-impl JobMetrics {
-    pub(crate) fn new(graph: &JobGraph) -> Self {
-        let role = |spec: &OperatorSpec| match spec {
-            OperatorSpec::Source(_) | OperatorSpec::Values(_) => Role::Input,
-            OperatorSpec::Sink(_) | OperatorSpec::Collect => Role::Output,
-            _ => Role::Middle,
-        };
-        let node = |node: &dipper_graph::Node| NodeMetrics {
-            id: node.id.clone(),
-            name: node.name.clone(),
-            role: role(&node.spec),
-            subtasks: (0..node.parallelism).map(|_| Arc::default()).collect(),
-        };
-        Self { nodes: graph.nodes.iter().map(node).collect() }
-    }
-
-    /// The counters of one subtask.
-    pub(crate) fn subtask(&self, node: usize, subtask: usize) -> Arc<OperatorMetrics> {
-        Arc::clone(&self.nodes[node].subtasks[subtask])
-    }
-
-    /// What every subtask has counted, where it has counted anything.
-    pub(crate) fn counters(&self) -> Vec<SubtaskCounters> {
-        let mut all = Vec::new();
-        for (node, metrics) in self.nodes.iter().enumerate() {
-            for (subtask, counted) in metrics.subtasks.iter().enumerate() {
-                let counters = SubtaskCounters {
-                    node,
-                    subtask,
-                    rows_in: OperatorMetrics::get(&counted.rows_in),
-                    rows_out: OperatorMetrics::get(&counted.rows_out),
-                    matches: OperatorMetrics::get(&counted.matches),
-                    late_rows: OperatorMetrics::get(&counted.late_rows),
-                    skipped_records: OperatorMetrics::get(&counted.skipped_records),
-                    skip_errors: OperatorMetrics::get(&counted.skip_errors),
-                    watermark: counted.watermark(),
-                };
-                let is_silent = counters.rows_in + counters.rows_out == 0 && counters.watermark == Watermark::MIN;
-                if !is_silent {
-                    all.push(counters);
-                }
-            }
-        }
-        all
-    }
-
-    /// Takes note of what a subtask has counted that runs elsewhere.
-    pub(crate) fn set(&self, counted: &SubtaskCounters) {
-        let Some(metrics) = self.nodes.get(counted.node).and_then(|node| node.subtasks.get(counted.subtask)) else {
-            return;
-        };
-        let counters = [
-            (&metrics.rows_in, counted.rows_in),
-            (&metrics.rows_out, counted.rows_out),
-            (&metrics.matches, counted.matches),
-            (&metrics.late_rows, counted.late_rows),
-            (&metrics.skipped_records, counted.skipped_records),
-            (&metrics.skip_errors, counted.skip_errors),
-        ];
-        for (counter, count) in counters {
-            counter.store(count, Ordering::Relaxed);
-        }
-        metrics.set_watermark(counted.watermark);
-    }
-
-    /// The rows that a sink has taken.
-    pub(crate) fn rows_written(&self, sink: NodeId) -> u64 {
-        self.nodes[sink.0].subtasks.iter().map(|metrics| OperatorMetrics::get(&metrics.rows_out)).sum()
-    }
-
-    pub(crate) fn progress(&self) -> Progress {
-        let operators: Vec<OperatorProgress> = self.nodes.iter().map(NodeMetrics::progress).collect();
-        let with_role = |role: Role| self.nodes.iter().zip(&operators).filter(move |(node, _)| node.role == role);
-        Progress {
-            rows_in: with_role(Role::Input).map(|(_, operator)| operator.rows_in).sum(),
-            rows_out: with_role(Role::Output).map(|(_, operator)| operator.rows_out).sum(),
-            matches: operators.iter().map(|operator| operator.matches).sum(),
-            late_rows: operators.iter().map(|operator| operator.late_rows).sum(),
-            skipped_records: operators.iter().map(|operator| operator.skipped_records).sum(),
-            skip_errors: operators.iter().map(|operator| operator.skip_errors).sum(),
-            watermark: operators.iter().map(|operator| operator.watermark).min().unwrap_or(Watermark::MIN),
-            operators,
-        }
-    }
-}
-
-impl NodeMetrics {
-    fn progress(&self) -> OperatorProgress {
-        type Counter = fn(&OperatorMetrics) -> u64;
-        let sum = |counter: Counter| self.subtasks.iter().map(|metrics| counter(metrics)).sum();
-        OperatorProgress {
-            id: self.id.clone(),
-            name: self.name.clone(),
-            parallelism: self.subtasks.len(),
-            rows_in: sum(|metrics| OperatorMetrics::get(&metrics.rows_in)),
-            rows_out: sum(|metrics| OperatorMetrics::get(&metrics.rows_out)),
-            matches: sum(|metrics| OperatorMetrics::get(&metrics.matches)),
-            late_rows: sum(|metrics| OperatorMetrics::get(&metrics.late_rows)),
-            skipped_records: sum(|metrics| OperatorMetrics::get(&metrics.skipped_records)),
-            skip_errors: sum(|metrics| OperatorMetrics::get(&metrics.skip_errors)),
-            watermark: self.subtasks.iter().map(|metrics| metrics.watermark()).min().unwrap_or(Watermark::MIN),
-        }
-    }
+pub struct TaskCounters {
+    /// The task, by its place in the task graph.
+    pub task: usize,
+    /// The subtask.
+    pub subtask: usize,
+    /// The bytes of the rows that came in.
+    pub bytes_in: u64,
+    /// The bytes of the rows that went out.
+    pub bytes_out: u64,
+    /// How it has spent its time.
+    pub times: TaskTimes,
 }

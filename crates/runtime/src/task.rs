@@ -20,6 +20,7 @@ use crate::position::Position;
 use crate::restored::{Restored, RestoredOperator};
 use crate::source_task::SourceTask;
 use crate::task_control::{HandedOver, Notice, TaskControl};
+use crate::task_metrics::{Activity, TaskMetrics};
 use crate::values_head::ValuesHead;
 
 /// Expressions, types and data nest. Memory that is not touched costs nothing.
@@ -37,6 +38,7 @@ pub(crate) struct Task {
     pub(crate) cancel: CancellationToken,
     /// The nodes that read or write a table and so are no operators.
     pub(crate) ends: Ends,
+    pub(crate) metrics: Arc<TaskMetrics>,
     /// What is to be gone on from.
     pub(crate) restored: Option<Restored>,
     /// Only in a job with checkpoints.
@@ -125,7 +127,8 @@ impl Task {
     }
 
     async fn run(mut self) -> Result<Vec<Committable>> {
-        let cancel = self.cancel.clone();
+        let (cancel, metrics) = (self.cancel.clone(), Arc::clone(&self.metrics));
+        let _running = metrics.begin();
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(Error::cancelled()),
@@ -134,7 +137,7 @@ impl Task {
     }
 
     async fn process(&mut self) -> Result<Vec<Committable>> {
-        let mut out = Vec::new();
+        let (metrics, mut out) = (Arc::clone(&self.metrics), Vec::new());
         self.chain.open(&mut out)?;
         if self.control.is_some() {
             let restored = self.restored.take().unwrap_or_default();
@@ -145,7 +148,10 @@ impl Task {
                 match element {
                     StreamElement::End => return self.end().await,
                     StreamElement::Barrier(barrier) => self.pass_barrier(barrier).await?,
-                    element => self.tail.accept(element, &self.position).await?,
+                    element => {
+                        TaskMetrics::add_bytes(&self.metrics.bytes_out, &element);
+                        self.tail.accept(element, &self.position, &self.metrics).await?;
+                    }
                 }
             }
             // A task that never waits must hear of it as well.
@@ -153,7 +159,7 @@ impl Task {
                 return Err(Error::cancelled());
             }
             self.position.enter(0);
-            self.step(&mut out).await?;
+            metrics.waiting(Activity::Idle, self.step(&mut out)).await?;
         }
     }
 
@@ -169,6 +175,7 @@ impl Task {
     async fn step(&mut self, out: &mut Vec<StreamElement>) -> Result<()> {
         let Some(control) = &mut self.control else {
             let (port, element) = self.head.next().await?;
+            TaskMetrics::add_bytes(&self.metrics.bytes_in, &element);
             return self.chain.feed(port, element, out);
         };
         let reads = !control.is_waiting();
@@ -186,6 +193,7 @@ impl Task {
             },
             next = self.head.next(), if reads => {
                 let (port, element) = next?;
+                TaskMetrics::add_bytes(&self.metrics.bytes_in, &element);
                 self.chain.feed(port, element, out)
             }
         }
@@ -202,6 +210,7 @@ impl Task {
         }
         if let Head::Source(source) = &mut self.head {
             for element in source.take_read() {
+                TaskMetrics::add_bytes(&self.metrics.bytes_in, &element);
                 self.chain.feed(0, element, out)?;
             }
         }
@@ -215,11 +224,11 @@ impl Task {
         if let Some(control) = &mut self.control {
             control.hand_over(HandedOver::Barrier { epoch: barrier.epoch, snapshots, prepared });
         }
-        self.tail.accept(StreamElement::Barrier(barrier), &self.position).await
+        self.tail.accept(StreamElement::Barrier(barrier), &self.position, &self.metrics).await
     }
 
     async fn end(&mut self) -> Result<Vec<Committable>> {
-        let committables = self.tail.end(&self.position).await?;
+        let committables = self.tail.end(&self.position, &self.metrics).await?;
         let Some(passed) = self.control.as_ref().map(TaskControl::passed) else { return Ok(committables) };
         let epoch = Epoch(passed.0 + 1);
         self.chain.snapshot(epoch)?;
@@ -279,9 +288,10 @@ impl Head {
 }
 
 impl Tail {
-    async fn accept(&mut self, element: StreamElement, position: &Position) -> Result<()> {
+    /// A sink that waits for its table is busy; others wait for who comes next.
+    async fn accept(&mut self, element: StreamElement, position: &Position, times: &TaskMetrics) -> Result<()> {
         match self {
-            Self::Exchange(outputs) => send_to_all(outputs, element).await,
+            Self::Exchange(outputs) => times.waiting(Activity::Backpressured, send_to_all(outputs, element)).await,
             Self::Sink(sink) => {
                 position.enter(sink.place);
                 sink.accept(element).await
@@ -290,7 +300,7 @@ impl Tail {
                 position.enter(*place);
                 let count = begin_rows(&element, metrics);
                 if count > 0 {
-                    rows.send(element).await?;
+                    times.waiting(Activity::Backpressured, rows.send(element)).await?;
                     OperatorMetrics::add(&metrics.rows_out, count);
                 }
                 Ok(())
@@ -309,10 +319,10 @@ impl Tail {
         }
     }
 
-    async fn end(&mut self, position: &Position) -> Result<Vec<Committable>> {
+    async fn end(&mut self, position: &Position, times: &TaskMetrics) -> Result<Vec<Committable>> {
         match self {
             Self::Exchange(outputs) => {
-                send_to_all(outputs, StreamElement::End).await?;
+                times.waiting(Activity::Backpressured, send_to_all(outputs, StreamElement::End)).await?;
                 Ok(Vec::new())
             }
             Self::Sink(sink) => {

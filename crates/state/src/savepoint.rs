@@ -26,18 +26,27 @@ pub struct Savepoint {
 /// Copies a committed checkpoint to `target`, a directory of its own, and verifies what it copies. Keep the collector from the checkpoint
 /// meanwhile by pinning its number.
 pub async fn create_savepoint(source: &CheckpointStore, manifest: &Manifest, target: &Directory) -> Result<Savepoint> {
+    let is_taken = || {
+        let error = Error::invalid(format!("there is another savepoint in '{}'", target.url()));
+        error.with_hint("choose another directory, or delete it")
+    };
+    if Savepoint::is_in(target).await? {
+        return Err(is_taken());
+    }
     copy(source.directory(), manifest, target, str::to_owned).await?;
     let manifest = Manifest { kind: CheckpointKind::Savepoint, ..manifest.clone() };
     match target.create(MANIFEST, &manifest.encode()?).await? {
         Created::Own => Ok(Savepoint { directory: target.clone(), manifest }),
-        Created::Other => {
-            let error = Error::invalid(format!("there is another savepoint in '{}'", target.url()));
-            Err(error.with_hint("choose another directory, or delete it"))
-        }
+        Created::Other => Err(is_taken()),
     }
 }
 
 impl Savepoint {
+    /// Whether there is one in a directory.
+    pub async fn is_in(directory: &Directory) -> Result<bool> {
+        Ok(directory.get(MANIFEST).await?.is_some())
+    }
+
     /// Reads the savepoint in a directory.
     pub async fn open(directory: Directory) -> Result<Self> {
         let name = format!("{}/{MANIFEST}", directory.url());

@@ -1,6 +1,7 @@
 //! Jobs on several workers: what they write is what one process writes, also when workers die.
 #![cfg(target_os = "linux")]
 
+use std::net::SocketAddr;
 use std::process::Command;
 
 use serde_json::Value;
@@ -61,6 +62,12 @@ impl Process {
     pub(crate) fn address(&self) -> String {
         let after = self.0.said.split("coordinator at ").nth(1).unwrap();
         after.split([';', '\n']).next().unwrap().to_owned()
+    }
+
+    /// Where a coordinator says that it answers HTTP.
+    pub(crate) fn http_address(&self) -> SocketAddr {
+        let after = self.0.said.split("HTTP API at http://").nth(1).unwrap();
+        after.lines().next().unwrap().parse().unwrap()
     }
 
     pub(crate) fn id(&self) -> u32 {

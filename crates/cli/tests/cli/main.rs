@@ -13,6 +13,7 @@ mod failing_proxy;
 mod failover;
 mod guide;
 mod harness;
+mod http;
 mod interruption;
 mod output;
 mod recovery;

@@ -1,14 +1,17 @@
 //! One attempt of a job under this leader: planned, run on workers or adopted, and led to its end.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use dipper_checkpoint::{Outcome, RestartStrategy};
-use dipper_runtime::{Job, JobHandle, JobNotice, RunOptions};
+use dipper_checkpoint::{Outcome, Request, RestartStrategy};
+use dipper_runtime::{Job, JobHandle, JobNotice, JobSummary, RunOptions};
 use dipper_session::PlannedJob;
-use dipper_types::{AttemptId, Epoch, Error, JobId, Result};
+use dipper_types::{AttemptId, Epoch, Error, ErrorKind, JobId, Result};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use super::deployment::{Attempt, OnWorkers};
@@ -16,15 +19,24 @@ use super::hub::Hub;
 use super::job::{Input, Inputs};
 use super::plan::plan;
 use super::view::View;
-use crate::{Event, StartFrom, Submission};
+use crate::{Event, StartFrom, Stop, Submission};
 
 /// How an attempt has ended that has not failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Ended {
-    /// All inputs have ended.
-    Finished,
-    /// With a checkpoint, as it was asked to.
-    Stopped,
+    /// All inputs have ended. If they were drained for a savepoint: what has come of that.
+    Finished { saved: Option<Result<()>> },
+    /// With a checkpoint, as it was asked to, and what has come of the copy of it.
+    Stopped { last: Last, saved: Result<()> },
+}
+
+/// The checkpoint that an attempt is to end with.
+#[derive(Debug, Clone)]
+pub(super) enum Last {
+    /// Another attempt goes on from it.
+    Suspend,
+    /// The job stops with it.
+    Stop(Stop),
 }
 
 /// What is known of an attempt that a former leader has started.
@@ -47,6 +59,7 @@ pub(super) struct Attempted {
     pub(super) found: Option<(Attempt, Began)>,
     pub(super) cancel: CancellationToken,
     pub(super) start: Arc<Notify>,
+    pub(super) last: UnboundedReceiver<Last>,
     pub(super) view: View,
     pub(super) inputs: Inputs,
 }
@@ -71,19 +84,93 @@ impl Attempted {
         let ended = job.wait();
         tokio::pin!(ended);
         // Dropped before the job, which would be cancelled.
-        let abandon = Abandon(running.clone());
-        let summary = tokio::select! {
-            ended = &mut ended => ended?,
-            () = cancel.cancelled() => {
-                running.cancel();
-                ended.await?
+        let _abandon = Abandon(running.clone());
+        let mut saving: Option<(Last, BoxFuture<'static, Result<()>>)> = None;
+        let (summary, last, saved) = loop {
+            let is_free = saving.is_none();
+            let saved = async {
+                match &mut saving {
+                    Some((_, saved)) => saved.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                ended = &mut ended => {
+                    let summary = ended.map_err(|error| self.explained(error))?;
+                    // Whoever asks for a checkpoint always hears what comes of it.
+                    break match saving {
+                        Some((last, saved)) => (summary, Some(last), Some(saved.await)),
+                        None => (summary, None, None),
+                    };
+                }
+                saved = saved => {
+                    let Some((last, _)) = saving.take() else { continue };
+                    match saved {
+                        Ok(()) => {
+                            // The attempt ends now.
+                            let summary = self.wait(&running, ended.as_mut()).await?;
+                            break (summary, Some(last), Some(Ok(())));
+                        }
+                        Err(error) => self.say_failed(&last, error),
+                    }
+                }
+                Some(last) = self.last.recv(), if is_free => {
+                    let (request, target) = match &last {
+                        Last::Suspend => (Request::Stop, None),
+                        Last::Stop(stop) if stop.drain => (Request::Drain, Some(stop.savepoint.clone())),
+                        Last::Stop(stop) => (Request::Stop, Some(stop.savepoint.clone())),
+                    };
+                    let running = running.clone();
+                    saving = Some((last, async move { running.checkpoint(request, target).await }.boxed()));
+                }
+                () = cancel.cancelled() => {
+                    let summary = self.wait(&running, ended.as_mut()).await?;
+                    break (summary, None, None);
+                }
             }
         };
-        drop(abandon);
-        Ok(match summary.outcome {
-            Outcome::Finished => Ended::Finished,
-            Outcome::Stopped => Ended::Stopped,
-        })
+        match (summary.outcome, last) {
+            (Outcome::Stopped, Some(last)) => Ok(Ended::Stopped { last, saved: saved.unwrap_or(Ok(())) }),
+            (Outcome::Stopped, None) => Err(Error::unavailable("the attempt has stopped, and nobody has asked it to")),
+            (Outcome::Finished, _) => Ok(Ended::Finished { saved }),
+        }
+    }
+
+    /// Waits for the end, which is brought about if the attempt is cancelled.
+    async fn wait(
+        &self,
+        running: &JobHandle,
+        ended: Pin<&mut impl Future<Output = Result<JobSummary>>>,
+    ) -> Result<JobSummary> {
+        let mut ended = ended;
+        let summary = tokio::select! {
+            ended = &mut ended => ended,
+            () = self.cancel.cancelled() => {
+                running.cancel();
+                ended.await
+            }
+        };
+        summary.map_err(|error| self.explained(error))
+    }
+
+    /// What nobody here has cancelled has failed.
+    fn explained(&self, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::Cancelled if !self.cancel.is_cancelled() => {
+                Error::unavailable("a part of the attempt has ended")
+            }
+            _ => error,
+        }
+    }
+
+    fn say_failed(&self, last: &Last, error: Error) {
+        let attempt = self.number;
+        let failed = match last {
+            Last::Suspend => Event::SuspendFailed { attempt },
+            Last::Stop(_) => Event::SavepointFailed { attempt, error },
+        };
+        let _ = self.inputs.send(Input::Event(failed));
     }
 
     async fn begin(&mut self) -> Result<Job> {

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::hub::{Found, Hub, Report};
 use crate::clock::{SILENCE, within};
-use crate::message::{AttemptKey, lost, said, told};
+use crate::message::{AttemptKey, counted, lost, said, told};
 use crate::rpc::{self, from_worker, to_worker};
 
 /// Runs an attempt of a job on the workers of the slots that the job holds.
@@ -185,9 +185,7 @@ impl Attempt {
             Report::Said(content) => match *content {
                 from_worker::Content::Said(message) => said(message).map(|(_, heard)| heard),
                 from_worker::Content::Lost(message) => lost(message).map(|(_, heard)| heard),
-                from_worker::Content::Counted(counted) => {
-                    Ok(Heard::Counted(counted.operators.into_iter().map(Into::into).collect()))
-                }
+                from_worker::Content::Counted(message) => Ok(Heard::Counted(counted(message))),
                 from_worker::Content::Ended(_) => {
                     self.running.remove(worker);
                     return None;

@@ -104,12 +104,16 @@ impl Hub {
         self.changed.notify_waiters();
     }
 
-    /// What is still run for former leaders and nobody has claimed is to end.
-    pub(super) fn end_gathering(&self) {
+    /// What is still run for former leaders and nobody has claimed is to end. The slots of jobs that nobody leads are free.
+    pub(super) fn end_gathering(&self, is_led: impl Fn(&JobId) -> bool) {
         let mut state = self.state();
         state.gathers = false;
         for share in std::mem::take(&mut state.shares) {
             state.end(&share);
+            let job = JobId(share.key.job);
+            if !is_led(&job) {
+                state.slots.release(&job);
+            }
         }
         self.changed.notify_waiters();
     }
@@ -222,6 +226,11 @@ impl Hub {
         let state = self.state();
         let held = state.slots.held(job).iter();
         held.map(|slot| (slot.worker.0.clone(), state.address(&slot.worker.0))).collect()
+    }
+
+    /// How many slots a job would lack that asked for so many now.
+    pub(super) fn would_lack(&self, job: &JobId, slots: usize) -> usize {
+        self.state().slots.would_lack(job, slots)
     }
 
     /// A job needs its slots no longer.

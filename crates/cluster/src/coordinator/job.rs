@@ -13,14 +13,14 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Began, Ended, run_attempt};
+use super::attempt::{Began, Ended, Last, run_attempt};
 use super::deployment::Attempt;
 use super::hub::Hub;
 use super::plan::{plan, slots, subtasks};
 use super::view::View;
 use crate::clock::{Stopwatch, noise, sleep};
 use crate::{
-    Action, AttemptEnd, AttemptFailure, Event, JobLog, JobState, Lifecycle, Record, Registry, StartFrom, Stop, Writer,
+    Action, AttemptEnd, AttemptFailure, Event, JobLog, JobState, Lifecycle, Record, Registry, Seat, StartFrom, Writer,
 };
 
 /// Between two attempts to have a record stored.
@@ -31,6 +31,7 @@ const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) struct Leading {
     pub(super) hub: Arc<Hub>,
     pub(super) registry: Registry,
+    pub(super) seat: Seat,
     pub(super) writer: Writer,
 }
 
@@ -43,8 +44,6 @@ pub(super) enum Input {
     Began(u64, dipper_runtime::JobHandle),
     /// An attempt has ended.
     Ended(u64, Result<Ended>),
-    /// What has come of the checkpoint that an attempt was to end with.
-    Checkpointed(u64, Result<()>),
     /// Somebody decides something about the job.
     Decide(Record, oneshot::Sender<Result<()>>),
     /// Somebody wants a savepoint, here.
@@ -73,31 +72,29 @@ pub(super) async fn lead(
     view: View,
     inputs: (Inputs, UnboundedReceiver<Input>),
 ) {
-    let ended = async {
-        let (log, planned) = match start {
-            Start::New(log, planned) => (*log, Some(*planned)),
-            Start::TakeOver => (take_over(&leading, &job).await?, None),
-        };
-        let (sender, receiver) = inputs;
-        let led = Led::new(leading, job, log, planned, view.clone(), sender).await?;
-        led.run(receiver).await
-    };
-    match ended.await {
-        Ok(()) => {}
-        // Who leads now says what becomes of it.
-        Err(error) if error.kind() == ErrorKind::Fenced => tracing::warn!("{error}"),
-        Err(error) => {
-            view.say("WARN", format!("it cannot be led: {error}"));
-        }
-    }
-}
-
-/// The store may be away for a while.
-async fn take_over(leading: &Leading, job: &JobId) -> Result<JobLog> {
+    let (sender, mut receiver) = inputs;
+    let (mut start, mut said) = (Some(start), None);
     loop {
-        match leading.registry.take_over(&leading.writer, job).await {
-            Err(error) if error.kind() == ErrorKind::Unavailable => tracing::warn!(job = job.0, "{error}"),
-            taken => return taken,
+        let led = async {
+            let (log, planned) = match start.take() {
+                Some(Start::New(log, planned)) => (*log, Some(*planned)),
+                _ => (leading.registry.take_over(&leading.writer, &job).await?, None),
+            };
+            let led = Led::new(leading.clone(), job.clone(), log, planned, view.clone(), sender.clone()).await?;
+            led.run(&mut receiver).await
+        };
+        match led.await {
+            Ok(()) => return,
+            // Who leads now says what becomes of it.
+            Err(error) if error.kind() == ErrorKind::Fenced => return tracing::warn!("{error}"),
+            // It is begun anew: the store may be away, or a bug has shown.
+            Err(error) => {
+                let message = format!("it cannot be led: {error}; trying again");
+                if said.as_ref() != Some(&message) {
+                    view.say("WARN", message.clone());
+                    said = Some(message);
+                }
+            }
         }
         sleep(RETRY).await;
     }
@@ -128,19 +125,8 @@ struct Current {
     /// The subtasks may run.
     start: Arc<Notify>,
     running: Option<dipper_runtime::JobHandle>,
-    /// With which checkpoint it is to end, and whether that has been asked for.
-    last: Option<Last>,
-    /// It has ended, but what has come of the checkpoint is not known.
-    ended: Option<Result<Ended>>,
-}
-
-/// The checkpoint that an attempt is to end with.
-#[derive(Debug, Clone)]
-struct Last {
-    /// The job stops with it.
-    stop: Option<Stop>,
-    is_asked: bool,
-    is_there: bool,
+    /// With which checkpoint it is to end.
+    last: UnboundedSender<Last>,
 }
 
 impl Led {
@@ -158,7 +144,10 @@ impl Led {
             Some(planned) => Ok(planned),
             None => {
                 let directory = leading.hub.directory();
-                plan(directory, &decided.submission, decided.parallelism, decided.start_from()).await
+                match plan(directory, &decided.submission, decided.parallelism, decided.start_from()).await {
+                    Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                    planned => planned,
+                }
             }
         };
         let (parallelism, strategy) = match &planned {
@@ -185,7 +174,7 @@ impl Led {
         Ok(Self { leading, job, log, lifecycle, view, inputs, found, current: None, work, waiting: None, stopwatch })
     }
 
-    async fn run(mut self, mut inputs: UnboundedReceiver<Input>) -> Result<()> {
+    async fn run(mut self, inputs: &mut UnboundedReceiver<Input>) -> Result<()> {
         self.view.show(&self.lifecycle);
         if self.lifecycle.state().is_end() {
             return Ok(());
@@ -205,9 +194,13 @@ impl Led {
             };
             match input {
                 Input::Event(event) => self.on_event(event).await?,
-                Input::Began(number, running) => self.on_began(number, running),
+                Input::Began(number, running) => {
+                    if let Some(current) = self.current.as_mut().filter(|current| current.number == number) {
+                        self.view.runs(running.clone());
+                        current.running = Some(running);
+                    }
+                }
                 Input::Ended(number, ended) => self.on_ended(number, ended).await?,
-                Input::Checkpointed(number, result) => self.on_checkpointed(number, result).await?,
                 Input::Decide(record, reply) => self.decide(record, reply).await?,
                 Input::Savepoint(target, reply) => self.savepoint(target, reply),
                 Input::Restart(reply) => {
@@ -250,11 +243,24 @@ impl Led {
 
     /// Stores a record, however long the store is away. Who waits for it hears at once if it is not stored, or not known to be.
     async fn append(&mut self, record: Record, reply: &mut Option<oneshot::Sender<Result<()>>>) -> Result<()> {
+        let mut said = None;
         loop {
-            match self.leading.registry.append(&mut self.log, record.clone()).await {
+            let may_follow = self.log.decided().is_none_or(|decided| decided.check(&record).is_ok());
+            // The task that says that it leads no more may not have had the time.
+            let appended = if self.leading.seat.generation() == Some(self.leading.writer.generation) {
+                self.leading.registry.append(&mut self.log, record.clone()).await
+            } else {
+                Err(self.log.fenced())
+            };
+            match appended {
                 Ok(()) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Unavailable => {
-                    self.view.say("WARN", format!("{error}; trying again"));
+                // Whatever the store says, it may say something else later.
+                Err(error) if error.kind() != ErrorKind::Fenced && may_follow => {
+                    let message = format!("{error}; trying again");
+                    if said.as_ref() != Some(&message) {
+                        self.view.say("WARN", message.clone());
+                        said = Some(message);
+                    }
                     let in_doubt = error.with_hint("it is tried again: see what becomes of the job");
                     let _ = reply.take().map(|reply| reply.send(Err(in_doubt)));
                     sleep(RETRY).await;
@@ -296,8 +302,8 @@ impl Led {
                     current.start.notify_one();
                 }
             }
-            Action::SuspendAttempt { attempt } => self.end_with_checkpoint(attempt, None),
-            Action::TakeSavepoint { attempt, stop } => self.end_with_checkpoint(attempt, Some(stop)),
+            Action::SuspendAttempt { attempt } => self.end_with(attempt, Last::Suspend),
+            Action::TakeSavepoint { attempt, stop } => self.end_with(attempt, Last::Stop(stop)),
             Action::CancelAttempt { attempt } => {
                 if let Some(current) = self.current.as_ref().filter(|current| current.number == attempt) {
                     current.cancel.cancel();
@@ -342,14 +348,10 @@ impl Led {
     /// Runs an attempt: one that has been found, or a new one.
     fn attempt(&mut self, number: u64, found: Option<(Attempt, Began)>, start_from: StartFrom) {
         let (cancel, start) = (CancellationToken::new(), Arc::new(Notify::new()));
-        self.current = Some(Current {
-            number,
-            cancel: cancel.clone(),
-            start: Arc::clone(&start),
-            running: None,
-            last: None,
-            ended: None,
-        });
+        let (ask_last, last) = unbounded_channel();
+        let current =
+            Current { number, cancel: cancel.clone(), start: Arc::clone(&start), running: None, last: ask_last };
+        self.current = Some(current);
         let decided = self.lifecycle.decided();
         self.work.spawn(run_attempt(super::attempt::Attempted {
             hub: Arc::clone(&self.leading.hub),
@@ -360,89 +362,43 @@ impl Led {
             found,
             cancel,
             start,
+            last,
             view: self.view.clone(),
             inputs: self.inputs.clone(),
         }));
     }
 
-    fn on_began(&mut self, number: u64, running: dipper_runtime::JobHandle) {
-        if let Some(current) = self.current.as_mut().filter(|current| current.number == number) {
-            self.view.runs(running.clone());
-            current.running = Some(running);
-            self.ask();
+    fn end_with(&self, number: u64, last: Last) {
+        if let Some(current) = self.current.as_ref().filter(|current| current.number == number) {
+            // One that has ended says so.
+            let _ = current.last.send(last);
         }
     }
 
-    fn end_with_checkpoint(&mut self, number: u64, stop: Option<Stop>) {
-        if let Some(current) = self.current.as_mut().filter(|current| current.number == number) {
-            current.last = Some(Last { stop, is_asked: false, is_there: false });
-            self.ask();
-        }
-    }
-
-    /// Asks the attempt for the checkpoint that it is to end with, if it runs.
-    fn ask(&mut self) {
-        let Some(Current { number, running: Some(running), last: Some(last), .. }) = &mut self.current else { return };
-        if std::mem::replace(&mut last.is_asked, true) {
-            return;
-        }
-        let (number, running, stop, inputs) = (*number, running.clone(), last.stop.clone(), self.inputs.clone());
-        self.work.spawn(async move {
-            let request = if stop.as_ref().is_some_and(|stop| stop.drain) { Request::Drain } else { Request::Stop };
-            let result = running.checkpoint(request, stop.map(|stop| stop.savepoint)).await;
-            let _ = inputs.send(Input::Checkpointed(number, result));
-        });
-    }
-
-    async fn on_checkpointed(&mut self, number: u64, result: Result<()>) -> Result<()> {
-        let Some(current) = self.current.as_mut().filter(|current| current.number == number) else { return Ok(()) };
-        let Some(last) = &mut current.last else { return Ok(()) };
-        last.is_asked = false;
-        let stops = last.stop.is_some();
-        match result {
-            Ok(()) => last.is_there = true,
-            Err(error) if current.ended.is_none() => {
-                current.last = None;
-                let attempt = number;
-                let failed =
-                    if stops { Event::SavepointFailed { attempt, error } } else { Event::SuspendFailed { attempt } };
-                return self.on_event(failed).await;
-            }
-            Err(_) => {}
-        }
-        match self.current.as_mut().and_then(|current| current.ended.take()) {
-            Some(ended) => self.conclude(number, ended).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn on_ended(&mut self, number: u64, ended: Result<Ended>) -> Result<()> {
-        let Some(current) = self.current.as_mut().filter(|current| current.number == number) else { return Ok(()) };
-        if current.last.as_ref().is_some_and(|last| last.is_asked) {
-            current.ended = Some(ended);
+    async fn on_ended(&mut self, attempt: u64, ended: Result<Ended>) -> Result<()> {
+        if self.current.take_if(|current| current.number == attempt).is_none() {
             return Ok(());
         }
-        self.conclude(number, ended).await
-    }
-
-    /// An attempt has ended, and what has come of its last checkpoint is known.
-    async fn conclude(&mut self, attempt: u64, ended: Result<Ended>) -> Result<()> {
-        let last = self.current.take().and_then(|current| current.last);
-        let is_cancelled = matches!(&ended, Err(error) if error.kind() == ErrorKind::Cancelled);
-        let end = match (ended, last) {
-            (Ok(Ended::Finished), _) => AttemptEnd::Finished,
-            (Ok(Ended::Stopped), Some(Last { stop: None, .. })) => AttemptEnd::Gone,
-            (Ok(Ended::Stopped), Some(Last { stop: Some(stop), is_there: true, .. })) => {
+        let end = match ended {
+            Ok(Ended::Finished { saved }) => {
+                if let Some(Err(error)) = saved {
+                    self.view
+                        .say("WARN", format!("the job has finished, but its savepoint could not be taken: {error}"));
+                }
+                AttemptEnd::Finished
+            }
+            Ok(Ended::Stopped { last: Last::Suspend, .. }) => AttemptEnd::Gone,
+            Ok(Ended::Stopped { last: Last::Stop(stop), saved: Ok(()) }) => {
                 AttemptEnd::Stopped { savepoint: stop.savepoint }
             }
-            (Ok(Ended::Stopped), _) => {
-                let error = Error::unavailable("the savepoint could not be written");
-                self.on_event(Event::SavepointFailed { attempt, error: error.clone() }).await?;
-                self.fail(attempt, error).await?;
+            // It goes on from that checkpoint.
+            Ok(Ended::Stopped { last: Last::Stop(_), saved: Err(error) }) => {
+                self.on_event(Event::SavepointFailed { attempt, error }).await?;
+                self.on_event(Event::Restart).await?;
                 AttemptEnd::Gone
             }
-            (Err(_), _) if is_cancelled => AttemptEnd::Gone,
-            (Err(error), _) => {
+            Err(error) if error.kind() == ErrorKind::Cancelled => AttemptEnd::Gone,
+            Err(error) => {
                 self.fail(attempt, error).await?;
                 AttemptEnd::Gone
             }

@@ -1,14 +1,11 @@
 //! The calls of clients.
 
-use std::sync::Arc;
-
-use dipper_types::{Error, Result};
+use dipper_types::Result;
 use tonic::{Request, Response, Status};
 
 use super::Leaders;
-use super::hub::Hub;
 use super::jobs::Jobs;
-use crate::message::status;
+use crate::message::status_of;
 use crate::rpc::{
     ClusterStatus, DrainRequest, Job, JobRequest, ListRequest, ListResponse, LogsRequest, LogsResponse, RescaleRequest,
     SavepointRequest, StatusRequest, StopRequest, SubmitRequest, jobs_server,
@@ -18,81 +15,74 @@ use crate::rpc::{
 #[derive(Debug)]
 pub(super) struct JobService {
     jobs: Jobs,
-    hub: Arc<Hub>,
     leaders: Leaders,
 }
 
 type Answer<T> = std::result::Result<Response<T>, Status>;
 
 impl JobService {
-    pub(super) fn new(jobs: Jobs, hub: Arc<Hub>, leaders: Leaders) -> Self {
-        Self { jobs, hub, leaders }
+    pub(super) fn new(jobs: Jobs, leaders: Leaders) -> Self {
+        Self { jobs, leaders }
     }
 
-    /// One that does not lead, or does so no more, says who does.
-    async fn answer<T>(&self, answer: Result<T>) -> Answer<T> {
-        match answer {
-            Ok(answer) => Ok(Response::new(answer)),
-            Err(_) if self.jobs.generation().is_none() => Err(self.leaders.elsewhere().await),
-            Err(error) => Err(status(&error)),
-        }
-    }
-
-    fn cluster(&self) -> Result<ClusterStatus> {
-        let generation = self.jobs.generation().ok_or_else(|| Error::unavailable("this coordinator does not lead"))?;
-        let directory = self.hub.directory().to_owned();
-        Ok(ClusterStatus { leader: self.hub.address().to_owned(), directory, workers: self.hub.workers(), generation })
+    async fn answer<T>(&self, call: impl Future<Output = Result<T>>) -> Answer<T> {
+        let answer = self.leaders.answer(&self.jobs, call).await;
+        answer.map(Response::new).map_err(|error| status_of(&error))
     }
 }
 
 #[tonic::async_trait]
 impl jobs_server::Jobs for JobService {
     async fn submit(&self, request: Request<SubmitRequest>) -> Answer<Job> {
-        self.answer(self.jobs.submit(request.into_inner()).await).await
+        self.answer(self.jobs.submit(request.into_inner())).await
     }
 
     async fn list(&self, _: Request<ListRequest>) -> Answer<ListResponse> {
-        self.answer(self.jobs.list().await.map(|jobs| ListResponse { jobs })).await
+        self.answer(async { Ok(ListResponse { jobs: self.jobs.list().await? }) }).await
     }
 
     async fn show(&self, request: Request<JobRequest>) -> Answer<Job> {
-        self.answer(self.jobs.show(&request.into_inner().job).await).await
+        self.answer(self.jobs.show(&request.into_inner().job)).await
     }
 
     async fn cancel(&self, request: Request<JobRequest>) -> Answer<Job> {
-        self.answer(self.jobs.cancel(&request.into_inner().job).await).await
+        self.answer(self.jobs.cancel(&request.into_inner().job)).await
     }
 
     async fn stop(&self, request: Request<StopRequest>) -> Answer<Job> {
         let StopRequest { job, savepoint, drain } = request.into_inner();
-        self.answer(self.jobs.stop(&job, &savepoint, drain).await).await
+        self.answer(self.jobs.stop(&job, &savepoint, drain)).await
     }
 
     async fn savepoint(&self, request: Request<SavepointRequest>) -> Answer<Job> {
         let SavepointRequest { job, savepoint } = request.into_inner();
-        self.answer(self.jobs.savepoint(&job, &savepoint).await).await
+        self.answer(self.jobs.savepoint(&job, &savepoint)).await
     }
 
     async fn rescale(&self, request: Request<RescaleRequest>) -> Answer<Job> {
         let RescaleRequest { job, parallelism } = request.into_inner();
-        self.answer(self.jobs.rescale(&job, parallelism).await).await
+        self.answer(self.jobs.rescale(&job, parallelism)).await
     }
 
     async fn restart(&self, request: Request<JobRequest>) -> Answer<Job> {
-        self.answer(self.jobs.restart(&request.into_inner().job).await).await
+        self.answer(self.jobs.restart(&request.into_inner().job)).await
     }
 
     async fn logs(&self, request: Request<LogsRequest>) -> Answer<LogsResponse> {
         let LogsRequest { job, after } = request.into_inner();
-        self.answer(self.jobs.lines(&job, after).await.map(|lines| LogsResponse { lines })).await
+        self.answer(async { Ok(LogsResponse { lines: self.jobs.lines(&job, after).await? }) }).await
     }
 
     async fn status(&self, _: Request<StatusRequest>) -> Answer<ClusterStatus> {
-        self.answer(self.cluster()).await
+        self.answer(async { self.jobs.cluster() }).await
     }
 
     async fn drain(&self, request: Request<DrainRequest>) -> Answer<ClusterStatus> {
-        let drained = self.jobs.drain(&request.into_inner().worker).await;
-        self.answer(drained.and_then(|()| self.cluster())).await
+        let DrainRequest { worker } = request.into_inner();
+        let drain = async {
+            self.jobs.drain(&worker).await?;
+            self.jobs.cluster()
+        };
+        self.answer(drain).await
     }
 }

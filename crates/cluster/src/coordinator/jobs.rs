@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dipper_session::{PlannedJob, absolute};
+use dipper_state::Savepoint;
 use dipper_types::{Error, ErrorKind, JobId, Result};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{Notify, oneshot};
@@ -13,13 +14,13 @@ use tokio::task::JoinSet;
 use super::hub::Hub;
 use super::job::{self, Input, Inputs, Leading, Start};
 use super::plan::{plan, slots};
-use super::view::View;
+use super::view::{Measured, View};
 use crate::clock::{nonce, now_ms, sleep, within};
 use crate::leadership::Seat;
 use crate::{JobHistory, Record, Registry, StartFrom, Stop, Submission, Writer, rpc};
 
 /// How long workers may take to come with what they run for a former leader.
-const GATHERING: Duration = Duration::from_secs(3);
+const GATHERING: Duration = Duration::from_secs(6);
 
 /// From one look for jobs that nobody leads to the next.
 const LOOK: Duration = Duration::from_secs(30);
@@ -59,8 +60,15 @@ struct Term {
 #[derive(Debug, Clone)]
 struct Entry {
     view: View,
-    submitted_ms: u64,
+    /// None of a job whose records cannot be read.
+    submission: Option<Arc<Submission>>,
     inputs: Inputs,
+}
+
+impl Entry {
+    fn submitted_ms(&self) -> u64 {
+        self.submission.as_ref().map_or(0, |submission| submission.submitted_ms)
+    }
 }
 
 impl Jobs {
@@ -70,18 +78,21 @@ impl Jobs {
 
     /// This coordinator leads: it takes on all jobs that have not ended.
     pub(super) fn begin(&self, writer: Writer) {
-        let Shared { hub, registry, .. } = &*self.0;
+        let Shared { hub, registry, seat, .. } = &*self.0;
         hub.open(writer.generation);
-        let leading = Leading { hub: Arc::clone(hub), registry: registry.clone(), writer };
-        let mut work = JoinSet::new();
-        let gather = Arc::clone(hub);
-        work.spawn(async move {
-            sleep(GATHERING).await;
-            gather.end_gathering();
-        });
+        let leading = Leading { hub: Arc::clone(hub), registry: registry.clone(), seat: seat.clone(), writer };
+        let (jobs, reserved, mut work) = (BTreeMap::new(), BTreeSet::new(), JoinSet::new());
+        // Whatever they find out finds the term there.
+        let mut term = self.term();
+        work.spawn(self.clone().gather());
         work.spawn(self.clone().look());
-        let (jobs, reserved) = (BTreeMap::new(), BTreeSet::new());
-        *self.term() = Some(Term { leading, is_ready: false, jobs, reserved, work });
+        *term = Some(Term { leading, is_ready: false, jobs, reserved, work });
+    }
+
+    async fn gather(self) {
+        sleep(GATHERING).await;
+        let led: BTreeSet<JobId> = self.term().iter().flat_map(|term| term.jobs.keys().cloned()).collect();
+        self.0.hub.end_gathering(|job| led.contains(job));
     }
 
     /// This coordinator leads no more: everything is left as it is.
@@ -94,8 +105,13 @@ impl Jobs {
     /// Takes on the jobs that it does not know: at first all, later what a former leader has stored without anybody's knowing.
     async fn look(self) {
         loop {
-            match self.0.registry.read_all().await {
-                Ok(read) => {
+            let known: BTreeSet<JobId> = self.term().iter().flat_map(|term| term.jobs.keys().cloned()).collect();
+            match self.0.registry.read_all(|job| known.contains(job)).await {
+                Ok(mut read) => {
+                    let submitted = |history: &Result<JobHistory>| {
+                        history.as_ref().map_or(0, |read| read.decided.submission.submitted_ms)
+                    };
+                    read.sort_by_key(|(_, history)| submitted(history));
                     let mut term = self.term();
                     let Some(term) = &mut *term else { return };
                     for (job, history) in read {
@@ -152,8 +168,15 @@ impl Jobs {
         let mut submission = Submission { job, name, sql, settings, start_from: start_from.clone(), submitted_ms };
         let planned = plan(leading.hub.directory(), &submission, None, start_from).await?;
         submission.name.clone_from(&planned.graph.name);
-        let _reserved = self.reserve(&submission.name)?;
-        self.store(leading, submission, planned).await
+        let reserved = self.reserve(&submission.name)?;
+        // It is done also if nobody waits for it any more.
+        let jobs = self.clone();
+        let stored = tokio::spawn(async move {
+            let stored = jobs.store(leading, submission, planned).await;
+            drop(reserved);
+            stored
+        });
+        stored.await.unwrap_or_else(|error| Err(Error::internal(format!("the submission has stopped: {error}"))))
     }
 
     async fn store(&self, leading: Leading, submission: Submission, planned: PlannedJob) -> Result<rpc::Job> {
@@ -187,13 +210,32 @@ impl Jobs {
     pub(super) async fn list(&self) -> Result<Vec<rpc::Job>> {
         self.leading().await?;
         let mut entries: Vec<Entry> = self.term().iter().flat_map(|term| term.jobs.values().cloned()).collect();
-        entries.sort_by_key(|entry| entry.submitted_ms);
+        entries.sort_by_key(Entry::submitted_ms);
         Ok(entries.iter().map(|entry| entry.view.message()).collect())
     }
 
     /// A job by its id or name.
     pub(super) async fn show(&self, job: &str) -> Result<rpc::Job> {
         Ok(self.find(job).await?.view.message())
+    }
+
+    /// A job, and what has been measured of it.
+    pub(super) async fn inspect(&self, job: &str) -> Result<(rpc::Job, Measured)> {
+        let view = self.find(job).await?.view;
+        Ok((view.message(), view.measured()))
+    }
+
+    /// What has been measured of all jobs that are known by now.
+    pub(super) fn measured(&self) -> Vec<Measured> {
+        self.term().iter().flat_map(|term| term.jobs.values()).map(|entry| entry.view.measured()).collect()
+    }
+
+    /// Where this coordinator is, and the workers, if it leads.
+    pub(super) fn cluster(&self) -> Result<rpc::ClusterStatus> {
+        let generation = self.generation().ok_or_else(not_leading)?;
+        let hub = &self.0.hub;
+        let (leader, directory) = (hub.address().to_owned(), hub.directory().to_owned());
+        Ok(rpc::ClusterStatus { leader, directory, workers: hub.workers(), generation })
     }
 
     /// What has been said about a job.
@@ -208,18 +250,30 @@ impl Jobs {
 
     /// Ends a job with a savepoint.
     pub(super) async fn stop(&self, job: &str, savepoint: &str, drain: bool) -> Result<rpc::Job> {
-        let stop = Stop { savepoint: writable(savepoint)?, drain };
+        let stop = Stop { savepoint: free(savepoint).await?, drain };
         self.ask(job, |reply| Input::Decide(Record::Stop(stop), reply)).await
     }
 
     /// Takes a savepoint.
     pub(super) async fn savepoint(&self, job: &str, savepoint: &str) -> Result<rpc::Job> {
-        let target = writable(savepoint)?;
+        let target = free(savepoint).await?;
         self.ask(job, |reply| Input::Savepoint(target, reply)).await
     }
 
     /// Has a job go on with another parallelism.
     pub(super) async fn rescale(&self, job: &str, parallelism: u32) -> Result<rpc::Job> {
+        let (entry, leading) = (self.find(job).await?, self.leading().await?);
+        if let Some(submission) = entry.submission.as_ref().filter(|_| !entry.view.is_over()) {
+            let wanted = Some(parallelism as usize);
+            let planned = Box::pin(plan(leading.hub.directory(), submission, wanted, StartFrom::Latest)).await?;
+            let lacks = leading.hub.would_lack(&submission.job, slots(&planned).max(parallelism as usize));
+            if lacks > 0 {
+                let error = Error::invalid(format!(
+                    "for {parallelism} subtasks of each operator the cluster lacks {lacks} slots"
+                ));
+                return Err(error.with_hint("start more workers first: dipper worker list shows those that there are"));
+            }
+        }
         let rescale = Record::Rescale { parallelism: parallelism as usize };
         self.ask(job, |reply| Input::Decide(rescale, reply)).await
     }
@@ -264,7 +318,7 @@ impl Jobs {
         let Some(term) = &*term else { return Err(not_leading()) };
         let by_name = || {
             let named = term.jobs.values().filter(|entry| entry.view.name() == job);
-            named.max_by_key(|entry| (!entry.view.is_over(), entry.submitted_ms))
+            named.max_by_key(|entry| (!entry.view.is_over(), entry.submitted_ms()))
         };
         let found = term.jobs.get(&JobId(job.to_owned())).or_else(by_name).cloned();
         let unknown = || Error::invalid(format!("there is no job '{job}'"));
@@ -282,21 +336,32 @@ impl Term {
         if self.jobs.contains_key(&job) {
             return;
         }
+        let (inputs, _) = unbounded_channel();
         match history {
-            Ok(history) => drop(self.lead(&history.decided.submission, Start::TakeOver)),
+            // Whoever submits it leads it in a moment.
+            Ok(history) if self.reserved.contains(&history.decided.submission.name) => {}
+            Ok(JobHistory { decided, .. }) => match &decided.end {
+                Some(end) => {
+                    let view = View::ended(&decided, end);
+                    self.jobs.insert(job, Entry { view, submission: Some(Arc::new(decided.submission)), inputs });
+                }
+                None => drop(self.lead(&decided.submission, Start::TakeOver)),
+            },
+            // It is read again.
+            Err(error) if error.kind() == ErrorKind::Unavailable => tracing::warn!(job = job.0, "{error}"),
             Err(error) => {
                 tracing::warn!(job = job.0, "{error}");
                 let view = View::unreadable(job.0.clone(), error.to_string());
-                let (inputs, _) = unbounded_channel();
-                self.jobs.insert(job, Entry { view, submitted_ms: 0, inputs });
+                self.jobs.insert(job, Entry { view, submission: None, inputs });
             }
         }
     }
 
     fn lead(&mut self, submission: &Submission, start: Start) -> Entry {
         let (inputs, heard) = unbounded_channel();
-        let view = View::new(submission);
-        let entry = Entry { view: view.clone(), submitted_ms: submission.submitted_ms, inputs: inputs.clone() };
+        let view = View::new(submission, self.leading.writer.generation);
+        let submitted = Some(Arc::new(submission.clone()));
+        let entry = Entry { view: view.clone(), submission: submitted, inputs: inputs.clone() };
         let job = submission.job.clone();
         self.jobs.insert(job.clone(), entry.clone());
         self.work.spawn(job::lead(self.leading.clone(), job, start, view, (inputs, heard)));
@@ -323,8 +388,11 @@ fn not_leading() -> Error {
 }
 
 /// A place for a savepoint: better refused now than when it is taken.
-fn writable(savepoint: &str) -> Result<String> {
+async fn free(savepoint: &str) -> Result<String> {
     let savepoint = absolute(savepoint)?;
-    dipper_session::open_directory(&savepoint)?;
+    if Savepoint::is_in(&dipper_session::open_directory(&savepoint)?).await? {
+        let error = Error::invalid(format!("there is another savepoint in '{savepoint}'"));
+        return Err(error.with_hint("choose another directory, or delete it"));
+    }
     Ok(savepoint)
 }

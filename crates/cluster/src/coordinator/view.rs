@@ -3,13 +3,29 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dipper_runtime::JobHandle;
+use dipper_runtime::{CheckpointProgress, JobHandle, Progress};
 
 use crate::clock::now_ms;
-use crate::{JobEnd, JobState, Lifecycle, Submission, rpc};
+use crate::{JobDecisions, JobEnd, JobState, Lifecycle, Submission, rpc};
 
 /// How many lines are kept of what has been said about a job.
 const LINES: usize = 1_000;
+
+/// For how long a job is measured that has ended: somebody may not have looked since.
+const MEASURED_MS: i64 = 5 * 60 * 1_000;
+
+/// What can be measured of a job.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) state: String,
+    pub(super) slots: usize,
+    /// How many attempts there were after the first one under this leader.
+    pub(super) restarts: u64,
+    /// None before an attempt has run, and some time after the job has ended.
+    pub(super) progress: Option<Progress>,
+}
 
 /// Whoever leads a job writes, everybody reads. Clones are the same.
 #[derive(Debug, Clone)]
@@ -29,15 +45,32 @@ struct Seen {
     slots: usize,
     is_over: bool,
     running: Option<JobHandle>,
+    /// What has become of the checkpoints of attempts before the one that runs.
+    checkpoints: CheckpointProgress,
+    /// When it has ended, under this leader.
+    ended_ms: Option<i64>,
     lines: VecDeque<rpc::LogLine>,
     said: u64,
 }
 
 impl View {
-    /// A job that nothing has been done about.
-    pub(super) fn new(submission: &Submission) -> Self {
+    /// A job that a leader of this generation leads, and that nothing has been done about.
+    pub(super) fn new(submission: &Submission, generation: u64) -> Self {
         let state = JobState::Created.to_string();
-        Self::of(submission.job.0.clone(), submission.name.clone(), submission.submitted_ms, state)
+        let view = Self::of(submission.job.0.clone(), submission.name.clone(), submission.submitted_ms, state);
+        // Lines of a later leader come after those of an earlier one.
+        view.seen().said = generation << 32;
+        view
+    }
+
+    /// A job that has ended under an earlier leader.
+    pub(super) fn ended(decided: &JobDecisions, end: &JobEnd) -> Self {
+        let (submission, state) = (&decided.submission, JobState::of_end(end).to_string());
+        let view = Self::of(submission.job.0.clone(), submission.name.clone(), submission.submitted_ms, state);
+        let mut seen = view.seen();
+        (seen.detail, seen.is_over) = (of_end(end), true);
+        drop(seen);
+        view
     }
 
     /// A job whose records cannot be read.
@@ -49,9 +82,22 @@ impl View {
 
     fn of(id: String, name: String, submitted_ms: u64, state: String) -> Self {
         let (detail, lines) = (String::new(), VecDeque::new());
-        let (lacks, attempts, slots, is_over, running, said) = (None, 0, 0, false, None, 0);
-        let seen =
-            Seen { id, name, submitted_ms, state, detail, lacks, attempts, slots, is_over, running, lines, said };
+        let seen = Seen {
+            id,
+            name,
+            submitted_ms,
+            state,
+            detail,
+            lacks: None,
+            attempts: 0,
+            slots: 0,
+            is_over: false,
+            running: None,
+            checkpoints: CheckpointProgress::default(),
+            ended_ms: None,
+            lines,
+            said: 0,
+        };
         Self(Arc::new(Mutex::new(seen)))
     }
 
@@ -60,10 +106,8 @@ impl View {
         let mut seen = self.seen();
         let state = job.state().to_string();
         let detail = match &job.decided().end {
-            Some(JobEnd::Failed { error }) => error.clone(),
-            Some(JobEnd::Stopped { savepoint }) => format!("savepoint '{savepoint}'"),
-            Some(JobEnd::Finished | JobEnd::Cancelled) => String::new(),
-            None if job.state() == JobState::Running => String::new(),
+            Some(end) => of_end(end),
+            None if matches!(job.state(), JobState::Running | JobState::Ending) => String::new(),
             None => job.last_error().unwrap_or_default().to_owned(),
         };
         if job.state() != JobState::Waiting {
@@ -76,6 +120,9 @@ impl View {
         }
         (seen.state, seen.detail) = (state, detail);
         (seen.attempts, seen.slots, seen.is_over) = (job.attempt(), job.parallelism(), job.state().is_end());
+        if seen.is_over && seen.ended_ms.is_none() {
+            seen.ended_ms = Some(now_ms());
+        }
     }
 
     /// So many slots are wanted.
@@ -95,7 +142,11 @@ impl View {
 
     /// An attempt runs, and counts.
     pub(super) fn runs(&self, running: JobHandle) {
-        self.seen().running = Some(running);
+        let mut seen = self.seen();
+        if let Some(before) = seen.progress() {
+            seen.checkpoints = before.checkpoints;
+        }
+        seen.running = Some(running);
     }
 
     /// Something is to be said about the job.
@@ -118,10 +169,24 @@ impl View {
         self.seen().lines.iter().filter(|line| line.number > after).cloned().collect()
     }
 
+    /// What can be measured of the job.
+    pub(super) fn measured(&self) -> Measured {
+        let seen = self.seen();
+        let is_late = |ended_ms| now_ms().saturating_sub(ended_ms) > MEASURED_MS;
+        Measured {
+            id: seen.id.clone(),
+            name: seen.name.clone(),
+            state: seen.state.clone(),
+            slots: seen.slots,
+            restarts: seen.attempts.saturating_sub(1),
+            progress: if seen.ended_ms.is_some_and(is_late) { None } else { seen.progress() },
+        }
+    }
+
     /// The job as a message.
     pub(super) fn message(&self) -> rpc::Job {
         let seen = self.seen();
-        let progress = seen.running.as_ref().map(JobHandle::progress);
+        let progress = seen.progress();
         let count = |of: fn(&dipper_runtime::Progress) -> u64| progress.as_ref().map(of).unwrap_or_default();
         let detail = match (seen.lacks, seen.detail.as_str()) {
             (None, detail) => detail.to_owned(),
@@ -148,12 +213,30 @@ impl View {
     }
 }
 
+/// What there is to say about an end.
+fn of_end(end: &JobEnd) -> String {
+    match end {
+        JobEnd::Failed { error } => error.clone(),
+        JobEnd::Stopped { savepoint } => format!("savepoint '{savepoint}'"),
+        JobEnd::Finished | JobEnd::Cancelled => String::new(),
+    }
+}
+
 impl Seen {
     fn lacking(&self) -> String {
         match self.lacks.unwrap_or_default() {
             1 => "lacks 1 slot".to_owned(),
             slots => format!("lacks {slots} slots"),
         }
+    }
+
+    /// What the attempt counts that runs, or has run last; of checkpoints, what all of them do.
+    fn progress(&self) -> Option<Progress> {
+        let mut progress = self.running.as_ref()?.progress();
+        progress.checkpoints.completed += self.checkpoints.completed;
+        progress.checkpoints.failed += self.checkpoints.failed;
+        progress.checkpoints.last = progress.checkpoints.last.or(self.checkpoints.last);
+        Some(progress)
     }
 
     fn say(&mut self, level: &'static str, message: String) {

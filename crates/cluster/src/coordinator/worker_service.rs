@@ -13,8 +13,8 @@ use tonic::{Request, Response, Status, Streaming};
 use super::Leaders;
 use super::hub::Hub;
 use super::plan::checkpoints_of;
-use crate::clock::{HEARTBEAT, SILENCE, sleep, within};
-use crate::message::{AttemptKey, attempt, incomplete, status};
+use crate::clock::{HEARTBEAT, SILENCE, sleep, unless_silent, within};
+use crate::message::{AttemptKey, attempt, incomplete, status, status_of};
 use crate::rpc::workers_server::Workers;
 use crate::rpc::{FromWorker, Heartbeat, Hello, ToWorker, Welcome, from_worker, to_worker};
 
@@ -41,14 +41,15 @@ impl Workers for WorkerService {
         let hello = greeting(&mut incoming).await?;
         let (out, outgoing) = unbounded_channel();
         let (worker, hub) = (hello.worker.clone(), Arc::clone(&self.hub));
-        let Some(generation) = hub.generation() else { return Err(self.leaders.elsewhere().await) };
+        let Some(generation) = hub.generation() else { return Err(status_of(&self.leaders.elsewhere().await)) };
         let welcome = Welcome { directory: checkpoints_of(hub.directory()), generation };
         let _ = out.send(ToWorker { content: Some(to_worker::Content::Welcome(welcome)) });
         let session = hub.join(hello, generation, out.clone()).map_err(|error| status(&error))?;
         let cancel = self.cancel.clone();
         tokio::spawn(async move {
             let ended = tokio::select! {
-                () = cancel.cancelled() => Ok(()),
+                // What runs there goes on.
+                () = cancel.cancelled() => return,
                 () = beat(out) => Ok(()),
                 () = hub.left(&worker, session) => Ok(()),
                 ended = listen(&hub, &worker, incoming) => ended,
@@ -82,7 +83,7 @@ async fn beat(out: UnboundedSender<ToWorker>) {
 /// Listens to a worker until it has gone.
 async fn listen(hub: &Hub, worker: &str, mut incoming: Streaming<FromWorker>) -> Result<()> {
     loop {
-        let message = within(SILENCE, incoming.message()).await;
+        let message = unless_silent(incoming.message()).await;
         let message = message.ok_or_else(|| {
             Error::unavailable(format!("nothing has been heard of worker '{worker}' for {} s", SILENCE.as_secs()))
         })?;

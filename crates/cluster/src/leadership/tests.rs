@@ -31,7 +31,7 @@ async fn when_the_leader_is_gone_another_one_leads_under_a_greater_generation() 
     let leader = find_leader(&cluster).await.unwrap().unwrap();
     assert_eq!((leader.coordinator.0.as_str(), leader.address.as_str()), ("b", "b:7000"));
     assert_eq!(leader.generation, later);
-    assert_eq!(second.generation(), Some(later));
+    assert_eq!(second.seat().generation(), Some(later));
     assert_eq!(second.seat().confirm(generation).await.unwrap_err().kind(), ErrorKind::Fenced);
 }
 

@@ -80,7 +80,7 @@ async fn a_damaged_job_is_named_and_does_not_hide_the_others() {
     registry.submit(&writer("a", 1), submission("8")).await.unwrap();
     registry.append(&mut log, Record::Started).await.unwrap();
     cluster.child("jobs").child("7").delete(&entry_name(1)).await.unwrap();
-    let all = registry.read_all().await.unwrap();
+    let all = registry.read_all(|_| false).await.unwrap();
     let error = all[0].1.as_ref().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(error.to_string().ends_with("jobs/7/00000000000000000001.json' is damaged: it is missing"), "{error}");

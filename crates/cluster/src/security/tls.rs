@@ -21,8 +21,9 @@ use tonic::transport::Uri;
 use super::socket::Socket;
 use crate::clock::{SILENCE, within};
 
-/// What both ends speak inside of TLS.
+/// What both ends speak inside of TLS; the HTTP API also what is older.
 const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
 
 /// The PEM files by which a process is known, and by which it knows others.
 #[derive(Debug, Clone, Default)]
@@ -147,7 +148,7 @@ fn server(
     };
     let config = builder.with_single_cert(identity.chain.clone(), identity.key.clone_key());
     let mut config = config.map_err(|error| identity.unusable(&error))?;
-    config.alpn_protocols.push(HTTP2.to_vec());
+    config.alpn_protocols.extend([HTTP2.to_vec(), HTTP1.to_vec()]);
     Ok(config)
 }
 

@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use dipper_checkpoint::TaskId;
 use dipper_graph::TaskGraph;
 use dipper_operator_api::StreamElement;
-use dipper_runtime::{Deployed, Heard, Host, Order, Receiver, Running, Sender, Share, SubtaskCounters, Subtasks, Told};
+use dipper_runtime::{Counted, Deployed, Heard, Host, Order, Receiver, Running, Sender, Share, Subtasks, Told};
 use dipper_types::{Error, ErrorKind, JobId, Result};
 use futures::future::BoxFuture;
 use futures::{FutureExt, stream};
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use super::outbox::Outbox;
 use super::shares::Standing;
-use crate::clock::{HEARTBEAT, sleep};
+use crate::clock::beat;
 use crate::exchange::{ChannelName, ElementSink, Expected, Reception, connection, send};
 use crate::message::{AttemptKey, heard};
 use crate::rpc::{self, from_worker};
@@ -81,7 +81,6 @@ impl Work {
         self.say(from_worker::Content::Deployed((&self.key).into()));
         match commands.recv().await {
             Some(Command::Start) => {
-                self.standing.runs();
                 self.lead(deployed, receptions, commands).await;
             }
             Some(Command::Tell(_)) => self.say_ended(),
@@ -139,8 +138,8 @@ impl Work {
         }
         let mut running = deployed.start();
         let mut is_over = false;
-        let mut told = (0, Vec::new());
-        let mut beat = Box::pin(sleep(HEARTBEAT));
+        let mut told = (0, Counted::default());
+        let mut next = Box::pin(beat());
         loop {
             let content = tokio::select! {
                 biased;
@@ -150,14 +149,7 @@ impl Work {
                         None => return,
                         Some(Command::Start) => {}
                         Some(Command::Tell(told)) => {
-                            match &told {
-                                Told::Trigger { epoch, .. } => self.standing.passed(*epoch),
-                                Told::Cancel => {
-                                    is_over = true;
-                                    self.standing.is_over();
-                                }
-                                Told::Completed(_) | Told::Aborted(_) => {}
-                            }
+                            is_over |= told == Told::Cancel;
                             running.tell(&told);
                         }
                     }
@@ -179,8 +171,8 @@ impl Work {
                     }
                     _ => continue,
                 },
-                () = &mut beat => {
-                    beat = Box::pin(sleep(HEARTBEAT));
+                () = &mut next => {
+                    next = Box::pin(beat());
                     self.say_counters(&running, &mut told);
                     continue;
                 }
@@ -192,14 +184,16 @@ impl Work {
     }
 
     /// Says what has been counted, where who leads does not know it: what has been `told`, and in which conversation.
-    fn say_counters(&self, running: &Running, told: &mut (u64, Vec<SubtaskCounters>)) {
-        let (conversation, counters) = (self.outbox.conversation(), running.counters());
-        let is_known = |counters: &&SubtaskCounters| told.0 == conversation && told.1.contains(counters);
-        let news: Vec<SubtaskCounters> = counters.iter().filter(|counters| !is_known(counters)).copied().collect();
-        if !news.is_empty() {
+    fn say_counters(&self, running: &Running, told: &mut (u64, Counted)) {
+        let (conversation, counted) = (self.outbox.conversation(), running.counted());
+        let known = if told.0 == conversation { std::mem::take(&mut told.1) } else { Counted::default() };
+        let mut news = counted.clone();
+        news.operators.retain(|counters| !known.operators.contains(counters));
+        news.tasks.retain(|counters| !known.tasks.contains(counters));
+        if news != Counted::default() {
             self.say(heard(&self.key, Heard::Counted(news)));
         }
-        *told = (conversation, counters);
+        *told = (conversation, counted);
     }
 
     fn say(&self, content: from_worker::Content) {

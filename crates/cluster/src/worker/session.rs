@@ -13,7 +13,7 @@ use tonic::{Status, Streaming};
 use super::WorkerOptions;
 use super::attempt::Command;
 use super::shares::Shares;
-use crate::clock::{HEARTBEAT, SILENCE, sleep, within};
+use crate::clock::{HEARTBEAT, SILENCE, sleep, unless_silent, within};
 use crate::message::{MESSAGE_BYTES_MAX, attempt, error_of, incomplete, leader_of, trigger};
 use crate::rpc::{FromWorker, Heartbeat, Hello, ToWorker, from_worker, to_worker, workers_client::WorkersClient};
 
@@ -94,7 +94,8 @@ pub(super) async fn run(
             () = &mut beat => None,
         };
         match content {
-            Some(content) => on_message(shares, &host, content)?,
+            // It cannot be told; the conversation is over.
+            Some(content) => on_message(shares, &host, content).map_err(|error| gone(&error))?,
             None => return Ok(()),
         }
     }
@@ -102,7 +103,7 @@ pub(super) async fn run(
 
 /// What the coordinator says next; `None` when it has taken its leave.
 async fn next(incoming: &mut Streaming<ToWorker>, whom: &str) -> Result<Option<to_worker::Content>> {
-    let message = within(SILENCE, incoming.message()).await;
+    let message = unless_silent(incoming.message()).await;
     let silent = || Error::unavailable(format!("{whom}: nothing has been heard of it for {} s", SILENCE.as_secs()));
     match message.ok_or_else(silent)?.map_err(|status| error_of(&status, whom))? {
         None => Ok(None),

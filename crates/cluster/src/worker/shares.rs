@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dipper_checkpoint::TaskId;
-use dipper_runtime::{Heard, Host, Order, Share};
+use dipper_runtime::{Heard, Host, Order, Share, Told};
 use dipper_types::{Epoch, Error, Result};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -83,6 +83,7 @@ impl Shares {
     /// The coordinator wants something of a share. One that has ended has said so.
     pub(super) fn command(&self, key: &AttemptKey, command: Command) {
         if let Some(entry) = self.entries.get(key) {
+            entry.standing.note(&command);
             let _ = entry.commands.send(command);
         }
     }
@@ -128,17 +129,19 @@ impl Shares {
 }
 
 impl Standing {
-    pub(super) fn runs(&self) {
-        self.state().runs = true;
+    /// Takes note of what the coordinator wants, before that is done: another one is to know of all that may have been done.
+    fn note(&self, command: &Command) {
+        let mut state = self.state();
+        match command {
+            Command::Start => state.runs = true,
+            Command::Tell(Told::Trigger { epoch, .. }) => state.passed = state.passed.max(*epoch),
+            Command::Tell(Told::Cancel) => state.is_over = true,
+            Command::Tell(Told::Completed(_) | Told::Aborted(_)) => {}
+        }
     }
 
     pub(super) fn is_over(&self) {
         self.state().is_over = true;
-    }
-
-    pub(super) fn passed(&self, epoch: Epoch) {
-        let mut state = self.state();
-        state.passed = state.passed.max(epoch);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -36,6 +36,9 @@ use super::snapshot::Changes;
 /// The most rows that go through the stages at once.
 pub(super) const STEP_ROWS: usize = 1 << 18;
 
+/// Of how many matches of a batch it is told how late they are.
+const NOTED_MATCHES: usize = 8;
+
 /// `MATCH_RECOGNIZE` over a stream, or over everything at once: an ad-hoc query feeds all rows, then [`Watermark::MAX`].
 ///
 /// Without an event time rows are sorted, and matches put out, when the input has ended. Per partition matches come out in
@@ -59,6 +62,8 @@ pub struct MatchRecognizeOperator {
     /// Whether complete matches are searched for, but do not go out.
     hides_complete: bool,
     forwarded: Watermark,
+    /// How many starts are open in all partitions.
+    open_starts: usize,
     ended: bool,
     skip_warned: bool,
     /// In a job that takes checkpoints.
@@ -153,6 +158,7 @@ impl MatchRecognizeOperator {
             hides_complete,
             kept,
             forwarded: Watermark::MIN,
+            open_starts: 0,
             ended: false,
             skip_warned: false,
             changes: None,
@@ -183,6 +189,7 @@ impl Operator for MatchRecognizeOperator {
             self.wake(watermark, ctx)?;
         }
         self.store.compact()?;
+        OperatorMetrics::set(&ctx.metrics().open_matches, self.open_starts);
         self.forward(watermark, ctx);
         Ok(())
     }
@@ -281,7 +288,9 @@ impl MatchRecognizeOperator {
             let PartitionStates { rows, runs, .. } = &mut self.partitions;
             let place = Place { id: *id, rows: &rows[*id as usize], store: &self.store };
             let new = NewRows { start: *at, end: *at + *len, ..batch };
+            let before = runs.open_starts(*id);
             self.search.push(runs, place, new, &mut found)?;
+            self.open_starts = self.open_starts + runs.open_starts(*id) - before;
             self.report(*id, &mut found, false, ctx)?;
             *open = self.partitions.first_open_row(*id);
             self.schedule(*id);
@@ -308,7 +317,9 @@ impl MatchRecognizeOperator {
             };
             let PartitionStates { rows, runs, .. } = &mut self.partitions;
             let place = Place { id, rows: &rows[id as usize], store: &self.store };
+            let before = runs.open_starts(id);
             self.search.expire(runs, place, until, &mut found)?;
+            self.open_starts = self.open_starts + runs.open_starts(id) - before;
             self.report(id, &mut found, false, ctx)?;
             self.schedule(id);
         }
@@ -347,6 +358,7 @@ impl MatchRecognizeOperator {
             self.emit(ctx)?;
         }
         self.partitions.clear();
+        self.open_starts = 0;
         self.store.clear();
         Ok(())
     }
@@ -427,9 +439,20 @@ impl MatchRecognizeOperator {
             let (partitions, processing_time) = (&partitions.rows[..], ctx.processing_time());
             let sources = OutputSources { measures, keys, partitions, store, processing_time };
             ctx.emit(self.output.batch(&rows, sources)?);
+            self.note_matches(&rows, ctx);
         }
         self.leaving = rows.emptied();
         Ok(())
+    }
+
+    /// Says how late matches are, by a few of those that leave.
+    fn note_matches(&self, rows: &OutputRows, ctx: &mut OperatorCtx<'_>) {
+        let Some(time) = self.time.filter(|time| time.is_watermarked) else { return };
+        for (id, last) in rows.last_rows(NOTED_MATCHES) {
+            if let Some(last) = self.time_of(id, last) {
+                ctx.note_match(Timestamp(floor_us(last, time.event.unit)));
+            }
+        }
     }
 
     /// Enters the next deadline of a partition that has been searched.

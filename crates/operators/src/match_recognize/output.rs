@@ -8,7 +8,7 @@ use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use dipper_graph::{MatchRecognizeSpec, RowsPerMatch};
-use dipper_pattern::Match;
+use dipper_pattern::{Match, Status};
 use dipper_types::{Error, Result, Timestamp};
 
 use super::found::FoundMatches;
@@ -246,6 +246,16 @@ impl OutputRows {
             }
         }
         Ok(addresses)
+    }
+
+    /// The partition and the last row of so many of the complete matches, or a few less, from all over the batch.
+    pub(super) fn last_rows(&self, count: usize) -> impl Iterator<Item = (PartitionId, u64)> {
+        let step = self.matches.len().div_ceil(count).max(1);
+        let chosen = (0..self.matches.len()).step_by(step).map(|index| self.matches.get(index));
+        chosen.filter(|found| found.status == Status::Complete && !found.symbols.is_empty()).map(|found| {
+            let last = found.start + found.symbols.len() as u64 - 1;
+            (found.partition, last)
+        })
     }
 
     /// How many matches there are, and after how many of them skipping was not possible.

@@ -320,6 +320,15 @@ impl Runs {
         }
     }
 
+    /// How many rows of a partition are told apart at which a match may have begun that is open still.
+    pub(super) fn open_starts(&self, id: PartitionId) -> usize {
+        match self {
+            Self::Automaton(runs) => runs[id as usize].open_starts(),
+            // One start after the other.
+            Self::Backtrack(runs) => usize::from(!runs[id as usize].runs.is_idle()),
+        }
+    }
+
     /// Every start row before this one is decided, and no later match refers to a row before it.
     pub(super) fn first_needed_row(&self, id: PartitionId) -> u64 {
         match self {

@@ -103,6 +103,11 @@ impl Apart {
         self.starts.front().map(|start| start.row)
     }
 
+    /// How many such rows are told apart.
+    pub(super) fn starts(&self) -> usize {
+        self.starts.len()
+    }
+
     /// Searches begin at `row`.
     pub(super) fn begin(&mut self, row: u64) {
         (self.next_start, self.base, self.known) = (row, row, Known::Classes);

@@ -68,6 +68,11 @@ impl Joint {
         self.starts.first()
     }
 
+    /// How many such rows are told apart.
+    pub(super) fn starts(&self) -> usize {
+        self.starts.len()
+    }
+
     /// Where searches stand when nothing is open.
     pub(super) fn begin(&mut self, row: u64) {
         self.state = if row == 0 { FIRST } else { IDLE };

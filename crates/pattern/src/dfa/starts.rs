@@ -55,6 +55,11 @@ impl Starts {
         self.ring[self.place(self.head.wrapping_add(index))]
     }
 
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.tail.wrapping_sub(self.head)
+    }
+
     pub(super) fn clear(&mut self) {
         self.head = self.tail;
     }

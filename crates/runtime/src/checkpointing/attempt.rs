@@ -24,6 +24,7 @@ use super::savepoints::{self, Ask, Savepoints};
 use super::subtasks::{Heard, Order, Subtasks, Told};
 use super::supervisor::Context;
 use super::witness::Witness;
+use crate::LastCheckpoint;
 use crate::clock::{sleep, until};
 use crate::opening::list_splits;
 use crate::root_cause::RootCause;
@@ -222,9 +223,7 @@ impl<'a> Attempt<'a> {
     fn on_heard(&mut self, heard: Heard) -> Option<Event> {
         match heard {
             Heard::Counted(counted) => {
-                for counted in &counted {
-                    self.context.metrics.set(counted);
-                }
+                self.context.metrics.set(&counted);
                 None
             }
             Heard::Message(task, message, error) => {
@@ -277,6 +276,9 @@ impl<'a> Attempt<'a> {
             Action::Completed(epoch) => {
                 self.last_error = None;
                 if let Some(manifest) = self.writing.take() {
+                    if let Some(last) = LastCheckpoint::of(&manifest) {
+                        self.context.metrics.checkpoint_completed(last);
+                    }
                     self.savepoints.on_completed(&manifest);
                     self.collect_once();
                 }
@@ -285,6 +287,7 @@ impl<'a> Attempt<'a> {
             Action::Aborted(epoch, AbortReason::Adopted) => self.subtasks.tell(&Told::Aborted(epoch)),
             Action::Aborted(epoch, reason) => {
                 self.writing = None;
+                self.context.metrics.checkpoint_failed();
                 let reason = match &self.last_error {
                     Some(error) => format!("{reason}: {error}"),
                     None => reason.to_string(),

@@ -18,14 +18,14 @@ use super::outputs::table_of;
 use super::restore::restore;
 use super::subtasks::{Deploy, Heard, Order, Subtasks, Told};
 use crate::deployment::{Deployment, Plan, deploy};
+use crate::job_metrics::JobMetrics;
 use crate::network::{RemoteEnds, Share};
 use crate::opening::{deal_splits, open_sinks};
-use crate::progress::JobMetrics;
 use crate::run::Run;
 use crate::task::{Report, Task, panic_error};
 use crate::task_control::{Notice, TaskControl};
 use crate::validate::validate;
-use crate::{Components, SubtaskCounters};
+use crate::{Components, Counted};
 
 /// What a process offers to the subtasks that run in it.
 #[derive(Debug, Clone)]
@@ -180,8 +180,8 @@ pub struct Running {
 
 impl Running {
     /// What they have counted, where they have counted anything.
-    pub fn counters(&self) -> Vec<SubtaskCounters> {
-        self.metrics.counters()
+    pub fn counted(&self) -> Counted {
+        self.metrics.counted()
     }
 
     fn tell_acknowledgers(&self, word: Word) {

@@ -10,7 +10,7 @@ use dipper_types::{AttemptId, Epoch, Error, JobId, Result};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::SubtaskCounters;
+use crate::Counted;
 use crate::opening::Splits;
 
 /// One attempt of a job, as those who run its subtasks are told of it.
@@ -58,7 +58,7 @@ pub enum Heard {
     /// A subtask has failed.
     Lost(TaskId, Error),
     /// What subtasks that run elsewhere have counted since they began.
-    Counted(Vec<SubtaskCounters>),
+    Counted(Counted),
 }
 
 /// The subtasks of an attempt. They end when it is dropped.

@@ -41,6 +41,8 @@ impl MatchRecognizeOperator {
         let partition = |key: PartitionKey| Ok(partitions.find(key.group, key.number)? as PartitionId);
         self.take_over_rows(&rows, &partitions, &tables)?;
         self.search_again(&partitions)?;
+        self.open_starts =
+            (0..self.partitions.count()).map(|id| self.partitions.runs.open_starts(id as PartitionId)).sum();
         let mut changes = Box::new(Changes::since(ledger, tables));
         changes.next_seq = self.store.next_seq();
         self.partitions.needed = Some((0..partitions.len()).map(|index| partitions.counters.needed(index)).collect());

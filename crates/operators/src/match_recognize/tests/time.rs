@@ -5,6 +5,7 @@ use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::prelude::{ident, lit};
 use dipper_graph::{FrameColumn, Semantics, Target};
 use dipper_pattern::Timeouts;
+use dipper_types::Timestamp;
 
 use super::clause::{Clause, NULL, next, rows, time_type, values};
 
@@ -35,6 +36,22 @@ fn a_watermark_alone_brings_about_a_timeout() {
     assert_eq!(run.watermark(19), ["w19"]);
     assert_eq!(run.end(), ["z 00.000020 00.000020 TIMEOUT 00.000030 -"]);
     assert_eq!(run.metric(|m| &m.matches), 3);
+}
+
+#[test]
+fn open_matches_are_counted_until_they_are_decided_and_complete_ones_noted_by_their_last_row() {
+    let mut run = pair(Timeouts::Show).open().unwrap();
+    run.push(rows(&[("x", 1, 1, 0), ("y", 2, 1, 0), ("y", 3, 0, 0), ("x", 5, 2, 0), ("z", 20, 1, 0)]));
+    run.watermark(3);
+    assert_eq!((run.metric(|m| &m.open_matches), run.harness.take_noted_matches()), (2, vec![]));
+    run.watermark(5);
+    assert_eq!((run.metric(|m| &m.open_matches), run.harness.take_noted_matches()), (1, vec![Timestamp(5)]));
+    run.watermark(12);
+    assert_eq!((run.metric(|m| &m.open_matches), run.harness.take_noted_matches()), (0, vec![]));
+    run.watermark(20);
+    assert_eq!(run.metric(|m| &m.open_matches), 1);
+    run.end();
+    assert_eq!((run.metric(|m| &m.open_matches), run.harness.take_noted_matches()), (0, vec![]));
 }
 
 #[test]
