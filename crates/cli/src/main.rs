@@ -124,7 +124,7 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Cluster(command) => cluster::cluster(&console(command.output(), false), command).await,
         Command::Job(command) => {
             let console = console(command.common().1, false);
-            interruptible(&console, cluster_job::job(&console, command)).await
+            Box::pin(interruptible(&console, cluster_job::job(&console, command))).await
         }
         Command::Sql(sql) => {
             let mut session = session(sql.settings.pairs(), false, JobConfig::default())?;

@@ -245,7 +245,7 @@ pub(super) struct Log {
 /// Something that has been said about a job.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LogLine {
-    /// Its number, from 1 under each leader.
+    /// Its number: it ascends, also from one leader to the next.
     number: u64,
     /// When, in milliseconds since 1970.
     time_ms: i64,
