@@ -75,9 +75,9 @@ class Cluster:
             process.wait()
 
 
-def pattern_job(rows, sink, pace="", matches="down+ up+", extra=""):
+def pattern_job(rows, sink, pace="", matches="down+ up+", extra="", interval="10 s"):
     return f"""
-        SET 'execution.checkpointing.interval' = '10 s';
+        SET 'execution.checkpointing.interval' = '{interval}';
         {extra}
         CREATE TABLE ticks (symbol INT, price INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen',
           'number-of-rows' = '{rows}', 'splits' = '2', {pace} 'fields.symbol.min' = '1', 'fields.symbol.max' = '10000',
@@ -126,8 +126,8 @@ def recover(megabytes=500):
         SET 'execution.checkpointing.interval' = '2 s';
         {extra}
         CREATE TABLE ticks (symbol BIGINT, note STRING, price INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen',
-          'splits' = '2', 'rows-per-second' = '60000', 'fields.symbol.min' = '1', 'fields.symbol.max' = '1000000',
-          'fields.note.length' = '100', 'fields.price.min' = '1', 'fields.price.max' = '1000', 'fields.ts.start' = '2024-01-01 00:00:00', 'fields.ts.step' = '1 ms');
+          'splits' = '2', 'rows-per-second' = '80000', 'fields.symbol.min' = '1', 'fields.symbol.max' = '1000000',
+          'fields.note.length' = '500', 'fields.price.min' = '1', 'fields.price.max' = '1000', 'fields.ts.start' = '2024-01-01 00:00:00', 'fields.ts.step' = '1 ms');
         CREATE TABLE found (symbol BIGINT, note STRING) WITH ('connector' = 'filesystem', 'path' = 'found', 'format' = 'csv');
         CREATE TABLE seen (symbol BIGINT, price INT) WITH ('connector' = 'filesystem', 'path' = 'seen', 'format' = 'csv');
         EXECUTE STATEMENT SET BEGIN
@@ -178,7 +178,7 @@ def schedule(jobs=200):
     with tempfile.TemporaryDirectory() as scratch, Cluster(scratch, workers=4, slots=jobs) as cluster:
         # Four tasks: two that read, two that match and write; one row a second.
         pace = "'rows-per-second' = '1',"
-        sql = [pattern_job(1_000_000, "'connector' = 'blackhole'", pace, extra=f"SET 'pipeline.name' = 'job-{n}';") for n in range(jobs)]
+        sql = [pattern_job(1_000_000, "'connector' = 'blackhole'", pace, extra=f"SET 'pipeline.name' = 'job-{n}';", interval="10 min") for n in range(jobs)]
         files = []
         for n, text in enumerate(sql):
             file = cluster.scratch / f"job-{n}.sql"
