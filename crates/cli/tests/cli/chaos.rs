@@ -3,7 +3,6 @@
 #![cfg(target_os = "linux")]
 
 use std::process::Command;
-use std::time::Duration;
 
 use crate::cluster::{Process, shown};
 use crate::dice::Dice;
@@ -49,20 +48,35 @@ impl Member {
         self.process.take().unwrap().kill();
     }
 
-    /// Nobody hears of it for a while, and then it goes on where it was.
-    fn cut_off(&self, time: Duration) {
+    /// Nobody hears of it until something is so in the eyes of somebody else, and then it goes on where it was.
+    fn cut_off(&self, witness: &mut Self, is_over: impl FnMut(&str) -> bool) {
         let id = self.process.as_ref().unwrap().id().to_string();
         let signal = |name: &str| assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
         signal("-STOP");
-        wait(time);
+        witness.until(is_over);
         signal("-CONT");
+    }
+
+    /// How much it has said.
+    fn said(&mut self) -> usize {
+        let mut length = 0;
+        self.until(|said| {
+            length = said.len();
+            true
+        });
+        length
+    }
+
+    fn until(&mut self, is_so: impl FnMut(&str) -> bool) {
+        self.process.as_mut().unwrap().until(is_so);
     }
 }
 
-/// A test has nothing to wait for here: what is to happen meanwhile is that nothing happens.
-#[expect(clippy::disallowed_methods, reason = "the time between two disasters")]
-fn wait(time: Duration) {
-    std::thread::sleep(time);
+/// The greatest number of the leadership: whoever leads creates one every two seconds, which is the clock of this test.
+fn head(workspace: &Workspace) -> u64 {
+    let entries = std::fs::read_dir(workspace.path("cluster/leadership")).unwrap();
+    let number = |name: &str| name.strip_suffix(".json").and_then(|number| number.parse().ok());
+    entries.filter_map(|entry| number(entry.unwrap().file_name().to_str().unwrap())).max().unwrap_or(0)
 }
 
 pub(crate) fn free_port() -> u16 {
@@ -101,7 +115,8 @@ fn whatever_dies_and_comes_back_nothing_is_lost_and_nothing_is_there_twice() {
     let (mut dice, mut story) = (Dice(seconds as u64), Story::default());
     let mut generations = std::collections::BTreeSet::new();
     let job = loop {
-        wait(Duration::from_millis(2_000 + dice.roll(8_000)));
+        let next = head(&workspace) + 1 + dice.roll(4);
+        workers[0].until(|_| head(&workspace) >= next);
         let job = shown(&workspace, &["job", "show", "job", "--cluster", &both]);
         let state = job["state"].as_str().unwrap();
         assert!(!["FAILED", "CANCELLED"].contains(&state), "{story:?}: {job}");
@@ -111,7 +126,7 @@ fn whatever_dies_and_comes_back_nothing_is_lost_and_nothing_is_there_twice() {
         let status = workspace.run(&["cluster", "status", "--cluster", &both]).stderr;
         let leader = addresses.iter().position(|address| status.contains(&format!("at {address} leads"))).unwrap();
         generations.insert(status.split("generation ").nth(1).unwrap().split(';').next().unwrap().to_owned());
-        let time = Duration::from_millis(500 + dice.roll(9_000));
+        let now = head(&workspace);
         match dice.roll(8) {
             0 | 1 => {
                 coordinators[leader].kill();
@@ -124,12 +139,20 @@ fn whatever_dies_and_comes_back_nothing_is_lost_and_nothing_is_there_twice() {
                 story.standbys_killed += 1;
             }
             3 => {
-                coordinators[leader].cut_off(time);
+                // Not at all, until a worker has given it up, or until somebody else leads.
+                let (length, known) = (dice.roll(3), workers[0].said());
+                let is_over = |said: &str| match length {
+                    0 => true,
+                    1 => said.len() > known || head(&workspace) > now,
+                    _ => head(&workspace) > now,
+                };
+                coordinators[leader].cut_off(&mut workers[0], is_over);
                 story.leaders_cut_off += 1;
             }
             4 => {
                 let index = dice.roll(3) as usize;
-                workers[index].cut_off(time);
+                let until = now + dice.roll(5);
+                workers[index].cut_off(&mut coordinators[leader], |_| head(&workspace) >= until);
                 story.workers_cut_off += 1;
             }
             _ => {

@@ -70,6 +70,11 @@ impl Process {
         after.lines().next().unwrap().parse().unwrap()
     }
 
+    /// Waits until something is so, given what it has said.
+    pub(crate) fn until(&mut self, is_so: impl FnMut(&str) -> bool) {
+        self.0.until(is_so);
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.0.child.id()
     }

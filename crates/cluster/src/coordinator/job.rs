@@ -97,6 +97,8 @@ pub(super) async fn lead(
             }
         }
         sleep(RETRY).await;
+        // Attempts are counted anew: what is still said of the old ones must not be taken for theirs. Whoever asks hears that it was not done.
+        while receiver.try_recv().is_ok() {}
     }
 }
 
