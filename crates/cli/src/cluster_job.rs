@@ -54,11 +54,12 @@ pub(crate) async fn job(console: &Console, command: JobCommand) -> Result<(), Fa
             let asked = client.stop(job, absolute(&target).map_err(failed)?, drain).await.map_err(failed)?;
             let is_done = |job: &Job| is_over(job) || job.state == "RUNNING";
             let stopped = wait(console, &mut client, asked, detached, is_done).await?;
-            if !detached && !is_over(&stopped) {
+            if !detached && !matches!(stopped.state.as_str(), "STOPPED" | "FAILED") {
                 let lines = client.logs(stopped.id.clone(), 0).await.map_err(failed)?;
-                let why = lines.iter().rfind(|line| line.level == "WARN").map(|line| line.message.clone());
-                let why = why.unwrap_or_else(|| "the savepoint could not be taken".to_owned());
-                return Err(failed(Error::unavailable(format!("job '{}' goes on: {why}", stopped.name))));
+                let why = lines.iter().rfind(|line| line.level == "WARN").map(|line| format!(": {}", line.message));
+                let what = if is_over(&stopped) { "has ended without a savepoint" } else { "goes on" };
+                let message = format!("job '{}' {what}{}", stopped.name, why.unwrap_or_default());
+                return Err(failed(Error::unavailable(message)));
             }
             vec![stopped]
         }

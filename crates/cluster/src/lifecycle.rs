@@ -11,22 +11,19 @@ mod transition;
 use std::mem::discriminant;
 
 use dipper_checkpoint::RestartStrategy;
-use dipper_types::{Error, ErrorKind, Result};
+use dipper_types::{Error, Result};
 
 pub use transition::{End, JobState, Transition};
 
-use crate::{JobDecisions, JobEnd, Record, StartFrom, Stop, WorkerId};
+use crate::{JobDecisions, JobEnd, Record, StartFrom, Stop};
 
 /// Something that has happened.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The leader takes the job on. Once, and first.
     Begin,
-    /// The leader takes the job on, and an attempt that a former leader has started still runs: instead of [`Event::Begin`].
-    Adopt {
-        /// How many slots it has.
-        slots: usize,
-    },
+    /// The leader takes the job on, and an attempt that a former leader has started still runs, as it is to: instead of [`Event::Begin`].
+    Adopt,
     /// Somebody wants the job to run on other slots, or anew.
     Restart,
     /// The job has been given as many slots as it has asked for.
@@ -45,15 +42,6 @@ pub enum Event {
         attempt: u64,
         /// Why.
         failure: AttemptFailure,
-    },
-    /// A worker is lost that the attempt runs on.
-    WorkerLost {
-        /// Which worker.
-        worker: WorkerId,
-        /// When.
-        at_ms: u64,
-        /// As in [`AttemptFailure`].
-        noise: f64,
     },
     /// Nothing of the attempt runs any more, except what does not answer. Whoever fails says so first, with [`Event::AttemptFailed`].
     AttemptEnded {
@@ -86,7 +74,7 @@ pub enum Event {
 /// How an attempt has failed.
 #[derive(Debug, Clone)]
 pub struct AttemptFailure {
-    /// Why. A job is run again after [`ErrorKind::Unavailable`] and [`ErrorKind::Internal`] only.
+    /// Why. A job is run again after what [may pass](dipper_types::ErrorKind::may_pass) only.
     pub error: Error,
     /// When, by a clock that does not go back.
     pub at_ms: u64,
@@ -97,7 +85,7 @@ pub struct AttemptFailure {
 /// How an attempt has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptEnd {
-    /// All inputs have ended, and the final checkpoint is committed.
+    /// All inputs have ended, and the final checkpoint is committed. A savepoint that was asked for is not there.
     Finished,
     /// It has stopped with the savepoint that was asked for.
     Stopped {
@@ -249,11 +237,6 @@ impl Lifecycle {
         self.last_error.as_deref()
     }
 
-    /// How often an attempt has failed under this leader.
-    pub fn failures(&self) -> usize {
-        self.failures_ms.len()
-    }
-
     /// Takes note of what has happened and says what is to be done. An event that cannot happen in the job's state is refused, and changes
     /// nothing. What an attempt says that has been told to end, or another one, is no error: messages cross.
     pub fn on_event(&mut self, event: Event) -> Result<Vec<Action>> {
@@ -266,15 +249,11 @@ impl Lifecycle {
     fn follow(&mut self, event: Event) -> Result<Vec<Action>> {
         match event {
             Event::Begin => self.begin(),
-            Event::Adopt { slots } => self.adopt(slots),
+            Event::Adopt => self.adopt(),
             Event::Restart => self.make_way(),
             Event::SlotsGranted { slots } => self.deploy(slots),
             Event::AttemptReady { attempt } if self.is_current(attempt) => self.on_ready(),
             Event::AttemptFailed { attempt, failure } if self.is_current(attempt) => self.fail(&failure),
-            Event::WorkerLost { worker, at_ms, noise } if self.is_live => {
-                let error = Error::unavailable(format!("worker '{worker}' is lost"));
-                self.fail(&AttemptFailure { error, at_ms, noise })
-            }
             Event::AttemptEnded { attempt, end } if self.is_current(attempt) => self.on_ended(end),
             Event::SavepointFailed { attempt, error } if self.is_current(attempt) => Ok(self.on_no_savepoint(&error)),
             Event::SuspendFailed { attempt } if self.is_current(attempt) && self.state == JobState::Rescaling => {
@@ -287,7 +266,6 @@ impl Lifecycle {
             Event::Recorded(record) => self.on_record(&record),
             Event::AttemptReady { .. }
             | Event::AttemptFailed { .. }
-            | Event::WorkerLost { .. }
             | Event::AttemptEnded { .. }
             | Event::SavepointFailed { .. }
             | Event::SuspendFailed { .. }
@@ -311,15 +289,15 @@ impl Lifecycle {
     }
 
     /// What has been decided while nobody led is done at once.
-    fn adopt(&mut self, slots: usize) -> Result<Vec<Action>> {
+    fn adopt(&mut self) -> Result<Vec<Action>> {
         self.go(Transition::Adopt)?;
         self.attempt += 1;
-        (self.is_live, self.is_ready, self.slots) = (true, true, slots);
+        (self.is_live, self.is_ready, self.slots) = (true, true, self.parallelism());
         let mut actions = vec![Action::Adopt { attempt: self.attempt }];
         actions.extend(match &self.decided.stop {
             _ if self.decided.is_cancelled => self.cancel()?,
             Some(_) => self.stop()?,
-            None => self.rescale()?,
+            None => Vec::new(),
         });
         Ok(actions)
     }
@@ -409,7 +387,7 @@ impl Lifecycle {
         let error = failure.error.to_string();
         self.last_error = Some(error.clone());
         let delay_ms = self.strategy.delay_ms(&self.failures_ms, failure.noise);
-        let Some(delay_ms) = delay_ms.filter(|_| may_pass(&failure.error)) else {
+        let Some(delay_ms) = delay_ms.filter(|_| failure.error.kind().may_pass()) else {
             self.go(Transition::GiveUp)?;
             self.end = Some(JobEnd::Failed { error });
             return Ok(vec![cancel]);
@@ -512,11 +490,6 @@ impl Lifecycle {
     fn refuse(&self, what: &str) -> Error {
         Error::internal(format!("job '{}' is {}: '{what}' is not legal", self.decided.submission.job.0, self.state))
     }
-}
-
-/// Whether another attempt may go better.
-fn may_pass(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal)
 }
 
 #[cfg(test)]

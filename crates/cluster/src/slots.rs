@@ -112,11 +112,31 @@ impl Slots {
         Ok(self.serve())
     }
 
-    /// A worker gives no more slots. Returns the jobs that run on it, which go on until they start anew.
+    /// A worker gives no more slots. Returns the jobs that run on it, which go on until they start anew. Refused if the others have no place
+    /// for them.
     pub fn drain_worker(&mut self, worker: &WorkerId) -> Result<Vec<JobId>> {
         let found = self.workers.get_mut(worker).ok_or_else(|| Error::invalid(format!("no worker '{worker}'")))?;
-        found.drains = true;
+        let before = std::mem::replace(&mut found.drains, true);
+        let moved = self.jobs.values().filter(|job| job.holds.iter().any(|slot| slot.worker == *worker));
+        let (wanted, own) = moved.fold((0, 0), |(wanted, own), job| {
+            (wanted + job.holds.len(), own + job.holds.iter().filter(|slot| self.gives(&slot.worker)).count())
+        });
+        let lacks = wanted.saturating_sub(self.free() + own);
+        if lacks > 0 {
+            if let Some(found) = self.workers.get_mut(worker) {
+                found.drains = before;
+            }
+            let message = format!("what runs on worker '{worker}' lacks {lacks} slots elsewhere");
+            return Err(Error::invalid(message).with_hint("start another worker first, or cancel a job"));
+        }
         Ok(self.jobs_on(worker))
+    }
+
+    /// A worker that was drained under another leader has come.
+    pub fn keep_drained(&mut self, worker: &WorkerId) {
+        if let Some(found) = self.workers.get_mut(worker) {
+            found.drains = true;
+        }
     }
 
     /// A worker is lost. Returns the jobs that have lost subtasks with it; they hold their other slots until they ask anew.

@@ -56,7 +56,6 @@ pub(crate) async fn checkpointing(
         query: Query { sql: sql.to_owned(), catalog: definitions(catalog) },
         open_directory: Arc::new(open_directory),
         deploy: None,
-        heeds_requests: true,
         notices: None,
     }))
 }

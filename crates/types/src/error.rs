@@ -27,6 +27,14 @@ pub enum ErrorKind {
     Internal,
 }
 
+impl ErrorKind {
+    /// Whether another attempt may go better. What is wrong with a query, its configuration or its data stays wrong, and a newer owner or the
+    /// user is not to be gone against.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Internal)
+    }
+}
+
 /// A place in SQL text. Lines and columns count from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {

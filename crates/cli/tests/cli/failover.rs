@@ -114,6 +114,9 @@ fn a_job_is_rescaled_moved_stopped_and_started_again() {
     assert!(drained.stdout.contains(&format!("{first},127.0.0.1:")), "{drained:?}");
     assert!(drained.stdout.contains(",0,true"), "{drained:?}");
     until(&workspace, &at, "job", |job| job["state"] == "RUNNING" && holder(&first).is_some());
+    let second = holder(&first).unwrap();
+    let refused = workspace.run(&["worker", "drain", &second, "--cluster", &at]);
+    assert!(refused.stderr.contains(&format!("what runs on worker '{second}' lacks 1 slots elsewhere")), "{refused:?}");
     let stopped = ask(&["job", "stop", "job", "stopped"]);
     assert_eq!(stopped["state"], "STOPPED", "{stopped}");
     assert!(stopped["detail"].as_str().unwrap().ends_with("stopped'"), "{stopped}");
@@ -124,4 +127,25 @@ fn a_job_is_rescaled_moved_stopped_and_started_again() {
     assert_eq!(lines(&workspace, "out"), expected);
     let over = workspace.run(&["job", "cancel", "on", "--cluster", &at]);
     assert!(over.stderr.contains("job 'on' has ended already: it is FINISHED"), "{over:?}");
+}
+
+#[test]
+fn a_worker_stays_drained_under_the_next_leader_and_a_drained_job_says_where_its_savepoint_is() {
+    let workspace = Workspace::new();
+    let mut cluster = Cluster::start(&workspace);
+    let at = cluster.addresses.clone();
+    let drained = workspace.run(&["worker", "drain", "ann", "--cluster", &at]);
+    assert_eq!(drained.code, 0, "{drained:?}");
+    cluster.kill_leader(&workspace);
+    workspace.file("job.sql", &job("out", 400));
+    let submitted = shown(&workspace, &["job", "submit", "job.sql", "--cluster", &at]);
+    let id = submitted["id"].as_str().unwrap();
+    until(&workspace, &at, id, |job| job["rows_in"].as_u64() > Some(200));
+    let listed = workspace.run(&["worker", "list", "--cluster", &at, "--output", "csv"]).stdout;
+    assert!(listed.lines().any(|line| line.starts_with("ann,") && line.ends_with(",2,0,true")), "{listed}");
+    let stopped = shown(&workspace, &["job", "stop", id, "saved", "--drain", "--cluster", &at]);
+    assert_eq!(stopped["state"], "STOPPED", "{stopped}");
+    assert!(stopped["detail"].as_str().unwrap().ends_with("saved'"), "{stopped}");
+    let late = workspace.run(&["job", "stop", id, "again", "--cluster", &at]);
+    assert!(late.stderr.contains("has ended already: it is STOPPED"), "{late:?}");
 }

@@ -24,8 +24,8 @@ use crate::{Event, StartFrom, Stop, Submission};
 /// How an attempt has ended that has not failed.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// All inputs have ended. If they were drained for a savepoint: what has come of that.
-    Finished { saved: Option<Result<()>> },
+    /// All inputs have ended, and there is no savepoint. Why, if one was asked for.
+    Finished { unsaved: Option<Error> },
     /// With a checkpoint, as it was asked to, and what has come of the copy of it.
     Stopped { last: Last, saved: Result<()> },
 }
@@ -133,7 +133,10 @@ impl Attempted {
         match (summary.outcome, last) {
             (Outcome::Stopped, Some(last)) => Ok(Ended::Stopped { last, saved: saved.unwrap_or(Ok(())) }),
             (Outcome::Stopped, None) => Err(Error::unavailable("the attempt has stopped, and nobody has asked it to")),
-            (Outcome::Finished, _) => Ok(Ended::Finished { saved }),
+            (Outcome::Finished, Some(last @ Last::Stop(_))) if matches!(saved, Some(Ok(()))) => {
+                Ok(Ended::Stopped { last, saved: Ok(()) })
+            }
+            (Outcome::Finished, _) => Ok(Ended::Finished { unsaved: saved.and_then(Result::err) }),
         }
     }
 
@@ -180,7 +183,6 @@ impl Attempted {
         let mut checkpointing = checkpointing.ok_or_else(|| Error::internal("a job of a cluster takes checkpoints"))?;
         // The life cycle restarts it.
         checkpointing.restart = RestartStrategy::None;
-        checkpointing.heeds_requests = false;
         let (notices, mut noticed) = unbounded_channel();
         checkpointing.notices = Some(notices);
         let found = self.found.take().map(|(attempt, began)| {

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dipper_checkpoint::TaskId;
-use dipper_types::{Epoch, Error, ErrorKind, JobId, Result};
+use dipper_types::{Epoch, Error, JobId, Result};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::message::{AttemptKey, running_share};
-use crate::rpc::{Hello, ToWorker, Worker, from_worker, to_worker};
+use crate::rpc::{Drain, Hello, ToWorker, Worker, from_worker, to_worker};
 use crate::{Slots, WorkerId};
 
 /// What an attempt hears of a worker.
@@ -136,7 +136,7 @@ impl Hub {
 
     /// A worker introduces itself: it is taken, if it is of this build, and nobody else has its name.
     pub(super) fn join(&self, hello: Hello, generation: u64, out: UnboundedSender<ToWorker>) -> Result<u64> {
-        let Hello { worker, build, slots, address, nonce, running } = hello;
+        let Hello { worker, build, slots, address, nonce, running, drains } = hello;
         if build != self.build {
             let message = format!("worker '{worker}' is of build {build}, the coordinator of build {}", self.build);
             return Err(Error::invalid(message).with_hint("run the same binary everywhere"));
@@ -162,7 +162,11 @@ impl Hub {
             state.lose(&worker);
         }
         tracing::info!(worker, address, slots, "a worker has come");
-        state.slots.add_worker(WorkerId(worker.clone()), slots as usize)?;
+        let id = WorkerId(worker.clone());
+        state.slots.add_worker(id.clone(), slots as usize)?;
+        if drains {
+            state.slots.keep_drained(&id);
+        }
         state.workers.insert(worker, Member { nonce, session, address, out });
         for share in shares {
             if state.gathers {
@@ -281,10 +285,15 @@ impl Hub {
 
     /// A worker is given no more slots. Returns the jobs that run there.
     pub(super) fn drain(&self, worker: &str) -> Result<Vec<JobId>> {
-        let jobs = self.state().slots.drain_worker(&WorkerId(worker.to_owned()));
-        jobs.map_err(|error| {
-            Error::new(ErrorKind::Invalid, error.to_string()).with_hint("dipper worker list shows those that there are")
-        })
+        let mut state = self.state();
+        if !state.workers.contains_key(worker) {
+            let error = Error::invalid(format!("no worker '{worker}'"));
+            return Err(error.with_hint("dipper worker list shows those that there are"));
+        }
+        let jobs = state.slots.drain_worker(&WorkerId(worker.to_owned()))?;
+        // It says so to the next leader.
+        state.say(worker, to_worker::Content::Drain(Drain {}));
+        Ok(jobs)
     }
 
     /// The workers, by name.

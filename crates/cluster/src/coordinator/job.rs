@@ -181,9 +181,7 @@ impl Led {
         if self.lifecycle.state().is_end() {
             return Ok(());
         }
-        // What has been found has as many subtasks as are wanted.
-        let adopt = Event::Adopt { slots: self.lifecycle.parallelism() };
-        self.on_event(if self.found.is_some() { adopt } else { Event::Begin }).await?;
+        self.on_event(if self.found.is_some() { Event::Adopt } else { Event::Begin }).await?;
         while !self.lifecycle.state().is_end() {
             let input = tokio::select! {
                 Some(input) = inputs.recv() => input,
@@ -382,10 +380,9 @@ impl Led {
             return Ok(());
         }
         let end = match ended {
-            Ok(Ended::Finished { saved }) => {
-                if let Some(Err(error)) = saved {
-                    self.view
-                        .say("WARN", format!("the job has finished, but its savepoint could not be taken: {error}"));
+            Ok(Ended::Finished { unsaved }) => {
+                if let Some(error) = unsaved {
+                    self.view.say("WARN", format!("its savepoint could not be taken: {error}"));
                 }
                 AttemptEnd::Finished
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dipper_types::JobId;
+use dipper_types::{ErrorKind, JobId};
 use proptest::prelude::*;
 
 use super::*;
@@ -82,19 +82,8 @@ fn a_failure_leads_to_another_attempt_when_the_old_one_has_ended_and_the_delay_i
         let [first, second] = events;
         assert_eq!(job.on_event(first).unwrap(), []);
         assert_eq!(job.on_event(second).unwrap(), [Action::RequestSlots(2)]);
-        assert_eq!((job.state(), job.failures(), job.last_error()), (JobState::Waiting, 1, Some("down")));
+        assert_eq!((job.state(), job.last_error()), (JobState::Waiting, Some("down")));
     }
-}
-
-#[test]
-fn the_loss_of_a_worker_is_a_failure_of_what_runs() {
-    let lost = || Event::WorkerLost { worker: WorkerId("w".into()), at_ms: 0, noise: 0.0 };
-    let mut job = running(2);
-    assert_eq!(job.on_event(lost()).unwrap().len(), 2);
-    assert_eq!((job.state(), job.last_error()), (JobState::Restarting, Some("worker 'w' is lost")));
-    let mut job = begun(2);
-    assert_eq!(job.on_event(lost()).unwrap(), []);
-    assert_eq!(job.state(), JobState::Waiting);
 }
 
 #[test]
@@ -135,7 +124,7 @@ fn another_parallelism_is_a_new_attempt_from_a_checkpoint() {
     let deploy = Action::Deploy { attempt: 2, start_from: StartFrom::Latest };
     assert_eq!(job.on_event(Event::SlotsGranted { slots: 3 }).unwrap(), [deploy]);
     assert_eq!(job.on_event(rescale(1)).unwrap(), [Action::CancelAttempt { attempt: 2 }]);
-    assert_eq!(job.failures(), 0);
+    assert_eq!(job.last_error(), None);
 }
 
 #[test]
@@ -192,7 +181,7 @@ fn a_leader_goes_on_with_what_runs_and_does_what_has_been_decided_meanwhile() {
             decided.apply(&record).unwrap();
         }
         let mut job = Lifecycle::new(decided, 2, FIXED);
-        let actions = job.on_event(Event::Adopt { slots: 2 }).unwrap();
+        let actions = job.on_event(Event::Adopt).unwrap();
         assert_eq!(actions[0], Action::Adopt { attempt: 1 });
         (job, actions[1..].to_vec())
     };
@@ -201,8 +190,6 @@ fn a_leader_goes_on_with_what_runs_and_does_what_has_been_decided_meanwhile() {
     job.on_event(failed(1, Error::unavailable("down"))).unwrap();
     assert_eq!(job.state(), JobState::Restarting);
 
-    let (job, actions) = adopted(Some(Record::Rescale { parallelism: 3 }));
-    assert_eq!((job.state(), actions), (JobState::Rescaling, vec![Action::SuspendAttempt { attempt: 1 }]));
     let (job, actions) = adopted(Some(Record::Stop(stop(false))));
     let take = Action::TakeSavepoint { attempt: 1, stop: stop(false) };
     assert_eq!((job.state(), actions), (JobState::Stopping, vec![take]));
@@ -289,14 +276,13 @@ fn what_is_not_legal_is_refused_and_changes_nothing() {
 fn event() -> impl Strategy<Value = fn(u64) -> Event> {
     let events: Vec<fn(u64) -> Event> = vec![
         |_| Event::Begin,
-        |_| Event::Adopt { slots: 1 },
+        |_| Event::Adopt,
         |_| Event::Restart,
         |_| Event::SlotsGranted { slots: 1 },
         |_| Event::SlotsGranted { slots: 2 },
         |attempt| Event::AttemptReady { attempt },
         |attempt| failed(attempt, Error::unavailable("down")),
         |attempt| failed(attempt, Error::invalid("wrong")),
-        |_| Event::WorkerLost { worker: WorkerId("w".into()), at_ms: 5, noise: 0.0 },
         |attempt| Event::AttemptEnded { attempt, end: AttemptEnd::Finished },
         |attempt| Event::AttemptEnded { attempt, end: AttemptEnd::Stopped { savepoint: "/s/1".into() } },
         gone,
@@ -350,7 +336,7 @@ proptest! {
         let start_from = if start_over { StartFrom::Nothing } else { StartFrom::Latest };
         let mut job = Lifecycle::new(decided(start_from), 1, FIXED);
         let mut owed = Owed::default();
-        let first = if adopted { Event::Adopt { slots: 2 } } else { Event::Begin };
+        let first = if adopted { Event::Adopt } else { Event::Begin };
         owed.take(job.on_event(first).unwrap());
         for (event, is_old, records) in events {
             if records {

@@ -56,6 +56,7 @@ pub(super) async fn run(
         address: address.to_owned(),
         nonce,
         running: running.clone(),
+        drains: shares.drains,
     };
     let say = |content| FromWorker { content: Some(content) };
     let _ = out.send(say(from_worker::Content::Hello(hello)));
@@ -117,6 +118,10 @@ fn on_message(shares: &mut Shares, host: &Host, content: to_worker::Content) -> 
     let (key, command) = match content {
         Content::Welcome(_) | Content::Heartbeat(_) => return Ok(()),
         Content::Deploy(deploy) => return shares.deploy(deploy, host),
+        Content::Drain(_) => {
+            shares.drains = true;
+            return Ok(());
+        }
         Content::Start(id) => (id.into(), Command::Start),
         Content::Trigger(message) => {
             let (key, told) = trigger(message)?;

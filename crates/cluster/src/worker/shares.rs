@@ -24,6 +24,8 @@ pub(super) struct Shares {
     entries: HashMap<AttemptKey, Entry>,
     /// The greatest generation of a coordinator that this worker has obeyed.
     pub(super) generation: u64,
+    /// It is given no more slots.
+    pub(super) drains: bool,
 }
 
 #[derive(Debug)]
@@ -50,7 +52,8 @@ struct State {
 
 impl Shares {
     pub(super) fn new(expected: Expected, security: Security) -> Self {
-        Self { expected, security, outbox: Outbox::default(), entries: HashMap::new(), generation: 0 }
+        let (outbox, entries) = (Outbox::default(), HashMap::new());
+        Self { expected, security, outbox, entries, generation: 0, drains: false }
     }
 
     /// Makes a share ready, and then has it wait for the start.

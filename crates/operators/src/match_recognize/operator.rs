@@ -93,8 +93,8 @@ struct Work {
     first: u64,
     len: usize,
     at: usize,
-    /// The first row that something open may still refer to once they have been searched.
-    open: u64,
+    /// The first row that the search still needs once they have been searched.
+    needed: u64,
 }
 
 impl MatchRecognizeOperator {
@@ -230,7 +230,7 @@ impl MatchRecognizeOperator {
             rows.append(first_seq + span.start as u64, span.len, &mut self.store)?;
             let first = self.partitions.runs.rows_seen(span.partition);
             let len = rows.seen().saturating_sub(self.reach.ahead).saturating_sub(first) as usize;
-            work.push(Work { partition: span.partition, first, len, at, open: first });
+            work.push(Work { partition: span.partition, first, len, at, needed: first });
             at += len;
         }
         if self.reach.ahead == 0 {
@@ -244,8 +244,8 @@ impl MatchRecognizeOperator {
         } else {
             self.search_stored(&mut work, at, ctx)?;
         }
-        for Work { partition, open, .. } in work {
-            self.settle(partition, open);
+        for Work { partition, needed, .. } in work {
+            self.settle(partition, needed);
         }
         self.store.compact()
     }
@@ -284,7 +284,7 @@ impl MatchRecognizeOperator {
     /// Searches rows of `batch`, and puts out what is found.
     fn search_rows(&mut self, work: &mut [Work], batch: NewRows<'_>, ctx: &mut OperatorCtx<'_>) -> Result<()> {
         let mut found = Vec::new();
-        for Work { partition: id, len, at, open, .. } in work {
+        for Work { partition: id, len, at, needed, .. } in work {
             let PartitionStates { rows, runs, .. } = &mut self.partitions;
             let place = Place { id: *id, rows: &rows[*id as usize], store: &self.store };
             let new = NewRows { start: *at, end: *at + *len, ..batch };
@@ -292,7 +292,7 @@ impl MatchRecognizeOperator {
             self.search.push(runs, place, new, &mut found)?;
             self.open_starts = self.open_starts + runs.open_starts(*id) - before;
             self.report(*id, &mut found, false, ctx)?;
-            *open = self.partitions.first_open_row(*id);
+            *needed = self.partitions.runs.first_needed_row(*id);
             self.schedule(*id);
         }
         self.emit(ctx)
@@ -325,8 +325,7 @@ impl MatchRecognizeOperator {
         }
         self.emit(ctx)?;
         for id in woken {
-            let open = self.partitions.first_open_row(id);
-            self.settle(id, open);
+            self.settle(id, self.partitions.runs.first_needed_row(id));
         }
         Ok(())
     }
@@ -342,7 +341,7 @@ impl MatchRecognizeOperator {
                 let first = self.partitions.runs.rows_seen(id);
                 let len = (self.partitions.rows(id).seen() - first) as usize;
                 if len > 0 {
-                    work.push(Work { partition: id, first, len, at, open: first });
+                    work.push(Work { partition: id, first, len, at, needed: first });
                     at += len;
                 }
                 next += 1;
@@ -465,20 +464,21 @@ impl MatchRecognizeOperator {
         }
     }
 
-    /// Lets go of what a partition needs no more. `open` is the first row that it may still refer to.
-    fn settle(&mut self, id: PartitionId, open: u64) {
-        if let Some(changes) = &mut self.changes {
-            // Whoever is searched, or woken, comes by here.
-            changes.mark(id);
-        }
+    /// Lets go of what a partition needs no more. `needed` is the first row that its search needs.
+    fn settle(&mut self, id: PartitionId, needed: u64) {
         let partitions = &mut self.partitions;
+        let open = partitions.first_open_row(id, needed);
         let kept = partitions.reported.get(id as usize).map_or(open, |reported| open.min(*reported));
         partitions.rows[id as usize].release_before(kept.saturating_sub(self.reach.back), &mut self.store);
         if self.hold.is_some() {
-            let needed = self.time_of(id, open).unwrap_or(NO_TIME);
+            let held = self.time_of(id, open).unwrap_or(NO_TIME);
             if let Some(hold) = &mut self.hold {
-                hold.update(needed, &mut self.partitions.held[id as usize]);
+                hold.update(held, &mut self.partitions.held[id as usize]);
             }
+        }
+        if let Some(changes) = &mut self.changes {
+            // Whoever is searched, or woken, comes by here.
+            changes.note(self.partitions.standing(id, needed));
         }
     }
 

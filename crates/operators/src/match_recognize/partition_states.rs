@@ -25,8 +25,6 @@ pub(super) struct PartitionStates {
     pub(super) held: Vec<i64>,
     /// Every row before this one has been put out or belongs to a match; only for WITH UNMATCHED ROWS.
     pub(super) reported: Vec<u64>,
-    /// The first row that the search needs, as of the last time it was asked for; only in jobs that take checkpoints.
-    pub(super) needed: Option<Vec<u64>>,
     /// Matches whose measures look ahead, at rows that have not come.
     pub(super) waiting: HashMap<PartitionId, VecDeque<Match>>,
     kept: Kept,
@@ -47,7 +45,7 @@ impl PartitionStates {
     /// No partition yet.
     pub(super) fn new(runs: Runs, kept: Kept) -> Self {
         let (rows, wakeups, held, reported) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { rows, runs, wakeups, held, reported, needed: None, waiting: HashMap::new(), kept }
+        Self { rows, runs, wakeups, held, reported, waiting: HashMap::new(), kept }
     }
 
     /// How many there are.
@@ -66,9 +64,6 @@ impl PartitionStates {
         self.wakeups.resize(length(self.kept.wakeups), NO_TIME);
         self.held.resize(length(self.kept.held), NO_TIME);
         self.reported.resize(length(self.kept.reported), 0);
-        if let Some(needed) = &mut self.needed {
-            needed.resize(count, 0);
-        }
     }
 
     /// Lets go of everything.
@@ -78,7 +73,6 @@ impl PartitionStates {
         self.wakeups.clear();
         self.held.clear();
         self.reported.clear();
-        self.needed = None;
         self.waiting.clear();
     }
 
@@ -92,14 +86,10 @@ impl PartitionStates {
         if self.waiting.is_empty() { None } else { self.waiting.get(&id)?.front() }
     }
 
-    /// The first row that something open may still refer to, PREV apart: the search, rows that wait to be searched, or matches that
-    /// wait to be put out.
-    pub(super) fn first_open_row(&mut self, id: PartitionId) -> u64 {
+    /// The first row that something open may still refer to, PREV apart: the search, which needs the rows from `needed` on, rows that
+    /// wait to be searched, or matches that wait to be put out.
+    pub(super) fn first_open_row(&self, id: PartitionId, needed: u64) -> u64 {
         let waiting = self.first_waiting(id).map_or(u64::MAX, |found| found.start);
-        let needed = self.runs.first_needed_row(id);
-        if let Some(noted) = &mut self.needed {
-            noted[id as usize] = needed;
-        }
         needed.min(self.runs.rows_seen(id)).min(waiting)
     }
 }

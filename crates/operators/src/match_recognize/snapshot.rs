@@ -3,8 +3,9 @@
 //! The tables hold rows and counters, nothing of an automaton: the searches follow from the rows since the first open start, through
 //! conditions that give the same answers again. So stored state does not depend on how a clause is compiled.
 //!
-//! At a barrier the task gives away a [`Delta`], which costs little more than copying the counters of the partitions that have changed. What
-//! they are called in stored state, and which rows are gone, is looked up in the [`Ledger`] while the task goes on.
+//! The task notes where a partition's search stands when it has changed, in passing, and gives the notes away at a barrier: a [`Delta`].
+//! Which note of a partition is the latest, what it is called in stored state, and which rows are gone is found in the [`Ledger`] while
+//! the task goes on.
 
 mod changes;
 mod delta;
@@ -14,7 +15,7 @@ mod tables;
 mod waiting;
 
 pub(super) use changes::Changes;
-pub(super) use delta::{Counters, Delta, KeptRows, OfPartitions};
+pub(super) use delta::{Counters, Delta, KeptRows, OfPartitions, Standing};
 pub(super) use ledger::{Ledger, PartitionKey};
 pub(super) use progress::Progress;
 pub(super) use tables::{StoredPartitions, Tables, does_not_fit, gather};

@@ -214,7 +214,7 @@ impl<'a> Attempt<'a> {
     /// Looks for those who ask for savepoints, for as long as the first of what is returned exists.
     fn watch(&self) -> (JoinSet<()>, UnboundedReceiver<Ask>) {
         let ((asks, requests), mut watch) = (unbounded_channel(), JoinSet::new());
-        if self.context.heeds_requests() {
+        if self.context.runs_here() {
             watch.spawn_on(savepoints::watch(self.context.store.clone(), asks), &self.context.io);
         }
         (watch, requests)

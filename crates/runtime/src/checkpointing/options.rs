@@ -32,10 +32,8 @@ pub struct Checkpointing {
     pub query: Query,
     /// Opens the directories of savepoints that somebody asks for.
     pub open_directory: OpenDirectory,
-    /// Who runs the subtasks; this process, if nobody else does.
+    /// Who runs the subtasks; this process, if nobody else does. Then requests in the job's directory are heeded as well.
     pub deploy: Option<Arc<dyn Deploy>>,
-    /// Whether requests in the job's directory are heeded: not if there is another way to ask.
-    pub heeds_requests: bool,
     /// Who wants to know what becomes of the job.
     pub notices: Option<UnboundedSender<JobNotice>>,
 }

@@ -123,7 +123,7 @@ impl Context {
             };
             failures_ms.push(self.now_ms());
             let delay = self.checkpointing.restart.delay_ms(&failures_ms, noise()).map(Duration::from_millis);
-            let Some(delay) = delay.filter(|_| may_pass(&error)) else { return Err(error) };
+            let Some(delay) = delay.filter(|_| error.kind().may_pass()) else { return Err(error) };
             self.notify(JobNotice::Restarting { error, delay });
             tokio::select! {
                 () = self.cancel.cancelled() => return Err(Error::cancelled()),
@@ -223,10 +223,6 @@ impl Context {
         self.checkpointing.deploy.is_none()
     }
 
-    pub(crate) fn heeds_requests(&self) -> bool {
-        self.checkpointing.heeds_requests
-    }
-
     pub(crate) fn open_directory(&self) -> OpenDirectory {
         OpenDirectory::clone(&self.checkpointing.open_directory)
     }
@@ -234,10 +230,4 @@ impl Context {
     fn summary(&self, outcome: Outcome) -> JobSummary {
         JobSummary { outcome, progress: self.metrics.progress(), elapsed: self.stopwatch.elapsed() }
     }
-}
-
-/// Whether the job may do better next time: what is wrong with the query, its configuration or its data stays wrong, and a newer attempt
-/// or the owner is not to be gone against.
-fn may_pass(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal)
 }

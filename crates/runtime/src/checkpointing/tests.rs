@@ -121,7 +121,6 @@ impl Bench {
             query: Query { sql: String::new(), catalog: String::new() },
             open_directory: Arc::new(|url| Directory::open(url, &BTreeMap::new())),
             deploy: None,
-            heeds_requests: true,
             notices: Some(notices),
         };
         (checkpointing, incoming)

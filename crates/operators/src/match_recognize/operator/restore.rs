@@ -24,7 +24,6 @@ impl MatchRecognizeOperator {
     /// Takes what was handed over of the subtask's key groups.
     pub(super) fn take_over(&mut self, state: &mut StateReader) -> Result<()> {
         let tables = Tables::new(&self.kept, self.keys.columns());
-        self.partitions.needed = Some(Vec::new());
         self.store.note_names();
         let Some(progress) = Progress::of_items(&state.take_list(Progress::LIST))? else {
             // Nothing has been handed over; what there is otherwise is for others to refuse.
@@ -45,7 +44,6 @@ impl MatchRecognizeOperator {
             (0..self.partitions.count()).map(|id| self.partitions.runs.open_starts(id as PartitionId)).sum();
         let mut changes = Box::new(Changes::since(ledger, tables));
         changes.next_seq = self.store.next_seq();
-        self.partitions.needed = Some((0..partitions.len()).map(|index| partitions.counters.needed(index)).collect());
         self.partitions.waiting = changes.take_over_waiting(&waiting, partition)?;
         self.take_over_notes(&partitions);
         let time = self.time.filter(|time| time.is_watermarked).map(|time| time.slot);
@@ -137,7 +135,7 @@ impl MatchRecognizeOperator {
             self.partitions.runs.resume(id, first, counters.matches[index]);
             let len = (counters.searched(index) - first) as usize;
             if len > 0 {
-                work.push(Work { partition: id, first, len, at, open: first });
+                work.push(Work { partition: id, first, len, at, needed: first });
                 at += len;
             }
             if at >= STEP_ROWS {
@@ -176,7 +174,7 @@ impl MatchRecognizeOperator {
             }
             self.schedule(id);
             if self.hold.is_some() {
-                let open = self.partitions.first_open_row(id);
+                let open = self.partitions.first_open_row(id, self.partitions.runs.first_needed_row(id));
                 let needed = self.time_of(id, open).unwrap_or(NO_TIME);
                 if let Some(hold) = &mut self.hold {
                     hold.update(needed, &mut self.partitions.held[index]);

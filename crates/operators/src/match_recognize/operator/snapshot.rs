@@ -5,11 +5,8 @@ use dipper_types::{Error, Result};
 
 use super::super::partition_states::PartitionStates;
 use super::super::partitions::PartitionId;
-use super::super::snapshot::{Counters, Delta, Progress};
+use super::super::snapshot::{Delta, Progress, Standing};
 use super::MatchRecognizeOperator;
-
-/// How many partitions have what is kept of them in a processor's cache.
-const NEAR: usize = 4096;
 
 impl MatchRecognizeOperator {
     /// Hands over what has changed since the last snapshot, or since the job began.
@@ -20,16 +17,15 @@ impl MatchRecognizeOperator {
             // Nothing is left, and nothing is to come.
             changes.tables.all().into_iter().for_each(|table| state.replace(table));
         } else {
-            let (changed, new) = changes.take(self.keys.count());
+            let (notes, new) = changes.take(self.keys.count());
             let mut others = self.buffer.hand_over(&mut changes.buffered, &changes.tables)?;
-            others.extend(changes.take_waiting(&self.partitions.waiting, &changed));
+            others.extend(changes.take_waiting(&self.partitions.waiting, &notes));
             let delta = Delta {
                 new_keys: self.keys.keys_from(self.keys.count() - new),
-                counters: self.partitions.counters(&changed, changes.counters()),
+                new,
+                notes,
                 rows: self.store.rows_from(changes.next_seq),
                 others,
-                changed,
-                new,
             };
             changes.next_seq = self.store.next_seq();
             changes.hand_over(delta, state);
@@ -41,27 +37,20 @@ impl MatchRecognizeOperator {
 }
 
 impl PartitionStates {
-    /// Where the search stands in some partitions, into columns that have room.
-    fn counters(&self, ids: &[PartitionId], mut counters: Counters) -> Counters {
-        let Self { rows, runs, needed, reported, .. } = self;
-        let needed = needed.as_deref().unwrap_or_default();
-        counters.reserve(ids.len());
+    /// Where the search of a partition stands, which needs the rows from `needed` on.
+    #[inline]
+    pub(super) fn standing(&self, id: PartitionId, needed: u64) -> Standing {
+        let (rows, seen) = (self.rows(id), self.rows(id).seen());
         // No more than there are kept rows, which are counted like this as well.
-        let behind = |seen: u64, row: u64| (seen - row) as u32;
-        // Column by column, as nearly all of the cost is to wait for memory, and so it is waited for many at a time; few at a time, as
-        // columns have memory in common.
-        for ids in ids.chunks(NEAR) {
-            let done = counters.seen.len();
-            counters.seen.extend(ids.iter().map(|id| rows[*id as usize].seen()));
-            let ids_and_seen = ids.iter().zip(&counters.seen[done..]);
-            counters.kept.extend(ids_and_seen.clone().map(|(id, seen)| behind(*seen, rows[*id as usize].first())));
-            counters.unsearched.extend(ids_and_seen.clone().map(|(id, seen)| behind(*seen, runs.rows_seen(*id))));
-            counters.matches.extend(ids.iter().map(|id| runs.matches(*id)));
-            counters.open.extend(ids_and_seen.clone().map(|(id, seen)| behind(*seen, needed[*id as usize])));
-            if !reported.is_empty() {
-                counters.unreported.extend(ids_and_seen.map(|(id, seen)| behind(*seen, reported[*id as usize])));
-            }
+        let behind = |row: u64| (seen - row) as u32;
+        Standing {
+            id,
+            kept: behind(rows.first()),
+            seen,
+            unsearched: behind(self.runs.rows_seen(id)),
+            open: behind(needed),
+            matches: self.runs.matches(id),
+            unreported: self.reported.get(id as usize).map_or(0, |reported| behind(*reported)),
         }
-        counters
     }
 }

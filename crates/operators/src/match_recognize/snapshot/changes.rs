@@ -7,7 +7,7 @@ use dipper_state::StateWriter;
 
 use super::super::event_time_buffer::HandedRuns;
 use super::super::partitions::PartitionId;
-use super::delta::{Counters, Delta};
+use super::delta::{Delta, Standing, latest};
 use super::ledger::{Ledger, SharedLedger};
 use super::tables::Tables;
 
@@ -25,57 +25,51 @@ pub(in super::super) struct Changes {
     ledger: Arc<SharedLedger>,
     /// How many partitions have been handed over.
     known: usize,
-    /// Those of them that have changed since, as bits: small enough to stay at hand, as every step asks for each of its partitions.
-    has_changed: Vec<u64>,
+    /// The partitions that have changed since, in the order in which they have: of several notes of one the last is right.
+    notes: Vec<Standing>,
+    /// At so many notes those that are out of date are left out.
+    notes_max: usize,
 }
+
+/// Fewer notes than these are not looked through; in tests nearly all are.
+const NOTES_MIN: usize = if cfg!(test) { 4 } else { 1 << 16 };
 
 impl Changes {
     /// What the ledger tells of has been handed over, and no rows that wait.
     pub(in super::super) fn since(ledger: Ledger, tables: Tables) -> Self {
-        let known = ledger.partitions();
         Self {
+            known: ledger.partitions(),
             tables: Arc::new(tables),
             buffered: HandedRuns::default(),
             waiting: HashMap::new(),
             next_seq: 0,
             ledger: Arc::new(SharedLedger::new(ledger)),
-            known,
-            has_changed: vec![0; known.div_ceil(64)],
+            notes: Vec::new(),
+            notes_max: NOTES_MIN,
         }
     }
 
-    /// A partition has changed.
+    /// A partition has changed: it stands like this now.
     #[inline]
-    pub(in super::super) fn mark(&mut self, id: PartitionId) {
-        // One that is missing is new, which counts as a change.
-        if let Some(word) = self.has_changed.get_mut(id as usize / 64) {
-            *word |= 1 << (id % 64);
+    pub(in super::super) fn note(&mut self, standing: Standing) {
+        if self.notes.len() >= self.notes_max {
+            self.leave_out_old_notes();
         }
+        self.notes.push(standing);
     }
 
-    /// The partitions that are new or have changed, of so many, in order, and how many of them are new; afterwards none is.
-    pub(in super::super) fn take(&mut self, partitions: usize) -> (Vec<PartitionId>, usize) {
-        let marked: u32 = self.has_changed.iter().map(|word| word.count_ones()).sum();
-        let new = self.known as PartitionId..partitions as PartitionId;
-        let mut changed = Vec::with_capacity(marked as usize + new.len());
-        for (first, word) in (0..).step_by(64).zip(&mut self.has_changed) {
-            let mut rest = std::mem::take(word);
-            while rest != 0 {
-                changed.push(first + rest.trailing_zeros());
-                rest &= rest - 1;
-            }
-        }
-        // The last word has bits of new ones as well.
-        changed.truncate(changed.partition_point(|id| *id < new.start));
-        changed.extend(new.clone());
-        self.known = partitions;
-        self.has_changed.resize(partitions.div_ceil(64), 0);
-        (changed, new.len())
+    /// Takes as many steps as there have been notes since the last time, so that a barrier finds no more than twice what it needs.
+    #[cold]
+    fn leave_out_old_notes(&mut self) {
+        latest(&mut self.notes);
+        self.notes_max = (2 * self.notes.len()).max(NOTES_MIN);
     }
 
-    /// Columns for the counters of the partitions that have changed.
-    pub(in super::super) fn counters(&self) -> Counters {
-        self.ledger.room()
+    /// The notes of partitions that have changed, out of so many, and how many partitions are new; afterwards there are none.
+    pub(in super::super) fn take(&mut self, partitions: usize) -> (Vec<Standing>, usize) {
+        let new = partitions - std::mem::replace(&mut self.known, partitions);
+        self.notes_max = NOTES_MIN;
+        (std::mem::replace(&mut self.notes, self.ledger.room()), new)
     }
 
     /// What has changed goes into the ledger and into the snapshot, beside the task.

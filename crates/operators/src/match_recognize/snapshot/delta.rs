@@ -11,55 +11,80 @@ use super::super::partitions::PartitionId;
 pub(in super::super) struct Delta {
     /// The keys of new partitions in the order of their ids, batch by batch, column by column.
     pub(in super::super) new_keys: Vec<Vec<ArrayRef>>,
-    /// The partitions that are new or have changed, in order.
-    pub(in super::super) changed: Vec<PartitionId>,
-    /// How many of them, the last, are new.
+    /// How many there are.
     pub(in super::super) new: usize,
-    /// Where the search stands in each of the changed ones.
-    pub(in super::super) counters: Counters,
+    /// The partitions that have changed, in the order in which they have: of several notes of one the last is right.
+    pub(in super::super) notes: Vec<Standing>,
     /// The rows that have come and are kept.
     pub(in super::super) rows: Vec<KeptRows>,
     /// What else there is, each table's deletes before its rows.
     pub(in super::super) others: Vec<OfPartitions>,
 }
 
-/// What changes of a partition with every row, column by column. Rows are told by how far from the end they are: that is little.
+/// What changes of a partition with every row. Rows are told by how far from the end they are: that is little.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in super::super) struct Standing {
+    /// Which partition.
+    pub(in super::super) id: PartitionId,
+    /// How many of its rows, the last, are kept.
+    pub(in super::super) kept: u32,
+    /// How many rows have been released to it.
+    pub(in super::super) seen: u64,
+    /// How many of them have not been searched.
+    pub(in super::super) unsearched: u32,
+    /// How many there are from the first on that the search still needs.
+    pub(in super::super) open: u32,
+    /// How many matches have been found.
+    pub(in super::super) matches: u64,
+    /// How many there are from the first on that has neither been put out nor belongs to a match; 0 where nobody asks.
+    pub(in super::super) unreported: u32,
+}
+
+/// The same of many partitions, column by column.
 #[derive(Debug, Default)]
 pub(in super::super) struct Counters {
-    /// How many rows have been released to it.
+    /// [`Standing::seen`].
     pub(in super::super) seen: Vec<u64>,
-    /// How many of them, the last, are kept.
+    /// [`Standing::kept`].
     pub(in super::super) kept: Vec<u32>,
-    /// How many of them have not been searched.
+    /// [`Standing::unsearched`].
     pub(in super::super) unsearched: Vec<u32>,
-    /// How many there are from the first on that the search still needs.
+    /// [`Standing::open`].
     pub(in super::super) open: Vec<u32>,
-    /// How many there are from the first on that has neither been put out nor belongs to a match; empty where nobody asks.
+    /// [`Standing::unreported`].
     pub(in super::super) unreported: Vec<u32>,
-    /// How many matches have been found.
+    /// [`Standing::matches`].
     pub(in super::super) matches: Vec<u64>,
 }
 
-impl Counters {
-    /// None, with room for so many that the next time costs no new memory: new pages come into being when they are first written to.
-    pub(in super::super) fn with_room(partitions: usize) -> Self {
-        Self {
-            seen: written_to(partitions, 1),
-            kept: written_to(partitions, 1),
-            unsearched: written_to(partitions, 1),
-            open: written_to(partitions, 1),
-            unreported: Vec::new(),
-            matches: written_to(partitions, 1),
+/// Leaves the last note of each partition, in the order of the notes.
+pub(super) fn latest(notes: &mut Vec<Standing>) {
+    let partitions = notes.iter().map(|note| note.id as usize + 1).max().unwrap_or(0);
+    let mut is_known = vec![0_u64; partitions.div_ceil(64)];
+    let mut first = notes.len();
+    for place in (0..notes.len()).rev() {
+        let id = notes[place].id as usize;
+        let bit = 1 << (id % 64);
+        if is_known[id / 64] & bit == 0 {
+            is_known[id / 64] |= bit;
+            first -= 1;
+            notes[first] = notes[place];
         }
     }
+    notes.drain(..first);
+}
 
-    /// Makes room for so many, where there is not enough.
-    pub(in super::super) fn reserve(&mut self, partitions: usize) {
-        self.seen.reserve(partitions);
-        for column in [&mut self.kept, &mut self.unsearched, &mut self.open] {
-            column.reserve(partitions);
+impl Counters {
+    /// Those of some partitions.
+    pub(super) fn of(notes: &[Standing]) -> Self {
+        Self {
+            seen: notes.iter().map(|note| note.seen).collect(),
+            kept: notes.iter().map(|note| note.kept).collect(),
+            unsearched: notes.iter().map(|note| note.unsearched).collect(),
+            open: notes.iter().map(|note| note.open).collect(),
+            unreported: notes.iter().map(|note| note.unreported).collect(),
+            matches: notes.iter().map(|note| note.matches).collect(),
         }
-        self.matches.reserve(partitions);
     }
 
     /// The first row that is kept of a partition.
@@ -76,13 +101,6 @@ impl Counters {
     pub(in super::super) fn needed(&self, index: usize) -> u64 {
         self.seen[index] - u64::from(self.open[index])
     }
-}
-
-/// Zeros would not do: they come as pages that nobody has touched.
-fn written_to<T: Clone>(room: usize, value: T) -> Vec<T> {
-    let mut column = vec![value; room];
-    column.clear();
-    column
 }
 
 /// Rows of the store, some of which are alive.
@@ -107,4 +125,23 @@ pub(in super::super) struct OfPartitions {
     pub(in super::super) number_at: Option<usize>,
     /// The other columns.
     pub(in super::super) columns: Vec<ArrayRef>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_note_of_a_partition_is_left_and_the_order_is_kept() {
+        let note = |id, seen| Standing { id, seen, ..Standing::default() };
+        let mut notes = vec![note(70, 1), note(3, 1), note(70, 2), note(0, 5), note(3, 2), note(3, 3)];
+        latest(&mut notes);
+        let left: Vec<_> = notes.iter().map(|note| (note.id, note.seen)).collect();
+        assert_eq!(left, [(70, 2), (0, 5), (3, 3)]);
+        latest(&mut notes);
+        assert_eq!(notes.len(), 3);
+        notes.clear();
+        latest(&mut notes);
+        assert!(notes.is_empty());
+    }
 }

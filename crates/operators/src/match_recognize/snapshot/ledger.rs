@@ -12,7 +12,7 @@ use dipper_state::StateWriter;
 use dipper_types::{Error, KeyGroup, Result};
 
 use super::super::partitions::PartitionId;
-use super::delta::{Counters, Delta, KeptRows, OfPartitions};
+use super::delta::{Counters, Delta, KeptRows, OfPartitions, Standing, latest};
 use super::tables::{StoredPartitions, Tables};
 
 /// What a partition is known by in stored state.
@@ -38,8 +38,8 @@ pub(in super::super) struct Ledger {
 #[derive(Debug)]
 pub(super) struct SharedLedger {
     ledger: Mutex<Option<Ledger>>,
-    /// For the next snapshot: the task is not to wait for memory.
-    room: Mutex<Counters>,
+    /// Memory for the next notes that has been written to: a new page costs the task more than the note itself.
+    room: Mutex<Vec<Standing>>,
 }
 
 impl SharedLedger {
@@ -47,20 +47,22 @@ impl SharedLedger {
         Self { ledger: Mutex::new(Some(ledger)), room: Mutex::default() }
     }
 
-    /// Columns for counters, with room for about as many as there were last.
-    pub(super) fn room(&self) -> Counters {
+    /// No notes, with room for about as many as there were last.
+    pub(super) fn room(&self) -> Vec<Standing> {
         std::mem::take(&mut *self.room.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Enters what has changed, and hands it over.
-    pub(super) fn enter(&self, delta: Delta, tables: &Tables, state: &mut StateWriter) -> Result<()> {
+    pub(super) fn enter(&self, mut delta: Delta, tables: &Tables, state: &mut StateWriter) -> Result<()> {
         let mut shared = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         let missing = || Error::internal("an earlier snapshot of MATCH_RECOGNIZE has failed");
         let mut ledger = shared.take().ok_or_else(missing)?;
-        let room = delta.changed.len() + delta.changed.len() / 8;
-        ledger.enter(delta, tables, state)?;
+        let mut notes = std::mem::take(&mut delta.notes);
+        latest(&mut notes);
+        ledger.enter(delta, &mut notes, tables, state)?;
         *shared = Some(ledger);
-        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = Counters::with_room(room);
+        notes.clear();
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = notes;
         Ok(())
     }
 }
@@ -79,18 +81,35 @@ impl Ledger {
         self.keys.len()
     }
 
-    fn enter(&mut self, delta: Delta, tables: &Tables, state: &mut StateWriter) -> Result<()> {
-        let Delta { new_keys, changed, new, counters, rows, others } = delta;
-        let mut new_ids = &changed[changed.len() - new..];
+    /// The notes are each of another partition.
+    fn enter(
+        &mut self,
+        delta: Delta,
+        notes: &mut Vec<Standing>,
+        tables: &Tables,
+        state: &mut StateWriter,
+    ) -> Result<()> {
+        let Delta { new_keys, new, rows, others, .. } = delta;
+        let (first_new, count) = (self.keys.len(), self.keys.len() + new);
         for keys in new_keys {
-            let count = keys.first().map_or(new_ids.len(), |column| column.len());
-            let (ids, rest) =
-                new_ids.split_at_checked(count).ok_or_else(|| Error::internal("more keys than partitions"))?;
-            new_ids = rest;
-            self.meet(&keys, count, state.key_groups())?;
+            let first = self.keys.len();
+            self.meet(&keys, keys.first().map_or(new, |column| column.len()), state.key_groups())?;
+            let ids = (first as PartitionId..self.keys.len() as PartitionId).collect();
             let (table, are_gone) = (tables.keys.clone(), false);
-            self.put(OfPartitions { table, are_gone, ids: ids.to_vec(), number_at: Some(0), columns: keys }, state)?;
+            self.put(OfPartitions { table, are_gone, ids, number_at: Some(0), columns: keys }, state)?;
         }
+        if self.keys.len() != count {
+            return Err(Error::internal("as many keys as new partitions were expected"));
+        }
+        // A new partition without a note has had no row yet.
+        let mut is_noted = vec![false; new];
+        for note in notes.iter().filter_map(|note| (note.id as usize).checked_sub(first_new)) {
+            is_noted[note] = true;
+        }
+        let without = (first_new..count).filter(|id| !is_noted[id - first_new]);
+        notes.extend(without.map(|id| Standing { id: id as PartitionId, ..Standing::default() }));
+        let changed: Vec<PartitionId> = notes.iter().map(|note| note.id).collect();
+        let counters = Counters::of(notes);
         for rows in rows {
             self.put_rows(rows, tables, state)?;
         }

@@ -121,9 +121,7 @@ impl StoredPartitions {
 
     /// As rows of the table.
     pub(in super::super) fn into_rows(self, table: &TableSpec) -> Result<StateRows> {
-        let Counters { seen, kept, unsearched, open, mut unreported, matches } = self.counters;
-        // Where nobody asks it is the next row to come.
-        unreported.resize(seen.len(), 0);
+        let Counters { seen, kept, unsearched, open, unreported, matches } = self.counters;
         let columns: Vec<ArrayRef> = vec![
             Arc::new(UInt32Array::from(self.numbers)),
             Arc::new(UInt64Array::from(seen)),

@@ -12,7 +12,7 @@ use dipper_types::Result;
 
 use super::super::partitions::PartitionId;
 use super::changes::Changes;
-use super::delta::OfPartitions;
+use super::delta::{OfPartitions, Standing};
 use super::ledger::PartitionKey;
 
 impl Changes {
@@ -20,14 +20,14 @@ impl Changes {
     pub(in super::super) fn take_waiting(
         &mut self,
         waiting: &HashMap<PartitionId, VecDeque<Match>>,
-        changed: &[PartitionId],
+        notes: &[Standing],
     ) -> Vec<OfPartitions> {
         if waiting.is_empty() && self.waiting.is_empty() {
             return Vec::new();
         }
         let (mut new, mut gone, mut gone_of) = (Vec::new(), Vec::new(), Vec::new());
         let none = VecDeque::new();
-        for id in changed {
+        for Standing { id, .. } in notes {
             let matches = waiting.get(id).unwrap_or(&none);
             let before = self.waiting.remove(id).unwrap_or_default();
             // Matches come and go in the order of their numbers.
