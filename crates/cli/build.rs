@@ -7,7 +7,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // Not as this was compiled: the sources may have moved.
+    let root = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("../..");
     let mut files = BTreeSet::new();
     for part in ["Cargo.lock", "crates", "proto"] {
         println!("cargo::rerun-if-changed={}", root.join(part).display());

@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
 
+use crate::clock::{HEARTBEAT, SILENCE};
 use crate::leadership::{Leadership, LeadershipChange, find_leader};
 use crate::message::MESSAGE_BYTES_MAX;
 use crate::rpc::jobs_server::JobsServer;
@@ -106,7 +107,10 @@ impl Coordinator {
         let jobs = Jobs::new(Arc::clone(&hub), Registry::new(&directory), leadership.seat());
         let leaders = Leaders { directory };
         let workers = WorkerService::new(Arc::clone(&hub), leaders.clone(), cancel.clone());
+        // Connections of those that have gone without a word are closed.
         let served = tonic::transport::Server::builder()
+            .http2_keepalive_interval(Some(HEARTBEAT))
+            .http2_keepalive_timeout(Some(SILENCE))
             .layer(security.guard())
             .add_service(WorkersServer::new(workers).max_decoding_message_size(MESSAGE_BYTES_MAX))
             .add_service(JobsServer::new(JobService::new(jobs.clone(), leaders.clone())))

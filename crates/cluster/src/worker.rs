@@ -102,8 +102,13 @@ async fn obey(options: WorkerOptions, address: String, nonce: u64, mut shares: S
     let mut said = None;
     let mut coordinators = options.coordinators.iter().cycle();
     let (mut leader, mut orphaned): (Option<String>, _) = (None, Stopwatch::start());
+    let mut last = None;
     loop {
-        let coordinator = leader.take().or_else(|| coordinators.next().cloned()).unwrap_or_default();
+        let mut coordinator = leader.take().or_else(|| coordinators.next().cloned()).unwrap_or_default();
+        // Who has just been of no help is not asked twice: if it is silent that takes seconds, which a new leader may not wait.
+        if last.as_ref() == Some(&coordinator) {
+            coordinator = coordinators.next().cloned().unwrap_or_default();
+        }
         let conversation = session::run(&options, &coordinator, &address, nonce, &mut shares).await;
         if shares.let_go() {
             orphaned = Stopwatch::start();
@@ -123,6 +128,7 @@ async fn obey(options: WorkerOptions, address: String, nonce: u64, mut shares: S
                 }
             }
         }
+        last = Some(coordinator);
         if u128::from(orphaned.elapsed_ms()) > ORPHANED.as_millis() {
             shares.clear();
         }

@@ -15,6 +15,7 @@ mod guide;
 mod harness;
 mod http;
 mod interruption;
+mod network;
 mod output;
 mod recovery;
 mod robustness;

@@ -10,6 +10,8 @@ use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Endpoint, Server};
 
+use crate::clock::{HEARTBEAT, SILENCE};
+
 /// How many bytes of a channel may be under way, beside the frame that is being read: enough for a few milliseconds at
 /// the speed of a loopback, or for half a millisecond of distance at ten gigabits a second.
 pub const STREAM_WINDOW_BYTES: u32 = 1 << 20;
@@ -37,6 +39,8 @@ pub fn server<L>(server: Server<L>) -> Server<L> {
         .max_frame_size(HTTP2_FRAME_BYTES)
         .http2_max_pending_accept_reset_streams(Some(resets))
         .http2_max_local_error_reset_streams(Some(resets))
+        .http2_keepalive_interval(Some(HEARTBEAT))
+        .http2_keepalive_timeout(Some(SILENCE))
 }
 
 /// The connections to a [`server`], for `serve_with_incoming`.
@@ -46,8 +50,9 @@ pub fn incoming(listener: TcpListener) -> TcpIncoming {
     TcpIncoming::from(listener).with_nodelay(Some(true))
 }
 
-/// A connection for [`super::send`].
+/// A connection for [`super::send`]. When the other side is silent it breaks, or a job would wait for as long as TCP does: a quarter of an hour.
 #[must_use]
 pub fn endpoint(endpoint: Endpoint) -> Endpoint {
+    let endpoint = endpoint.http2_keep_alive_interval(HEARTBEAT).keep_alive_timeout(SILENCE);
     endpoint.tcp_nodelay(true).http2_max_concurrent_reset_streams(CHANNELS_PER_CONNECTION_MAX as usize)
 }
