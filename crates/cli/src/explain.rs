@@ -9,7 +9,7 @@ use crate::script::Script;
 use crate::statement::Console;
 
 /// Explains every query and insert of a script.
-pub(crate) fn run(
+pub(crate) async fn run(
     console: &Console,
     session: &mut Session,
     script: &Script,
@@ -23,7 +23,7 @@ pub(crate) fn run(
     };
     let mut explained = 0;
     for statement in session.parse(&script.text).map_err(failed)? {
-        if let Some(text) = session.explain(&statement, format).map_err(failed)? {
+        if let Some(text) = session.explain(&statement, format).await.map_err(failed)? {
             if explained > 0 && format == ExplainFormat::Text {
                 console.print("")?;
             }

@@ -115,7 +115,7 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Explain(explain) => {
             let script = Script::read(&explain.file)?;
             let mut session = session(explain.settings.pairs(), true, JobConfig::default())?;
-            explain::run(&console(OutputFormat::Table, false), &mut session, &script, explain.format)
+            explain::run(&console(OutputFormat::Table, false), &mut session, &script, explain.format).await
         }
         Command::Checkpoint(command) => stored::checkpoint(&console(command.output(), false), command).await,
         Command::Savepoint(command) => stored::savepoint(&console(command.output(), false), command).await,

@@ -28,7 +28,7 @@ use crate::options::TableOptions;
 use crate::table::TableDefinition;
 use compression::Compression;
 use directory::Directory;
-use location::Location;
+pub(crate) use location::Location;
 use metadata::MetadataColumn;
 use sink::FilesystemSink;
 use source::FilesystemSource;

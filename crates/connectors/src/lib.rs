@@ -7,6 +7,7 @@
 mod blackhole;
 mod clock;
 mod datagen;
+mod delta;
 mod filesystem;
 mod format;
 mod near_miss;

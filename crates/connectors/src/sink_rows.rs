@@ -12,14 +12,38 @@ use dipper_types::{Error, Result};
 /// The rows with the table's column names and types, columns taken by position. Only additions can be appended: a
 /// changelog with anything else is refused.
 pub(crate) fn appended_rows(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let mut columns = Vec::with_capacity(schema.fields().len());
-    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        if field.name() != ROW_KIND_COLUMN {
-            columns.push(Arc::clone(column));
-        } else if !column.as_primitive::<Int8Type>().values().iter().all(|kind| *kind == RowKind::Insert as i8) {
-            return Err(Error::unsupported("the connector appends rows and cannot take updates or deletions"));
-        }
+    if row_kinds(batch).is_some_and(|kinds| kinds.iter().any(|kind| *kind != RowKind::Insert as i8)) {
+        return Err(Error::unsupported("the connector appends rows and cannot take updates or deletions"));
     }
+    table_rows(batch, schema)
+}
+
+/// The rows of a changelog in their order, in stretches: those that a table with a primary key has now, and those that are gone. What an
+/// update replaces is left out, as its key says.
+pub(crate) fn changed_rows(batch: &RecordBatch, schema: &SchemaRef) -> Result<Vec<(RecordBatch, bool)>> {
+    let rows = table_rows(batch, schema)?;
+    let Some(kinds) = row_kinds(batch) else { return Ok(vec![(rows, false)]) };
+    let (mut stretches, mut from) = (Vec::new(), 0);
+    for stretch in kinds.chunk_by(|a, b| a == b) {
+        let kind = stretch[0];
+        if kind != RowKind::UpdateBefore as i8 {
+            stretches.push((rows.slice(from, stretch.len()), kind == RowKind::Delete as i8));
+        }
+        from += stretch.len();
+    }
+    Ok(stretches)
+}
+
+/// The kind of each row of a changelog.
+fn row_kinds(batch: &RecordBatch) -> Option<&[i8]> {
+    let place = batch.schema_ref().index_of(ROW_KIND_COLUMN).ok()?;
+    batch.column(place).as_primitive_opt::<Int8Type>().map(|kinds| kinds.values().as_ref())
+}
+
+fn table_rows(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let named = batch.schema_ref().fields().iter().zip(batch.columns());
+    let mut columns: Vec<_> =
+        named.filter(|(field, _)| field.name() != ROW_KIND_COLUMN).map(|(_, column)| Arc::clone(column)).collect();
     if columns.len() != schema.fields().len() {
         return Err(Error::internal(format!("got {} columns, not {}", columns.len(), schema.fields().len())));
     }

@@ -9,6 +9,7 @@ use dipper_types::{Error, Result};
 
 use crate::blackhole::BlackholeSink;
 use crate::datagen::DatagenSource;
+use crate::delta::{DeltaSink, DeltaSource, DeltaTable};
 use crate::filesystem::FilesystemTable;
 use crate::options::{TableOptions, choice};
 use crate::print::PrintSink;
@@ -30,13 +31,15 @@ pub struct TableDefinition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Connector {
     Filesystem,
+    Delta,
     Datagen,
     Print,
     Blackhole,
 }
 
-const CONNECTORS: [(&str, Connector); 4] = [
+const CONNECTORS: [(&str, Connector); 5] = [
     ("filesystem", Connector::Filesystem),
+    ("delta", Connector::Delta),
     ("datagen", Connector::Datagen),
     ("print", Connector::Print),
     ("blackhole", Connector::Blackhole),
@@ -47,6 +50,7 @@ pub fn source(table: &TableDefinition) -> Result<Arc<dyn Source>> {
     let (connector, options) = connector(table)?;
     match connector {
         Connector::Filesystem => Ok(Arc::new(FilesystemTable::new(table, options)?.into_source(table)?)),
+        Connector::Delta => Ok(Arc::new(DeltaSource::new(DeltaTable::new(table, options)?))),
         Connector::Datagen => Ok(Arc::new(DatagenSource::new(table, options)?)),
         Connector::Print | Connector::Blackhole => Err(one_way(table, connector, "written, not read")),
     }
@@ -57,6 +61,7 @@ pub fn sink(table: &TableDefinition) -> Result<Arc<dyn Sink>> {
     let (connector, options) = connector(table)?;
     match connector {
         Connector::Filesystem => Ok(Arc::new(FilesystemTable::new(table, options)?.into_sink(table)?)),
+        Connector::Delta => Ok(Arc::new(DeltaSink::new(DeltaTable::new(table, options)?))),
         Connector::Print => Ok(Arc::new(PrintSink::new(table, options)?)),
         Connector::Blackhole => Ok(Arc::new(BlackholeSink::new(table, options)?)),
         Connector::Datagen => Err(one_way(table, connector, "read, not written")),
@@ -68,6 +73,7 @@ pub fn validate(table: &TableDefinition) -> Result<()> {
     let (connector, options) = connector(table)?;
     match connector {
         Connector::Filesystem => FilesystemTable::new(table, options).map(drop),
+        Connector::Delta => DeltaTable::new(table, options).map(drop),
         Connector::Datagen => DatagenSource::new(table, options).map(drop),
         Connector::Print => PrintSink::new(table, options).map(drop),
         Connector::Blackhole => BlackholeSink::new(table, options).map(drop),

@@ -74,6 +74,21 @@ pub(crate) fn refuse_rows_that_never_show(graph: &JobGraph, job: &[JobGraph]) ->
     Ok(())
 }
 
+/// A job that goes on from a checkpoint has to find the files that it has read in part, and these may have been replaced meanwhile.
+pub(crate) fn refuse_tables_that_change(graph: &JobGraph) -> Result<()> {
+    for node in &graph.nodes {
+        if let OperatorSpec::Source(spec) = &node.spec
+            && spec.table.options.get("connector").is_some_and(|connector| connector == "delta")
+        {
+            let message =
+                format!("a job with checkpoints cannot read table '{}' yet, which Dipper keeps", spec.table.name);
+            let hint = "leave checkpoints out, or run it as a batch: SET 'execution.runtime-mode' = 'batch'";
+            return Err(Error::unsupported(message).with_hint(hint));
+        }
+    }
+    Ok(())
+}
+
 /// What is to be said of patterns over endless input whose matches nothing bounds.
 pub(crate) fn unbounded_state(graph: &JobGraph) -> Vec<String> {
     let mut warnings = Vec::new();

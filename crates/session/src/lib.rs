@@ -17,6 +17,7 @@ mod panic;
 mod savepoints;
 mod session;
 mod table;
+mod warehouse;
 
 pub use checkpoints::open_directory;
 

@@ -10,7 +10,7 @@ use dipper_graph::JobGraph;
 use dipper_operator_api::Boundedness;
 use dipper_runtime::Checkpointing;
 use dipper_sql::Planner;
-use dipper_sql::ast::{CreateTable, CreateView, ExplainFormat, Insert, Parsed, Query, RelationKind, Statement};
+use dipper_sql::ast::{CreateTable, CreateView, Drop, ExplainFormat, Insert, Parsed, Query, RelationKind, Statement};
 use dipper_sql::catalog::{
     Catalog, ColumnDescription, Relation, RuntimeMode, Setting, Settings, Table as CatalogTable, sql_type_name,
 };
@@ -23,6 +23,7 @@ use crate::adhoc::{self, Watch};
 use crate::connector::definition;
 use crate::listing::listing;
 use crate::panic::panicked;
+use crate::warehouse::Warehouse;
 use crate::{Column, JobConfig, JobHandle, Outcome, PlannedJob, SessionConfig, Table, checkpoints, dataflow};
 
 /// What an insert is bound as, and where it writes.
@@ -38,6 +39,7 @@ pub struct Session {
     /// The keys that scripts cannot change.
     fixed: BTreeSet<&'static str>,
     job: JobConfig,
+    warehouse: Warehouse,
     /// How many jobs with checkpoints have been started without a name of their own.
     unnamed_jobs: usize,
     /// The names of those that have one, and what they do.
@@ -57,6 +59,7 @@ impl Session {
             settings,
             fixed: if config.fixed { keys } else { BTreeSet::new() },
             job: config.job,
+            warehouse: Warehouse::default(),
             unnamed_jobs: 0,
             named_jobs: BTreeMap::new(),
         })
@@ -75,7 +78,16 @@ impl Session {
     }
 
     async fn execute_statement(&mut self, parsed: &Parsed) -> Result<Outcome> {
+        if !matches!(parsed.statement, Statement::Set { .. } | Statement::ShowSettings | Statement::Reset(_)) {
+            self.see_tables().await?;
+        }
         match &parsed.statement {
+            Statement::CreateTable(create) => self.create_table(create, &parsed.text).await,
+            Statement::Drop(drop) if drop.kind == RelationKind::Table => self.drop_table(drop).await,
+            Statement::Truncate(table) => {
+                self.warehouse.truncate(table, &self.catalog).await.map_err(|error| error.at(parsed.span))?;
+                Ok(Outcome::Done(format!("table {table} truncated")))
+            }
             Statement::Query(query) => self.query(query).await,
             Statement::Insert(insert) => self.insert(std::slice::from_ref(insert), &parsed.text).await,
             Statement::StatementSet(inserts) => self.insert(inserts, &parsed.text).await,
@@ -86,12 +98,14 @@ impl Session {
 
     /// Explains a query or an insert instead of running it. Definitions and settings take effect, because what follows needs
     /// them; for those and for listings there is nothing to explain.
-    pub fn explain(&mut self, parsed: &Parsed, format: ExplainFormat) -> Result<Option<String>> {
+    pub async fn explain(&mut self, parsed: &Parsed, format: ExplainFormat) -> Result<Option<String>> {
+        self.see_tables().await?;
         match &parsed.statement {
             Statement::Query(_) | Statement::Insert(_) | Statement::StatementSet(_) => {
                 self.explain_statement(&parsed.statement, format).map(Some)
             }
             Statement::Explain { format, statement } => self.explain_statement(statement, *format).map(Some),
+            // What is kept is left as it is.
             other => self.define(other, &parsed.text).map(|_| None),
         }
     }
@@ -126,13 +140,14 @@ impl Session {
     /// Whatever changes or lists the catalog and the settings.
     fn define(&mut self, statement: &Statement, text: &str) -> Result<Outcome> {
         match statement {
-            Statement::CreateTable(create) => self.create_table(create, text),
             Statement::CreateView(create) => self.create_view(create, text),
-            Statement::Drop(drop) => {
-                let kind = kind_name(drop.kind);
-                let dropped = self.catalog.drop_relation(drop)?;
-                let done = if dropped { "dropped" } else { "does not exist" };
-                Ok(Outcome::Done(format!("{kind} {} {done}", drop.name)))
+            Statement::CreateTable(create) => {
+                let table = self.catalog.define_table(create, text)?;
+                self.declare_table(create, table)
+            }
+            Statement::Drop(drop) => self.drop_relation(drop),
+            Statement::Truncate(table) => {
+                self.catalog.table(table).map(|_| Outcome::Done("nothing is done".to_owned()))
             }
             Statement::Set { key, key_span, value, value_span } => self.set(key, *key_span, value, *value_span),
             Statement::Reset(key) => self.reset(key.as_ref()),
@@ -160,8 +175,48 @@ impl Session {
         }
     }
 
-    fn create_table(&mut self, create: &CreateTable, text: &str) -> Result<Outcome> {
-        let mut table = self.catalog.define_table(create, text)?;
+    /// Takes note of the tables that there are in the warehouse.
+    async fn see_tables(&mut self) -> Result<()> {
+        let url = self.settings.text_of("table.warehouse").unwrap_or_default().to_owned();
+        self.warehouse.refresh(&url, &mut self.catalog).await
+    }
+
+    async fn drop_table(&mut self, drop: &Drop) -> Result<Outcome> {
+        if let Ok(Relation::Table(table)) = self.catalog.resolve(&drop.name)
+            && table.is_managed
+        {
+            let name = table.name().to_owned();
+            self.warehouse.drop(&name, &mut self.catalog).await?;
+            return Ok(Outcome::Done(format!("table {name} dropped")));
+        }
+        self.drop_relation(drop)
+    }
+
+    fn drop_relation(&mut self, drop: &Drop) -> Result<Outcome> {
+        let (kind, dropped) = (kind_name(drop.kind), self.catalog.drop_relation(drop)?);
+        let done = if dropped { "dropped" } else { "does not exist" };
+        Ok(Outcome::Done(format!("{kind} {} {done}", drop.name)))
+    }
+
+    async fn create_table(&mut self, create: &CreateTable, text: &str) -> Result<Outcome> {
+        let table = self.catalog.define_table(create, text)?;
+        if self.warehouse.is_as_created(&table) {
+            // A script can be run once more.
+            return Ok(Outcome::Done(format!("table {} exists already", table.name())));
+        }
+        if !table.is_managed || self.catalog.get(table.name()).is_some() {
+            return self.declare_table(create, table);
+        }
+        let created = self.warehouse.create(create, &table, &mut self.catalog).await;
+        let done = if created.map_err(|error| at_option(error, &table))? { "created" } else { "exists already" };
+        Ok(Outcome::Done(format!("table {} {done}", table.name())))
+    }
+
+    /// Notes a table that exists, or would.
+    fn declare_table(&mut self, create: &CreateTable, mut table: CatalogTable) -> Result<Outcome> {
+        if table.is_managed {
+            table.spec.options = self.warehouse.declared(&table)?;
+        }
         let definition = definition(&table.spec);
         validate(&definition).map_err(|error| at_option(error, &table))?;
         // A table that can only be written has no source, and no end to ask for.
@@ -299,7 +354,11 @@ impl Session {
             return Err(error.with_hint("leave 'execution.runtime-mode' at 'automatic', or use dipper run"));
         }
         // As with a job that is run here.
-        let planned = AssertUnwindSafe(self.planned(inserts, &parsed.text)).catch_unwind().await;
+        let planned = async {
+            self.see_tables().await?;
+            self.planned(inserts, &parsed.text).await
+        };
+        let planned = AssertUnwindSafe(planned).catch_unwind().await;
         planned.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
     }
 
@@ -308,6 +367,7 @@ impl Session {
         let mut graph = self.job_graph(inserts, &plans, &self.job_name(inserts))?;
         let checkpointing = self.checkpointing(text).await?;
         if let Some(checkpointing) = &checkpointing {
+            dataflow::refuse_tables_that_change(&graph)?;
             graph.name.clone_from(&checkpointing.job.0);
         }
         Ok(PlannedJob { warnings: dataflow::unbounded_state(&graph), graph, checkpointing })

@@ -64,6 +64,8 @@ pub enum Statement {
     CreateView(Box<CreateView>),
     /// `DROP TABLE` or `DROP VIEW`.
     Drop(Drop),
+    /// `TRUNCATE TABLE name`.
+    Truncate(ObjectName),
     /// `INSERT INTO`.
     Insert(Box<Insert>),
     /// A query on its own.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use dipper_types::{Error, Result};
-use futures::{FutureExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutPayload, parse_url_opts};
@@ -17,13 +17,18 @@ use crate::durable_files::DurableFiles;
 use crate::retry::Retry;
 use crate::store_error::{explain, may_pass};
 
-/// A directory of checkpoints or savepoints, of this machine or of an object store. Cheap to clone.
+/// Above this, an object goes to a store over HTTP in parts: one request would run into its time limit.
+const PART_BYTES: usize = 16 << 20;
+
+/// A directory of checkpoints, savepoints or a table, of this machine or of an object store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Directory {
     store: Arc<dyn ObjectStore>,
     base: Path,
     /// For messages.
     url: String,
+    /// What it is a directory of, for messages.
+    holds: &'static str,
     retry: Retry,
     /// A directory that changes while it is listed may show neither of two files one of which was there all the time.
     is_local: bool,
@@ -60,6 +65,8 @@ pub struct Entry {
     pub name: String,
     /// Its size.
     pub bytes: u64,
+    /// When it was written, by the store's clock, in milliseconds since 1970.
+    pub modified_ms: i64,
 }
 
 impl Directory {
@@ -87,7 +94,7 @@ impl Directory {
     /// A directory of a store that has been opened already. `url` is for messages. For local files use [`Directory::open`]: the store of
     /// `object_store` does not survive a power failure.
     pub fn of(store: Arc<dyn ObjectStore>, base: Path, url: impl Into<String>) -> Self {
-        Self { store, base, url: url.into(), retry: Retry::default(), is_local: false }
+        Self { store, base, url: url.into(), holds: "checkpoint", retry: Retry::default(), is_local: false }
     }
 
     /// A directory in this one.
@@ -96,6 +103,13 @@ impl Directory {
         let separator = if self.url.ends_with('/') { "" } else { "/" };
         let url = format!("{}{separator}{name}", self.url);
         Self { base: self.base.clone().join(name), url, ..self.clone() }
+    }
+
+    /// The same directory, called a `holds` directory in messages instead of a checkpoint directory.
+    #[must_use]
+    pub fn holding(mut self, holds: &'static str) -> Self {
+        self.holds = holds;
+        self
     }
 
     /// Where it is, for messages.
@@ -110,7 +124,7 @@ impl Directory {
     }
 
     fn local(path: &std::path::Path, url: &str) -> Result<Self> {
-        let opened = DurableFiles::open(path).map_err(|error| explain("open files", url, &error))?;
+        let opened = DurableFiles::open(path).map_err(|error| explain("open files", "checkpoint", url, &error))?;
         Ok(Self { is_local: true, ..Self::of(Arc::new(opened), Path::default(), url) })
     }
 
@@ -123,14 +137,14 @@ impl Directory {
     }
 
     /// The size of an object; `None` if there is none.
-    pub(crate) async fn size(&self, name: &str) -> Result<Option<u64>> {
+    pub async fn size(&self, name: &str) -> Result<Option<u64>> {
         let path = self.path(name)?;
         let head = self.retry.call(|| self.store.head(&path).boxed()).await;
         Ok(self.found(name, head)?.map(|meta| meta.size))
     }
 
     /// Parts of an object; `None` if there is none.
-    pub(crate) async fn get_ranges(&self, name: &str, ranges: &[Range<u64>]) -> Result<Option<Vec<Bytes>>> {
+    pub async fn get_ranges(&self, name: &str, ranges: &[Range<u64>]) -> Result<Option<Vec<Bytes>>> {
         let path = self.path(name)?;
         let read = self.retry.call(|| self.store.get_ranges(&path, ranges)).await;
         self.found(name, read)
@@ -155,16 +169,43 @@ impl Directory {
             }
         };
         self.retry.call(|| create().boxed()).await.map_err(|error| NotCreated {
-            error: explain(&format!("create '{name}'"), &self.url, &error),
+            error: explain(&format!("create '{name}'"), self.holds, &self.url, &error),
             in_doubt: in_doubt.load(Ordering::Relaxed),
         })
+    }
+
+    /// Writes an object, in the place of one that is there already. A large one is not uploaded as one piece; it appears whole or not at all
+    /// all the same.
+    pub async fn put(&self, name: &str, bytes: &Bytes) -> Result<()> {
+        let path = self.path(name)?;
+        let put = || async {
+            if self.is_local || bytes.len() <= PART_BYTES {
+                return self.store.put(&path, PutPayload::from(bytes.clone())).await.map(drop);
+            }
+            let mut upload = self.store.put_multipart(&path).await?;
+            let parts = (0..bytes.len()).step_by(PART_BYTES);
+            let parts = parts.map(|start| bytes.slice(start..bytes.len().min(start + PART_BYTES)));
+            let sent = parts.map(|part| upload.put_part(PutPayload::from(part))).collect::<Vec<_>>();
+            // Four at a time: a part is held in memory, and sent again, by itself.
+            let sent = futures::stream::iter(sent).buffer_unordered(4).try_collect::<()>().await;
+            match sent {
+                Ok(()) => upload.complete().await.map(drop),
+                Err(error) => {
+                    // What stays behind is not an object; stores have rules that clear it away.
+                    let _ = upload.abort().await;
+                    Err(error)
+                }
+            }
+        };
+        let put = self.retry.call(|| put().boxed()).await;
+        put.map_err(|error| explain(&format!("write '{name}'"), self.holds, &self.url, &error))
     }
 
     /// Whose an object is, if it exists: ours if it holds these bytes.
     pub async fn owner(&self, name: &str, bytes: &Bytes) -> Result<Option<Created>> {
         let path = self.path(name)?;
         let read = self.retry.call(|| self.read_owner(&path, bytes).boxed()).await;
-        read.map_err(|error| explain(&format!("read '{name}'"), &self.url, &error))
+        read.map_err(|error| explain(&format!("read '{name}'"), self.holds, &self.url, &error))
     }
 
     /// All objects, as `list` gives them, as they were at one moment: a local directory is listed until two listings agree.
@@ -183,13 +224,23 @@ impl Directory {
     }
 
     /// All objects of the directory, those in directories below it included, by name.
-    pub(crate) async fn list(&self) -> Result<Vec<Entry>> {
-        let list = self.retry.call(|| self.store.list(Some(&self.base)).try_collect::<Vec<_>>().boxed()).await;
-        let list = list.map_err(|error| explain("list files", &self.url, &error))?;
+    pub async fn list(&self) -> Result<Vec<Entry>> {
+        self.list_after(None).await
+    }
+
+    /// Like [`Directory::list`], but only objects whose names come after `name`.
+    pub async fn list_after(&self, name: Option<&str>) -> Result<Vec<Entry>> {
+        let after = name.map(|name| self.path(name)).transpose()?;
+        let list = || match &after {
+            Some(after) => self.store.list_with_offset(Some(&self.base), after),
+            None => self.store.list(Some(&self.base)),
+        };
+        let list = self.retry.call(|| list().try_collect::<Vec<_>>().boxed()).await;
+        let list = list.map_err(|error| explain("list files", self.holds, &self.url, &error))?;
         let entry = |meta: object_store::ObjectMeta| {
             let parts = meta.location.prefix_match(&self.base)?;
             let name = parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/");
-            Some(Entry { name, bytes: meta.size })
+            Some(Entry { name, bytes: meta.size, modified_ms: meta.last_modified.timestamp_millis() })
         };
         let mut entries: Vec<Entry> = list.into_iter().filter_map(entry).collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
@@ -199,7 +250,7 @@ impl Directory {
     /// The names of the directories in this one.
     pub async fn children(&self) -> Result<Vec<String>> {
         let list = self.retry.call(|| self.store.list_with_delimiter(Some(&self.base))).await;
-        let list = list.map_err(|error| explain("list directories", &self.url, &error))?;
+        let list = list.map_err(|error| explain("list directories", self.holds, &self.url, &error))?;
         let mut names: Vec<String> =
             list.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
         names.sort();
@@ -211,7 +262,7 @@ impl Directory {
         let path = self.path(name)?;
         match self.retry.call(|| self.store.delete(&path).boxed()).await {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(explain(&format!("delete '{name}'"), &self.url, &error)),
+            Err(error) => Err(explain(&format!("delete '{name}'"), self.holds, &self.url, &error)),
         }
     }
 
@@ -225,7 +276,7 @@ impl Directory {
         match read {
             Ok(read) => Ok(Some(read)),
             Err(StoreError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(explain(&format!("read '{name}'"), &self.url, &error)),
+            Err(error) => Err(explain(&format!("read '{name}'"), self.holds, &self.url, &error)),
         }
     }
 

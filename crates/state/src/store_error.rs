@@ -28,10 +28,10 @@ pub(crate) fn may_pass(error: &StoreError) -> bool {
 
 const CREDENTIALS: &str = "see that the credentials may read and write there, or choose another directory";
 
-/// The error of a call about `what` in the directory at `url`.
-pub(crate) fn explain(what: &str, url: &str, error: &StoreError) -> Error {
+/// The error of a call about `what` in the `holds` directory at `url`.
+pub(crate) fn explain(what: &str, holds: &str, url: &str, error: &StoreError) -> Error {
     let about = |kind, hint: &str| {
-        Error::new(kind, format!("cannot {what} in checkpoint directory '{url}': {}", innermost(error))).with_hint(hint)
+        Error::new(kind, format!("cannot {what} in {holds} directory '{url}': {}", innermost(error))).with_hint(hint)
     };
     match (error, io_kind(error)) {
         (_, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) => {
@@ -115,7 +115,7 @@ mod tests {
         ] {
             let error = StoreError::Generic { store: "local files", source: io::Error::from(io).into() };
             assert_eq!(may_pass(&error), may, "{io}");
-            let explained = explain("create 'x'", "/data", &error);
+            let explained = explain("create 'x'", "checkpoint", "/data", &error);
             assert_eq!(explained.kind(), kind, "{io}");
             assert_eq!(explained.to_string(), format!("cannot create 'x' in checkpoint directory '/data': {io}"));
             assert!(explained.hint().is_some_and(|hint| hint.starts_with(remedy)), "{io}");
@@ -134,7 +134,7 @@ mod tests {
             let source = format!("Server returned non-2xx status code: {status}: <Error/>").into();
             let error = StoreError::Generic { store: "S3", source };
             assert_eq!(may_pass(&error), may, "{status}");
-            let explained = explain("list files", "s3://bucket", &error);
+            let explained = explain("list files", "checkpoint", "s3://bucket", &error);
             assert_eq!(explained.kind(), kind, "{status}");
             assert!(explained.hint().is_some_and(|hint| hint.starts_with(remedy)), "{explained:?}");
         }

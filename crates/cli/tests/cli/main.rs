@@ -26,3 +26,4 @@ mod scenarios;
 mod scripts;
 mod security;
 mod shell;
+mod tables;

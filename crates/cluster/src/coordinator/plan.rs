@@ -11,6 +11,7 @@ use crate::{StartFrom, Submission};
 
 const PARALLELISM: &str = "parallelism.default";
 const CHECKPOINTS: &str = "state.checkpoints.dir";
+const WAREHOUSE: &str = "table.warehouse";
 
 /// Where the checkpoints of all jobs are in a cluster directory.
 pub(super) fn checkpoints_of(directory: &str) -> String {
@@ -30,6 +31,9 @@ pub(super) async fn plan(
         return Err(error.with_hint("leave it out: checkpoints go to the cluster directory"));
     }
     settings.push((CHECKPOINTS.to_owned(), checkpoints_of(directory)));
+    if !settings.iter().any(|(key, _)| key == WAREHOUSE) {
+        settings.push((WAREHOUSE.to_owned(), format!("{directory}/warehouse")));
+    }
     settings.extend(parallelism.map(|parallelism| (PARALLELISM.to_owned(), parallelism.to_string())));
     let (start_from, allow_non_restored_state) = match start_from {
         StartFrom::Latest => (dipper_session::StartFrom::Latest, false),

@@ -11,9 +11,10 @@ use dipper_types::Error;
 use futures::TryStreamExt;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType};
 
-/// A session with a catalog of its own.
+/// A session with a catalog and a warehouse of its own.
 pub(crate) struct Database {
     session: Session,
+    _warehouse: tempfile::TempDir,
 }
 
 /// An error with its place in front: `1:8: unknown column 'x'`.
@@ -33,9 +34,12 @@ impl std::error::Error for Placed {}
 
 impl Database {
     pub(crate) fn new(settings: &[(&str, &str)]) -> Result<Self, Placed> {
-        let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let warehouse = tempfile::tempdir().map_err(|error| Placed(Error::internal(error.to_string())))?;
+        let path = warehouse.path().display().to_string();
+        let settings = settings.iter().copied().chain([("table.warehouse", path.as_str())]);
+        let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let session = Session::new(SessionConfig { settings, ..SessionConfig::default() }).map_err(Placed)?;
-        Ok(Self { session })
+        Ok(Self { session, _warehouse: warehouse })
     }
 
     /// The rows that statements put out, as text.

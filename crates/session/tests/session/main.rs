@@ -36,6 +36,11 @@ fn ad_hoc_queries_give_what_the_files_say() {
 }
 
 #[test]
+fn tables_that_dipper_keeps_do_what_the_files_say() {
+    check("tables", HOSTS);
+}
+
+#[test]
 fn patterns_and_windows_give_the_same_in_both_hosts() {
     check("both", HOSTS);
 }

@@ -222,7 +222,8 @@ const STREAMS: &[(&str, &str)] = &[
 #[rustfmt::skip]
 const STATEMENTS: &[(&str, &str)] = &[
     ("CREATE TABLE t (a INT, A STRING) WITH ('connector' = 'x')", "1:24 column 'a' is defined twice (unquoted names are the same in any case)"),
-    ("CREATE TABLE t (a INT)", "1:14 table t has no 'connector' option: tables that Dipper stores itself are not supported yet (say where the rows are: WITH ('connector' = 'filesystem', …))"),
+    ("CREATE TEMPORARY TABLE t (a INT)", "1:24 table t is TEMPORARY and has no 'connector' option (say where its rows are, WITH ('connector' = 'filesystem', …), or leave TEMPORARY out)"),
+    ("CREATE TABLE t (a INT, b STRING METADATA)", "1:24 column b: a table without a connector has no metadata"),
     ("CREATE TABLE t (a INT, WATERMARK FOR b AS b) WITH ('connector' = 'x')", "1:38 watermark on unknown column 'b'"),
     ("CREATE TABLE t (ts STRING, WATERMARK FOR ts AS ts) WITH ('connector' = 'x')", "1:42 watermark on column 'ts' of type STRING: it must be a TIMESTAMP (declare it TIMESTAMP(3), or add a computed column, such as event_time AS TO_TIMESTAMP(ts))"),
     ("CREATE TABLE t (ts TIMESTAMP(3), WATERMARK FOR ts AS 1) WITH ('connector' = 'x')", "1:54 the watermark is of type BIGINT: it must be a TIMESTAMP (for instance: ts - INTERVAL '5' SECOND)"),

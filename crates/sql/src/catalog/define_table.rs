@@ -13,7 +13,7 @@ use super::data_type::arrow_type;
 use super::duration::parse_duration_ms;
 use super::watermark::is_ahead;
 use super::{OptionPlace, Table, column_name, relation_name, sql_type_name};
-use crate::ast::{ColumnKind, CreateTable, TableOption, WatermarkDef};
+use crate::ast::{ColumnDef, ColumnKind, CreateTable, TableOption, WatermarkDef};
 use crate::bind::bind_column_expression;
 use crate::source_text::span;
 
@@ -41,6 +41,7 @@ pub(super) fn define(create: &CreateTable, ddl: &str) -> Result<Table> {
         computed: computed.into_iter().map(|(column, _)| column).collect(),
         watermark,
         not_written: stored.not_written,
+        is_managed: !create.options.iter().any(|option| option.key.eq_ignore_ascii_case("connector")),
         comment: create.comment.clone(),
         unbounded: false,
         ddl: ddl.to_owned(),
@@ -59,12 +60,16 @@ fn refuse_unsupported(create: &CreateTable) -> Result<()> {
                 .at(option.key_span)
                 .with_hint("did you mean 'connector'?"));
         }
-        return Err(Error::unsupported(format!(
-            "table {} has no 'connector' option: tables that Dipper stores itself are not supported yet",
-            create.name
-        ))
-        .at(span(create.name.span()))
-        .with_hint("say where the rows are: WITH ('connector' = 'filesystem', …)"));
+        if create.temporary {
+            return Err(Error::invalid(format!("table {} is TEMPORARY and has no 'connector' option", create.name))
+                .at(span(create.name.span()))
+                .with_hint("say where its rows are, WITH ('connector' = 'filesystem', …), or leave TEMPORARY out"));
+        }
+        let is_metadata = |column: &&ColumnDef| matches!(column.kind, ColumnKind::Metadata { .. });
+        if let Some(column) = create.columns.iter().find(is_metadata) {
+            let error = Error::invalid(format!("column {}: a table without a connector has no metadata", column.name));
+            return Err(error.at(span(column.name.span)));
+        }
     }
     if create.columns.is_empty() {
         return Err(Error::invalid(format!("table {} has no columns", create.name)).at(span(create.name.span())));

@@ -75,6 +75,29 @@ impl Catalog {
         Ok(true)
     }
 
+    /// Puts a table that Dipper keeps in the place of the one that has its name, if that is such a table as well. What a script defines itself
+    /// hides it.
+    pub fn put_managed(&mut self, table: Table) {
+        if self.managed(table.name()).is_some() || !self.relations.contains_key(table.name()) {
+            self.relations.insert(table.name().to_owned(), Relation::Table(Arc::new(table)));
+        }
+    }
+
+    /// Forgets the table of a name, if it is one that Dipper keeps.
+    pub fn forget_managed(&mut self, name: &str) {
+        if self.managed(name).is_some() {
+            self.relations.remove(name);
+        }
+    }
+
+    /// The table of a name, if it is one that Dipper keeps.
+    pub fn managed(&self, name: &str) -> Option<&Arc<Table>> {
+        match self.relations.get(name) {
+            Some(Relation::Table(table)) if table.is_managed => Some(table),
+            _ => None,
+        }
+    }
+
     /// Registers a view. Returns whether it is new or replaced: with IF NOT EXISTS an existing one stays. Plan its query first
     /// ([`crate::Planner::view`]), so that a view that cannot be used is never registered.
     pub fn add_view(&mut self, create: &CreateView, ddl: &str) -> Result<bool> {

@@ -33,6 +33,8 @@ pub struct Table {
     pub primary_key: Vec<String>,
     /// The metadata columns (indices into the columns of `spec`) that are not written.
     pub not_written: Vec<usize>,
+    /// Whether Dipper keeps its rows, and says where when it has been created: it has no connector of its own.
+    pub is_managed: bool,
     /// The comment.
     pub comment: Option<String>,
     /// Whether it goes on for ever; the session asks the connector and sets it before it registers the table.

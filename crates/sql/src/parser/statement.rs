@@ -11,7 +11,7 @@ use crate::source_text::span;
 /// Statements of other systems that are refused by name.
 const UNSUPPORTED: &[&str] = &[
     "ADD", "ALTER", "ANALYZE", "BEGIN", "CALL", "COMMIT", "COMPILE", "COPY", "DELETE", "GRANT", "LOAD", "MERGE",
-    "REFRESH", "REMOVE", "REPLACE", "REVOKE", "ROLLBACK", "STOP", "TRUNCATE", "UNLOAD", "UPDATE", "UPSERT", "USE",
+    "REFRESH", "REMOVE", "REPLACE", "REVOKE", "ROLLBACK", "STOP", "UNLOAD", "UPDATE", "UPSERT", "USE",
 ];
 
 /// Parses one statement to its end.
@@ -33,6 +33,10 @@ fn parse_any(cursor: &mut Cursor<'_>) -> Result<Statement> {
     }
     if cursor.eat_words(&["DROP"]) {
         return parse_drop(cursor);
+    }
+    if cursor.eat_words(&["TRUNCATE"]) {
+        cursor.expect_words(&["TABLE"])?;
+        return Ok(Statement::Truncate(cursor.object_name("the table's name")?));
     }
     if cursor.eat_words(&["EXPLAIN"]) {
         return parse_explain(cursor);

@@ -51,7 +51,8 @@ pub(super) fn build(
             let name = format!("Sink: {}", table.name());
             let spec = OperatorSpec::Sink(SinkSpec { table: table.written() });
             let signature = Signature::of(&name, &[rows.signature]);
-            dataflow.add("sink", &name, spec, Arc::clone(&rows.schema), rows.parallelism, signature, &[(rows, None)])
+            let keys = writer_keys(table).filter(|_| rows.parallelism > 1);
+            dataflow.add("sink", &name, spec, Arc::clone(&rows.schema), rows.parallelism, signature, &[(rows, keys)])
         }
         None => {
             let signature = Signature::of("collect", &[rows.signature]);
@@ -68,6 +69,14 @@ pub(super) fn build(
         }
     };
     Ok(dataflow.graph)
+}
+
+/// The columns by which rows find their writer: rows that replace each other need the same one.
+fn writer_keys(table: &Table) -> Option<Vec<usize>> {
+    let written = table.written();
+    let place = |name: &String| written.columns.index_of(name).ok();
+    let keys: Vec<usize> = table.primary_key.iter().filter_map(place).collect();
+    Some(keys).filter(|keys| table.is_managed && !keys.is_empty())
 }
 
 /// A node with what those behind it need to know.

@@ -103,6 +103,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         kind: Kind::Number { min: 1, max: 1 << 20 },
     },
     Setting {
+        key: "table.warehouse",
+        default: "warehouse",
+        description: "the directory or URL of the tables that have no connector, and of their catalog",
+        kind: Kind::Text,
+    },
+    Setting {
         key: "restart-strategy.type",
         default: "exponential-delay",
         description: "when a job with checkpoints that has failed is restarted",

@@ -1,0 +1,75 @@
+//! The `delta` connector: a Delta Lake table at a path, which other engines read as well. The tables that Dipper stores itself are such tables.
+
+mod sink;
+mod source;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use dipper_state::Directory;
+use dipper_tables::{DeltaFormat, SQL_TYPE, Snapshot, Table, TableFormat};
+use dipper_types::{Error, Result, sql_type_name};
+use tokio::sync::OnceCell;
+
+use crate::filesystem::Location;
+use crate::options::TableOptions;
+use crate::table::{TableDefinition, no_metadata};
+pub(crate) use sink::DeltaSink;
+pub(crate) use source::DeltaSource;
+
+/// A Delta Lake table: what reading and writing have in common.
+#[derive(Debug)]
+pub(crate) struct DeltaTable {
+    name: String,
+    location: Location,
+    /// As they are declared.
+    columns: SchemaRef,
+    opened: OnceCell<Arc<dyn Table>>,
+}
+
+impl DeltaTable {
+    /// Takes and checks all options.
+    pub(crate) fn new(table: &TableDefinition, mut options: TableOptions) -> Result<Self> {
+        no_metadata(table, "delta")?;
+        let location = Location::take(&mut options)?;
+        options.finish()?;
+        Ok(Self { name: table.name.clone(), location, columns: Arc::clone(&table.columns), opened: OnceCell::new() })
+    }
+
+    /// The table; it is opened once.
+    async fn table(&self) -> Result<&Arc<dyn Table>> {
+        let open = async { DeltaFormat.open(&self.directory()?).await.map_err(|error| self.about(error)) };
+        self.opened.get_or_try_init(|| open).await
+    }
+
+    fn directory(&self) -> Result<Directory> {
+        match &self.location {
+            Location::Local(path) => Directory::open(path, &BTreeMap::new()),
+            remote @ Location::Remote(_) => {
+                remote.store().map(|store| Directory::of(store.store, store.base, remote.text()))
+            }
+        }
+    }
+
+    /// Where each declared column stands in the table. The types must be those that the table was created with.
+    fn places(&self, snapshot: &Snapshot) -> Result<Vec<usize>> {
+        let place = |field: &arrow::datatypes::FieldRef| {
+            let (name, declared) = (field.name(), sql_type_name(field.data_type()));
+            let place = snapshot.schema().index_of(name);
+            let place = place.map_err(|_| self.about(Error::invalid(format!("it has no column '{name}'"))))?;
+            let found = snapshot.schema().field(place);
+            let stored = found.metadata().get(SQL_TYPE).cloned().unwrap_or_else(|| sql_type_name(found.data_type()));
+            if stored != declared {
+                let message = format!("column '{name}' is of type {stored}, not {declared}");
+                return Err(self.about(Error::invalid(message)));
+            }
+            Ok(place)
+        };
+        self.columns.fields().iter().map(place).collect()
+    }
+
+    fn about(&self, error: Error) -> Error {
+        error.context(format!("table '{}'", self.name))
+    }
+}

@@ -1,0 +1,158 @@
+//! The tables that Dipper keeps: their catalog, and what the session has seen of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use dipper_connectors::TableOptions as Options;
+use dipper_sql::ast::{CreateTable, Statement};
+use dipper_sql::catalog::{Catalog, Table};
+use dipper_tables::{
+    CatalogChange, Changes, DEFAULT_DATABASE, DeltaFormat, TableCatalog, TableEntry, TableFormat, TableOptions,
+    TableSpec,
+};
+use dipper_types::{Error, Result};
+use sqlparser::ast::ObjectName;
+
+use crate::{absolute, open_directory};
+
+/// The warehouse of a session, as far as it has been looked at.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Warehouse {
+    url: String,
+    catalog: Option<Arc<TableCatalog>>,
+    seen: BTreeMap<String, TableEntry>,
+}
+
+impl Warehouse {
+    /// Brings the tables that the session knows up to date.
+    pub(crate) async fn refresh(&mut self, url: &str, catalog: &mut Catalog) -> Result<()> {
+        if self.url != url {
+            self.seen.keys().for_each(|name| catalog.forget_managed(name));
+            *self = Self { url: url.to_owned(), ..Self::default() };
+        }
+        // Nothing is made of it before there is a table.
+        if self.catalog.is_none() && !url.contains("://") && !Path::new(url).join("catalog").is_dir() {
+            return Ok(());
+        }
+        let warehouse = self.open()?;
+        let latest = warehouse.latest().await?;
+        let tables = latest.tables(DEFAULT_DATABASE).cloned().unwrap_or_default();
+        self.seen.keys().filter(|name| !tables.contains_key(*name)).for_each(|name| catalog.forget_managed(name));
+        for (name, entry) in &tables {
+            if self.seen.get(name) == Some(entry) && catalog.get(name).is_some() {
+                continue;
+            }
+            match define(catalog, entry, &warehouse) {
+                Ok(table) => catalog.put_managed(table),
+                // The others can be used.
+                Err(error) => {
+                    tracing::warn!("table '{name}' is defined in a way that this version does not understand: {error}");
+                }
+            }
+        }
+        self.seen = tables;
+        Ok(())
+    }
+
+    /// Whether there is such a table, and by the same statement.
+    pub(crate) fn is_as_created(&self, table: &Table) -> bool {
+        table.is_managed && self.seen.get(table.name()).is_some_and(|entry| entry.ddl == table.ddl)
+    }
+
+    /// The options of a table that is declared and not created: its connector finds nothing.
+    pub(crate) fn declared(&self, table: &Table) -> Result<BTreeMap<String, String>> {
+        options(table)?;
+        Ok(connector_options(format!("{}/{}", self.url, table.name())))
+    }
+
+    /// Creates a table. Returns whether it is new: with IF NOT EXISTS an existing one stays.
+    pub(crate) async fn create(&mut self, create: &CreateTable, table: &Table, catalog: &mut Catalog) -> Result<bool> {
+        let options = options(table)?;
+        let spec = TableSpec::new(&table.written().columns)?.with_name(table.name()).with_options(options);
+        let spec = if table.primary_key.is_empty() { spec } else { spec.with_primary_key(&table.primary_key)? };
+        let warehouse = self.open()?;
+        let (name, entry) = (table.name(), TableEntry::new(&table.ddl));
+        let exists = warehouse.latest().await?.table(DEFAULT_DATABASE, name).is_some();
+        if !exists {
+            // It is there before anybody can find it.
+            DeltaFormat.create(&warehouse.table_directory(&entry.id), &spec).await?;
+        }
+        let changed = warehouse.change(|tables| {
+            if create.if_not_exists && tables.table(DEFAULT_DATABASE, name).is_some() {
+                return Ok(None);
+            }
+            let (database, name, table) = (DEFAULT_DATABASE.to_owned(), name.to_owned(), entry.clone());
+            Ok(Some(CatalogChange::CreateTable { database, name, table }))
+        });
+        let changed = changed.await.map_err(|error| error.with_hint("drop it first, or say IF NOT EXISTS"))?;
+        let is_new = changed.table(DEFAULT_DATABASE, name).is_some_and(|found| found.id == entry.id);
+        let url = self.url.clone();
+        self.refresh(&url, catalog).await?;
+        Ok(is_new)
+    }
+
+    /// Drops a table. Its files go at once: whoever reads it, is told.
+    pub(crate) async fn drop(&mut self, name: &str, catalog: &mut Catalog) -> Result<()> {
+        let warehouse = self.open()?;
+        let Some(entry) = self.seen.get(name) else {
+            return Err(Error::internal(format!("table '{name}' was not seen")));
+        };
+        let (database, id) = (DEFAULT_DATABASE.to_owned(), entry.id.clone());
+        let change = CatalogChange::DropTable { database, name: name.to_owned(), id: id.clone() };
+        warehouse.change(|_| Ok(Some(change.clone()))).await?;
+        warehouse.remove_rows(&id).await?;
+        let url = self.url.clone();
+        self.refresh(&url, catalog).await
+    }
+
+    /// Takes all rows out of a table.
+    pub(crate) async fn truncate(&mut self, table: &ObjectName, catalog: &Catalog) -> Result<()> {
+        let table = catalog.table(table)?;
+        let (warehouse, entry) = (self.open()?, self.seen.get(table.name()).filter(|_| table.is_managed));
+        let Some(entry) = entry else {
+            return Err(Error::unsupported(format!(
+                "table '{}' has a connector: it cannot be truncated",
+                table.name()
+            )));
+        };
+        let opened = DeltaFormat.open(&warehouse.table_directory(&entry.id)).await?;
+        opened.commit(&Changes::truncate()).await?.version().map(drop)
+    }
+
+    fn open(&mut self) -> Result<Arc<TableCatalog>> {
+        if self.catalog.is_none() {
+            self.catalog = Some(Arc::new(TableCatalog::new(open_directory(&absolute(&self.url)?)?)));
+        }
+        self.catalog.clone().ok_or_else(|| Error::internal("the warehouse has been opened and is not open"))
+    }
+}
+
+/// A table of the catalog as the planner knows it.
+fn define(catalog: &Catalog, entry: &TableEntry, warehouse: &TableCatalog) -> Result<Table> {
+    let parsed = dipper_sql::parse_script(&entry.ddl)?;
+    let [parsed] = parsed.as_slice() else { return Err(Error::invalid("it is not one statement")) };
+    let Statement::CreateTable(create) = &parsed.statement else { return Err(Error::invalid("it is no CREATE TABLE")) };
+    let mut table = catalog.define_table(create, &parsed.text)?;
+    table.spec.options = connector_options(warehouse.table_directory(&entry.id).url().to_owned());
+    table.option_places.clear();
+    Ok(table)
+}
+
+fn connector_options(path: String) -> BTreeMap<String, String> {
+    [("connector".to_owned(), "delta".to_owned()), ("path".to_owned(), path)].into()
+}
+
+/// How the table is to be kept.
+fn options(table: &Table) -> Result<TableOptions> {
+    let (mut given, default) = (Options::new(table.name(), &table.spec.options), TableOptions::default());
+    let milliseconds = |given: Option<std::time::Duration>| given.map(|duration| duration.as_millis() as i64);
+    let options = TableOptions {
+        target_file_bytes: given.take_size("target-file-size")?.unwrap_or(default.target_file_bytes),
+        file_retention_ms: milliseconds(given.take_duration("file.retention")?).unwrap_or(default.file_retention_ms),
+        log_retention_ms: milliseconds(given.take_duration("log.retention")?).unwrap_or(default.log_retention_ms),
+        ..default
+    };
+    given.finish()?;
+    Ok(options)
+}
