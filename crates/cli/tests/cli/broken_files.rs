@@ -96,7 +96,7 @@ fn an_unknown_option() {
 fn an_unknown_connector() {
     assert_snapshot!(run(Some(GOOD), ("'filesystem'", "'filesytem'")), @"
     exit code 3
-    error: table 'ticks': option 'connector': 'filesytem' is not one of filesystem, datagen, print, blackhole
+    error: table 'ticks': option 'connector': 'filesytem' is not one of filesystem, delta, datagen, print, blackhole
      --> job.sql:6:23
       |
     6 | ) WITH ('connector' = 'filesytem', 'path' = 'ticks.csv', 'format' = 'csv');

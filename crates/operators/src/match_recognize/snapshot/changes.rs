@@ -32,7 +32,7 @@ pub(in super::super) struct Changes {
 }
 
 /// Fewer notes than these are not looked through; in tests nearly all are.
-const NOTES_MIN: usize = if cfg!(test) { 4 } else { 1 << 16 };
+const NOTES_MIN: usize = if cfg!(test) { 4 } else { 1 << 18 };
 
 impl Changes {
     /// What the ledger tells of has been handed over, and no rows that wait.
