@@ -257,7 +257,7 @@ fn a_mistaken_option_is_named_with_what_was_meant() {
         (&[("format", "cvs")], "option 'format': 'cvs' is not one of csv, json, parquet", Some("did you mean 'csv'?")),
         (
             &[("connector", "filesystm")],
-            "option 'connector': 'filesystm' is not one of filesystem, datagen, print, blackhole",
+            "option 'connector': 'filesystm' is not one of filesystem, delta, datagen, print, blackhole",
             Some("did you mean 'filesystem'?"),
         ),
         (
