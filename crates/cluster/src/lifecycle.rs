@@ -337,11 +337,15 @@ impl Lifecycle {
     fn run(&mut self) -> Result<Vec<Action>> {
         self.go(Transition::Run)?;
         let mut actions = vec![Action::Start { attempt: self.attempt }];
-        let gives_up = self.awaited.iter().any(|record| matches!(record, Record::StopGivenUp { .. }));
-        if self.decided.stop.is_some() && !gives_up {
+        if self.is_to_stop() {
             actions.extend(self.stop()?);
         }
         Ok(actions)
+    }
+
+    /// Somebody has decided so, and it has not been given up.
+    fn is_to_stop(&self) -> bool {
+        self.decided.stop.is_some() && !self.awaited.iter().any(|record| matches!(record, Record::StopGivenUp { .. }))
     }
 
     /// Asks for a record, unless one like it has been asked for.
@@ -402,9 +406,7 @@ impl Lifecycle {
         self.is_live = false;
         match (end, self.state) {
             (AttemptEnd::Finished, _) => self.conclude(JobEnd::Finished),
-            (AttemptEnd::Stopped { savepoint }, _) if self.decided.stop.is_some() => {
-                self.conclude(JobEnd::Stopped { savepoint })
-            }
+            (AttemptEnd::Stopped { savepoint }, _) if self.is_to_stop() => self.conclude(JobEnd::Stopped { savepoint }),
             (AttemptEnd::Gone, JobState::Rescaling) => self.wait(Transition::Resume),
             (AttemptEnd::Gone, JobState::Restarting) => self.retry(),
             (AttemptEnd::Gone, JobState::Cancelling) => self.conclude(JobEnd::Cancelled),

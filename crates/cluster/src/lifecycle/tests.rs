@@ -174,6 +174,19 @@ fn a_job_whose_savepoint_fails_goes_on_unless_its_inputs_have_been_ended() {
 }
 
 #[test]
+fn a_savepoint_that_has_been_given_up_ends_nothing() {
+    let mut job = running(1);
+    job.on_event(Event::Recorded(Record::Stop(stop(false)))).unwrap();
+    let no_room = Event::SavepointFailed { attempt: 1, error: Error::unavailable("no room") };
+    let given_up = job.on_event(no_room).unwrap();
+    let stopped = Event::AttemptEnded { attempt: 1, end: AttemptEnd::Stopped { savepoint: "/s/1".into() } };
+    assert!(job.on_event(stopped).is_err());
+    let [Action::Record(given_up)] = &given_up[..] else { panic!("{given_up:?}") };
+    assert_eq!(job.on_event(Event::Recorded(given_up.clone())).unwrap(), []);
+    assert_eq!(job.state(), JobState::Running);
+}
+
+#[test]
 fn a_leader_goes_on_with_what_runs_and_does_what_has_been_decided_meanwhile() {
     let adopted = |record: Option<Record>| {
         let mut decided = decided(StartFrom::Latest);
