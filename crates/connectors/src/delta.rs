@@ -64,6 +64,10 @@ impl DeltaTable {
                 let message = format!("column '{name}' is of type {stored}, not {declared}");
                 return Err(self.about(Error::invalid(message)));
             }
+            if found.is_nullable() && !field.is_nullable() {
+                let message = format!("column '{name}' is declared NOT NULL, and the table may hold NULL in it");
+                return Err(self.about(Error::invalid(message)));
+            }
             Ok(place)
         };
         self.columns.fields().iter().map(place).collect()

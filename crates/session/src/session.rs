@@ -216,6 +216,12 @@ impl Session {
     fn declare_table(&mut self, create: &CreateTable, mut table: CatalogTable) -> Result<Outcome> {
         if table.is_managed {
             table.spec.options = self.warehouse.declared(&table)?;
+        } else if table.spec.options.get("connector").is_some_and(|connector| connector == "delta")
+            && !table.primary_key.is_empty()
+        {
+            let error =
+                Error::invalid(format!("table '{}': a Delta Lake table says itself what its key is", table.name()));
+            return Err(error.with_hint("leave PRIMARY KEY out"));
         }
         let definition = definition(&table.spec);
         validate(&definition).map_err(|error| at_option(error, &table))?;

@@ -16,6 +16,12 @@ use sqlparser::ast::ObjectName;
 
 use crate::{absolute, open_directory};
 
+/// How long files may be kept.
+const RETENTION_MS: std::ops::RangeInclusive<i64> = 60_000..=3650 * 86_400_000;
+
+/// How large files may become.
+const FILE_BYTES: std::ops::RangeInclusive<u64> = 1 << 20..=4 << 30;
+
 /// The warehouse of a session, as far as it has been looked at.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Warehouse {
@@ -85,7 +91,7 @@ impl Warehouse {
             let (database, name, table) = (DEFAULT_DATABASE.to_owned(), name.to_owned(), entry.clone());
             Ok(Some(CatalogChange::CreateTable { database, name, table }))
         });
-        let changed = changed.await.map_err(|error| error.with_hint("drop it first, or say IF NOT EXISTS"))?;
+        let changed = changed.await?;
         let is_new = changed.table(DEFAULT_DATABASE, name).is_some_and(|found| found.id == entry.id);
         let url = self.url.clone();
         self.refresh(&url, catalog).await?;
@@ -146,13 +152,17 @@ fn connector_options(path: String) -> BTreeMap<String, String> {
 /// How the table is to be kept.
 fn options(table: &Table) -> Result<TableOptions> {
     let (mut given, default) = (Options::new(table.name(), &table.spec.options), TableOptions::default());
-    let milliseconds = |given: Option<std::time::Duration>| given.map(|duration| duration.as_millis() as i64);
-    let options = TableOptions {
-        target_file_bytes: given.take_size("target-file-size")?.unwrap_or(default.target_file_bytes),
-        file_retention_ms: milliseconds(given.take_duration("file.retention")?).unwrap_or(default.file_retention_ms),
-        log_retention_ms: milliseconds(given.take_duration("log.retention")?).unwrap_or(default.log_retention_ms),
-        ..default
+    let mut retention = |key: &str, default: i64| {
+        let Some(duration) = given.take_duration(key)? else { return Ok(default) };
+        let ms = i64::try_from(duration.as_millis()).ok().filter(|ms| RETENTION_MS.contains(ms));
+        ms.ok_or_else(|| given.error(format!("option '{key}': from 1 min to 3650 d")))
     };
+    let file_retention_ms = retention("file.retention", default.file_retention_ms)?;
+    let log_retention_ms = retention("log.retention", default.log_retention_ms)?;
+    let target_file_bytes = given.take_size("target-file-size")?.unwrap_or(default.target_file_bytes);
+    if !FILE_BYTES.contains(&target_file_bytes) {
+        return Err(given.error("option 'target-file-size': from 1 mb to 4 gb"));
+    }
     given.finish()?;
-    Ok(options)
+    Ok(TableOptions { target_file_bytes, file_retention_ms, log_retention_ms, ..default })
 }

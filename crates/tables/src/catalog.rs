@@ -23,6 +23,9 @@ pub const DEFAULT_DATABASE: &str = "default";
 /// From one note of the whole catalog to the next. Whoever opens it later reads on from there.
 const NOTE_EVERY: u64 = 64;
 
+/// The object that stays of a table which has been dropped.
+pub const DROPPED: &str = "_dropped";
+
 /// The name of that note.
 const NOTE: &str = "latest.json";
 
@@ -157,7 +160,8 @@ impl CatalogVersion {
             },
             CatalogChange::CreateTable { database, name, table } => {
                 if next.tables_mut(database)?.insert(name.clone(), table.clone()).is_some() {
-                    return Err(Error::invalid(format!("table '{name}' already exists")));
+                    let error = Error::invalid(format!("table '{name}' already exists"));
+                    return Err(error.with_hint("drop it first, or say IF NOT EXISTS"));
                 }
             }
             CatalogChange::AlterTable { database, name, table } => {
@@ -196,11 +200,13 @@ impl TableCatalog {
         self.directory.child("tables").child(id)
     }
 
-    /// Removes the rows of a table that the catalog no longer has.
+    /// Removes the rows of a table that the catalog no longer has. What is left says so to those who still write.
     pub async fn remove_rows(&self, id: &str) -> Result<()> {
         let directory = self.table_directory(id);
+        directory.put(DROPPED, &Bytes::from_static(b"dropped")).await?;
         let files = directory.list().await?;
-        concurrently(files.iter().map(|file| directory.delete(&file.name).boxed()).collect()).await.map(drop)
+        let files = files.iter().filter(|file| file.name != DROPPED);
+        concurrently(files.map(|file| directory.delete(&file.name).boxed()).collect()).await.map(drop)
     }
 
     /// The catalog as it is now: one request, if nothing has changed.
@@ -245,11 +251,12 @@ impl TableCatalog {
     /// Reads what has been added since.
     async fn read_on(&self) -> Result<Arc<CatalogVersion>> {
         let mut current = self.known();
-        if current.number == 0
-            && let Some(bytes) = self.log.get(NOTE).await?
-        {
-            let note: Note = decode(NOTE, &bytes, self.log.url())?;
-            current = Arc::new(note.catalog);
+        let begins = current.number == 0;
+        if begins && let Some(bytes) = self.log.get(NOTE).await? {
+            match decode::<Note>(NOTE, &bytes, self.log.url()) {
+                Ok(note) => current = Arc::new(note.catalog),
+                Err(error) => tracing::warn!("{error}; the catalog is read from its beginning"),
+            }
         }
         loop {
             let name = object(current.number + 1);
@@ -258,8 +265,22 @@ impl TableCatalog {
             let next = current.after(&entry.change).map_err(|error| damaged(&name, self.log.url(), &error))?;
             current = Arc::new(next);
         }
+        if begins {
+            self.check_end(current.number).await?;
+        }
         self.set(Arc::clone(&current));
         Ok(current)
+    }
+
+    /// There must be nothing behind what seems to be the end: a number that is used twice would make two catalogs of one.
+    async fn check_end(&self, last: u64) -> Result<()> {
+        let listed = self.log.list_after(Some(&object(last))).await?;
+        match listed.iter().find(|entry| entry.name != NOTE && entry.name > object(last)) {
+            Some(later) => {
+                Err(damaged(&later.name, self.log.url(), &format_args!("'{}' before it is gone", object(last + 1))))
+            }
+            None => Ok(()),
+        }
     }
 
     fn set(&self, current: Arc<CatalogVersion>) {
@@ -308,7 +329,8 @@ fn decode<'a, T: Deserialize<'a>>(name: &str, bytes: &'a [u8], directory: &str) 
 }
 
 fn damaged(name: &str, directory: &str, why: &dyn std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Corrupt, format!("'{name}' of the catalog '{directory}' cannot be read: {why}"))
+    let error = Error::new(ErrorKind::Corrupt, format!("'{name}' of the catalog '{directory}' cannot be read: {why}"));
+    error.with_hint("bring the object back from a copy, or SET 'table.warehouse' to another directory")
 }
 
 fn no_database(database: &str) -> Error {

@@ -17,7 +17,7 @@ mod spec;
 mod statistics;
 mod upsert;
 
-pub use catalog::{CatalogChange, CatalogVersion, DEFAULT_DATABASE, TableCatalog, TableEntry};
+pub use catalog::{CatalogChange, CatalogVersion, DEFAULT_DATABASE, DROPPED, TableCatalog, TableEntry};
 pub use changes::Changes;
 pub use compaction::{Compacted, compact};
 pub use data_file::{DataFile, DataFileWriter, NewFile, Staged};

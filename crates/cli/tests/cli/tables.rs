@@ -73,6 +73,34 @@ fn a_job_with_checkpoints_reads_no_table_that_may_change() {
 }
 
 #[test]
+fn rows_staged_for_a_table_that_was_dropped_go_nowhere_and_that_is_said() {
+    let workspace = Workspace::new();
+    workspace.file("job.sql", JOB);
+    let run = ["run", "job.sql", "--checkpoint-dir", "checkpoints"];
+    let mut job = Running::start(workspace.command(&run));
+    job.until(|_| workspace.path("warehouse/catalog/00000000000000000002.json").exists() && committed(&workspace) > 0);
+    assert_eq!(workspace.run_with_input(&["run", "-"], "DROP TABLE appended").code, 0);
+    let ran = job.end();
+    assert_ne!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.contains("table 'appended': the table has been dropped while the job wrote to it"), "{ran:?}");
+    // The script creates it again; what is staged was for the other one.
+    let again = workspace.run(&run);
+    assert!(again.stderr.contains("start over with --fresh"), "{again:?}");
+    assert_eq!(ask(&workspace, "SELECT COUNT(*) FROM appended"), ["0"]);
+}
+
+#[test]
+fn a_catalog_with_a_gap_is_not_taken_for_a_shorter_one() {
+    let workspace = Workspace::new();
+    let made = workspace
+        .run_with_input(&["run", "-"], "CREATE TABLE a (a INT); CREATE TABLE b (a INT); CREATE TABLE c (a INT);");
+    assert_eq!(made.code, 0, "{made:?}");
+    std::fs::remove_file(workspace.path("warehouse/catalog/00000000000000000002.json")).unwrap();
+    let refused = workspace.run_with_input(&["run", "-"], "SHOW TABLES");
+    assert!(refused.stderr.contains("'00000000000000000002.json' before it is gone"), "{refused:?}");
+}
+
+#[test]
 fn explaining_a_script_creates_and_drops_nothing() {
     let workspace = Workspace::new();
     workspace.file("made.sql", "CREATE TABLE kept (a INT); INSERT INTO kept VALUES (1);");

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use dipper_operator_api::{Committable, Prepared, Sink, SinkWriter};
-use dipper_tables::{Changes, DataFileWriter, KeyChanges, NewFile, Table, UpsertWriter, compact};
+use dipper_tables::{Changes, DROPPED, DataFileWriter, KeyChanges, NewFile, Table, UpsertWriter, compact};
 use dipper_types::{Epoch, Error, Result, SubtaskId};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,8 @@ pub(crate) struct DeltaSink {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StagedRows {
+    /// For the table in which directory.
+    table: String,
     /// The attempt and the sink: epochs of one of them ascend.
     run: String,
     #[serde(default)]
@@ -41,16 +43,27 @@ impl DeltaSink {
     }
 
     async fn commit_rows(&self, epoch: Epoch, committables: &[Committable]) -> Result<()> {
-        let mut runs: BTreeMap<String, StagedRows> = BTreeMap::new();
+        let here = self.table.directory()?;
+        let mut runs: BTreeMap<String, (Vec<NewFile>, Vec<KeyChanges>)> = BTreeMap::new();
         for committable in committables {
-            let StagedRows { run, files, changes } = decode(committable)?;
-            let staged = runs.entry(run.clone()).or_insert_with(|| StagedRows { run, files: vec![], changes: vec![] });
-            staged.files.extend(files);
-            staged.changes.extend(changes);
+            let StagedRows { table, run, files, changes } = decode(committable)?;
+            if table != here.url() {
+                let message =
+                    format!("the job has staged rows for the table in '{table}', and it is in '{}' now", here.url());
+                let hint =
+                    "it has been dropped and created again, or the warehouse is another one: start over with --fresh";
+                return Err(Error::invalid(message).with_hint(hint));
+            }
+            let staged = runs.entry(run).or_default();
+            staged.0.extend(files);
+            staged.1.extend(changes);
+        }
+        if here.get(DROPPED).await?.is_some() {
+            return Err(Error::invalid("the table has been dropped while the job wrote to it"));
         }
         let epoch = i64::try_from(epoch.0).map_err(|_| Error::internal("an epoch beyond 63 bits"))?;
         let table = self.table.table().await?;
-        for StagedRows { run, files, changes } in runs.into_values() {
+        for (run, (files, changes)) in runs {
             let changes = match (files.is_empty(), changes.is_empty()) {
                 (true, true) => continue,
                 (_, true) => Changes::append(files),
@@ -150,15 +163,15 @@ impl DeltaWriter {
     }
 
     async fn stage(&mut self) -> Result<Prepared> {
-        let run = self.run.clone();
+        let (table, run) = (self.table.directory()?.url().to_owned(), self.run.clone());
         let (staged, durable) = match &mut self.rows {
             Rows::Appended(writer) => {
                 let staged = writer.stage()?;
-                (StagedRows { run, files: staged.files, changes: Vec::new() }, staged.durable)
+                (StagedRows { table, run, files: staged.files, changes: Vec::new() }, staged.durable)
             }
             Rows::ByKey(writer, _) => {
                 let staged = writer.stage().await?;
-                (StagedRows { run, files: Vec::new(), changes: staged.changes }, staged.durable)
+                (StagedRows { table, run, files: Vec::new(), changes: staged.changes }, staged.durable)
             }
         };
         if staged.files.is_empty() && staged.changes.is_empty() {

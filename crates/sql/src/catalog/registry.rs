@@ -65,7 +65,9 @@ impl Catalog {
 
     /// Registers a table. Returns whether it is new: with IF NOT EXISTS an existing one stays.
     pub fn add_table(&mut self, create: &CreateTable, table: Table) -> Result<bool> {
-        if let Some(existing) = self.relations.get(table.name()) {
+        // What a script defines itself hides what is kept.
+        let hides = !table.is_managed && self.managed(table.name()).is_some();
+        if let Some(existing) = self.relations.get(table.name()).filter(|_| !hides) {
             if create.if_not_exists {
                 return Ok(false);
             }

@@ -11,6 +11,8 @@ pub(super) fn of(graph: &JobGraph, takes_checkpoints: bool) -> Vec<String> {
                 "filesystem" if takes_checkpoints => {
                     "exactly once: the files appear with the checkpoint that covers them"
                 }
+                "delta" if takes_checkpoints => "exactly once: the rows appear with the checkpoint that covers them",
+                "delta" => "exactly once: the rows appear when the job has ended well, and not at all otherwise",
                 "print" if takes_checkpoints => {
                     "at least once: rows are printed as they come, some of them again after a failure"
                 }
