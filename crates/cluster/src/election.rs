@@ -16,6 +16,8 @@ mod invariants;
 
 pub use invariants::{LeadershipHistory, LeadershipInvariant, LeadershipObservation, LeadershipViolation};
 
+use std::fmt;
+
 use crate::{Creation, CreationReply, CreationStep};
 
 /// How long things take.
@@ -95,6 +97,15 @@ pub enum StepDownReason {
     Succeeded,
     /// It could not create its next number in time.
     NotRenewed,
+}
+
+impl fmt::Display for StepDownReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Succeeded => "another coordinator leads",
+            Self::NotRenewed => "the cluster directory could not be written in time; see that its store can be reached",
+        })
+    }
 }
 
 /// One coordinator's part in the election.

@@ -181,7 +181,7 @@ async fn run(store: Store, clock: Stopwatch, options: ElectionOptions, term: wat
         for action in election.on_event(clock.elapsed_ms(), event) {
             match action {
                 ElectionAction::Lead { generation } => tracing::info!("leads, generation {generation}"),
-                ElectionAction::StepDown(reason) => tracing::warn!("leads no more: {reason:?}"),
+                ElectionAction::StepDown(reason) => tracing::warn!("leads no more: {reason}"),
                 ElectionAction::DeleteBelow { number } => drop(tokio::spawn(store.clone().delete_below(number))),
                 ElectionAction::List => call = Some(store.clone().list().boxed()),
                 ElectionAction::Create { number, generation } => {

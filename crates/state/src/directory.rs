@@ -293,3 +293,62 @@ impl Directory {
 fn gone_again(name: &str) -> StoreError {
     StoreError::Generic { store: "checkpoints", source: format!("'{name}' existed, and is gone").into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{FaultyStore, block_on, memory};
+
+    #[test]
+    fn an_object_is_put_whole_whatever_its_size_and_in_the_place_of_another() {
+        block_on(async {
+            let directory = memory();
+            for bytes in [3, PART_BYTES * 2 + 5, 0] {
+                let bytes = Bytes::from((0..bytes).map(|byte| byte as u8).collect::<Vec<_>>());
+                directory.put("a/b", &bytes).await.unwrap();
+                assert_eq!(directory.get("a/b").await.unwrap(), Some(bytes));
+            }
+        });
+    }
+
+    #[test]
+    fn a_put_is_tried_again() {
+        block_on(async {
+            for seed in 0..20 {
+                let directory = FaultyStore::new(seed, 30).directory(20);
+                directory.put("a", &Bytes::from_static(b"x")).await.unwrap();
+                assert_eq!(directory.get("a").await.unwrap(), Some(Bytes::from_static(b"x")));
+            }
+        });
+    }
+
+    #[test]
+    fn a_listing_may_begin_behind_a_name() {
+        block_on(async {
+            let local = tempfile::tempdir().unwrap();
+            let local = Directory::open(local.path().to_str().unwrap(), &BTreeMap::new()).unwrap();
+            for directory in [memory(), local] {
+                for name in ["1.json", "2.json", "2.x", "3.json"] {
+                    directory.put(name, &Bytes::new()).await.unwrap();
+                }
+                let listed = directory.list_after(Some("2")).await.unwrap();
+                assert_eq!(
+                    listed.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(),
+                    ["2.json", "2.x", "3.json"]
+                );
+                assert!(listed.iter().all(|entry| entry.modified_ms > 1_700_000_000_000));
+            }
+        });
+    }
+
+    #[test]
+    fn messages_say_what_a_directory_holds() {
+        block_on(async {
+            let error = memory().holding("table").get("../x").await.unwrap_err();
+            assert_eq!(error.kind(), dipper_types::ErrorKind::Invalid);
+            let store = FaultyStore::new(0, 100).directory(1).holding("table");
+            let error = store.get("x").await.unwrap_err().to_string();
+            assert!(error.starts_with("cannot read 'x' in table directory 'faulty://dir'"), "{error}");
+        });
+    }
+}

@@ -120,4 +120,13 @@ impl Kind {
             Self::DeleteRows(_) | Self::AddColumns(_) => Vec::new(),
         }
     }
+
+    /// The files that a commit names or reads.
+    pub(crate) fn staged_files(&self) -> Vec<&NewFile> {
+        let mut files = self.new_files();
+        if let Self::Upsert(changes) = self {
+            files.extend(changes.iter().flat_map(|changes| &changes.deletes));
+        }
+        files
+    }
 }

@@ -227,8 +227,6 @@ fn text_above(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test")]
-
     use std::sync::Arc;
 
     use arrow::array::{BooleanArray, Float64Array, Int32Array, StringArray};

@@ -6,6 +6,7 @@ mod writer;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use index::{KeyEncoder, KeyIndex, Replaced, Step};
+pub(crate) use writer::KEYS;
 pub use writer::{StagedKeys, UpsertWriter};
 
 use crate::data_file::NewFile;

@@ -33,7 +33,7 @@ pub(crate) struct CommitInfo {
     pub timestamp: Option<i64>,
     pub operation: Option<String>,
     /// Anything; other engines write nested objects here.
-    pub operation_parameters: serde_json::Map<String, serde_json::Value>,
+    pub operation_parameters: Option<serde_json::Map<String, serde_json::Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine_info: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

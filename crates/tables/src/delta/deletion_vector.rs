@@ -210,8 +210,6 @@ fn z85_decode(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test")]
-
     use std::collections::BTreeMap;
 
     use super::*;

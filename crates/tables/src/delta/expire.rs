@@ -8,12 +8,13 @@ use dipper_types::Result;
 use futures::FutureExt;
 
 use super::checkpoint;
-use super::log::{LOG, Log, checkpoint_name, commit_name};
+use super::log::{Log, checkpoint_name, commit_name};
 use super::state::{State, file_name};
 use super::table::DeltaTable;
 use crate::clock::now_ms;
 use crate::concurrent::concurrently;
 use crate::format::Expired;
+use crate::upsert::KEYS;
 
 /// See [`Table::expire`](crate::Table::expire).
 pub(crate) async fn expire(log: &Log, table: &DeltaTable) -> Result<Expired> {
@@ -60,9 +61,8 @@ async fn collect(log: &Log, state: &State, now: i64, expired: &mut Expired) -> R
     }
     let leftover_ms = now.saturating_sub(options.leftover_retention_ms);
     let is_garbage = |entry: &Entry| {
-        !entry.name.starts_with(LOG)
+        is_ours(&entry.name)
             && !needed.contains(&entry.name)
-            && is_ours(&entry.name)
             && (past.contains(&entry.name) || entry.modified_ms < leftover_ms)
     };
     let garbage: Vec<Entry> = log.table.list().await?.into_iter().filter(is_garbage).collect();
@@ -71,9 +71,10 @@ async fn collect(log: &Log, state: &State, now: i64, expired: &mut Expired) -> R
     concurrently(garbage.iter().map(|entry| log.table.delete(&entry.name).boxed()).collect()).await.map(drop)
 }
 
-/// Whether tables have files of such a name: what else somebody keeps in the directory is not for us to delete.
+/// Whether tables have files of such a name: what else somebody keeps in the directory is not for us to delete, nor is the log.
 fn is_ours(name: &str) -> bool {
-    [".parquet", ".bin", ".tmp"].iter().any(|extension| name.ends_with(extension))
+    let hidden = name.starts_with(['_', '.']) && !name.starts_with(KEYS);
+    !hidden && [".parquet", ".bin", ".tmp"].iter().any(|extension| name.ends_with(extension))
 }
 
 /// Deletes what is not needed to read any version since `cutoff_ms`. What is left is all commits and checkpoints from a checkpoint on.

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::action::{Line, decode};
 
 /// The directory of the log in the table's.
-pub(crate) const LOG: &str = "_delta_log";
+const LOG: &str = "_delta_log";
 
 /// The name of a hint at the newest checkpoint.
-pub(crate) const LAST_CHECKPOINT: &str = "_last_checkpoint";
+const LAST_CHECKPOINT: &str = "_last_checkpoint";
 
 /// The log of a table.
 #[derive(Debug, Clone)]
@@ -33,6 +33,13 @@ pub(crate) struct Listing {
     pub(crate) foreign: Vec<(u64, String)>,
     /// Names of files that a crash has left behind, and when they were written.
     pub(crate) leftovers: Vec<(String, i64)>,
+}
+
+/// Where reading of the log begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Base {
+    Checkpoint(u64),
+    FirstCommit,
 }
 
 /// A hint at the newest checkpoint; it may be behind.
@@ -105,15 +112,6 @@ impl Log {
     }
 }
 
-/// Where a reader of the log begins.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Base {
-    /// With the newest checkpoint that will do.
-    Checkpoint(u64),
-    /// With the first commit.
-    FirstCommit,
-}
-
 impl Listing {
     fn take(&mut self, entry: Entry) {
         let Entry { name, modified_ms, .. } = entry;
@@ -131,7 +129,7 @@ impl Listing {
         }
     }
 
-    /// Where a reader of `version` begins, if every commit from there on is there.
+    /// Where to begin to read up to `version`; none if commits are missing.
     pub(crate) fn base(&self, version: u64) -> Option<Base> {
         let complete = |first: u64| {
             let there = self.commits.iter().filter(|(commit, _)| (first..=version).contains(commit)).count();

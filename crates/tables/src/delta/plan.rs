@@ -8,10 +8,10 @@ use dipper_types::{Error, Result};
 use roaring::RoaringTreemap;
 use uuid::Uuid;
 
-use super::action::{Add, CommitInfo, Line, Metadata, Protocol, Txn};
-use super::deletion_vector::VectorWriter;
-use super::state::{Vectors, View, remove_of};
-use super::{properties, schema, statistics};
+use super::action::{CommitInfo, Line, Metadata, Protocol, Txn};
+use super::deletion_vector::{DeletionVector, VectorWriter};
+use super::state::{Vectors, View, add_of, remove_of};
+use super::{properties, schema};
 use crate::changes::{Changes, Kind, Rewrite};
 use crate::data_file::{DataFile, NewFile};
 use crate::spec::check_names;
@@ -34,8 +34,7 @@ pub(crate) async fn plan(
     now_ms: i64,
 ) -> Result<Result<Plan, String>> {
     view.protocol.check_writable(&view.metadata)?;
-    let timestamp_ms = now_ms.max(view.snapshot.timestamp_ms + 1);
-    let mut edit = Edit::new(view, timestamp_ms, !matches!(changes.kind, Kind::Rewrite(_)));
+    let mut edit = Edit::new(view, now_ms, !matches!(changes.kind, Kind::Rewrite(_)));
     let has_key = !view.snapshot.primary_key.is_empty();
     match &changes.kind {
         Kind::Append(_) if has_key => {
@@ -85,7 +84,7 @@ pub(crate) async fn plan(
 /// The lines of a commit that is being put together.
 struct Edit<'a> {
     view: &'a View,
-    timestamp_ms: i64,
+    now_ms: i64,
     data_change: bool,
     protocol: Protocol,
     metadata: Metadata,
@@ -95,10 +94,10 @@ struct Edit<'a> {
 }
 
 impl<'a> Edit<'a> {
-    fn new(view: &'a View, timestamp_ms: i64, data_change: bool) -> Self {
+    fn new(view: &'a View, now_ms: i64, data_change: bool) -> Self {
         Self {
             view,
-            timestamp_ms,
+            now_ms,
             data_change,
             protocol: view.protocol.as_ref().clone(),
             metadata: view.metadata.as_ref().clone(),
@@ -122,7 +121,7 @@ impl<'a> Edit<'a> {
     }
 
     fn remove(&mut self, file: &DataFile) {
-        self.files.push(Line::remove(remove_of(file, self.timestamp_ms, self.data_change)));
+        self.files.push(Line::remove(remove_of(file, self.now_ms, self.data_change)));
     }
 
     /// Deletes rows of a file, if they are not deleted yet.
@@ -146,7 +145,7 @@ impl<'a> Edit<'a> {
     fn put(&mut self, file: &DataFile, deleted: RoaringTreemap) -> Result<()> {
         let about = |error: Error| error.context(format!("file '{}'", file.name));
         let mut known = file.statistics.as_ref().clone();
-        let mut descriptor = None;
+        let mut vector = None;
         if !deleted.is_empty() {
             let rows = known.rows.ok_or_else(|| {
                 about(Error::unsupported("rows cannot be deleted: another engine has not said how many there are"))
@@ -160,18 +159,11 @@ impl<'a> Edit<'a> {
             self.metadata.configuration.insert(properties::DELETION_VECTORS.to_owned(), "true".to_owned());
             self.protocol = self.protocol.raised(&self.view.snapshot.schema, true);
             known.tight = false;
-            descriptor = Some(self.vector_file.write(&deleted)?);
+            vector = Some(Arc::new(DeletionVector::new(self.vector_file.write(&deleted)?)));
             self.vectors.insert(Arc::clone(&file.path), Arc::new(deleted));
         }
-        self.files.push(Line::add(Add {
-            path: file.path.to_string(),
-            partition_values: std::collections::BTreeMap::new(),
-            size: file.bytes as i64,
-            modification_time: file.modified_ms,
-            data_change: self.data_change,
-            stats: Some(statistics::encode(&known, &self.view.snapshot.schema)),
-            deletion_vector: descriptor,
-        }));
+        let file = DataFile { statistics: Arc::new(known), deleted: vector, ..file.clone() };
+        self.files.push(Line::add(add_of(&file, &self.view.snapshot.schema, self.data_change)));
         Ok(())
     }
 
@@ -215,13 +207,15 @@ impl<'a> Edit<'a> {
     }
 
     fn finish(self, changes: &Changes) -> Plan {
+        // A time names one version.
+        let timestamp_ms = self.now_ms.max(self.view.snapshot.timestamp_ms.saturating_add(1));
         let info = CommitInfo {
-            timestamp: Some(self.timestamp_ms),
+            timestamp: Some(timestamp_ms),
             operation: Some(changes.kind.operation().to_owned()),
+            operation_parameters: Some(serde_json::Map::new()),
             engine_info: Some(engine()),
             is_blind_append: Some(matches!(changes.kind, Kind::Append(_))),
             txn_id: Some(Uuid::new_v4().to_string()),
-            ..CommitInfo::default()
         };
         let mut lines = vec![Line { commit_info: Some(info), ..Line::default() }];
         if self.protocol != *self.view.protocol {
@@ -231,7 +225,7 @@ impl<'a> Edit<'a> {
             lines.push(Line { meta_data: Some(self.metadata), ..Line::default() });
         }
         if let Some((app_id, version)) = changes.transaction.clone() {
-            let txn = Txn { app_id, version, last_updated: Some(self.timestamp_ms) };
+            let txn = Txn { app_id, version, last_updated: Some(timestamp_ms) };
             lines.push(Line { txn: Some(txn), ..Line::default() });
         }
         lines.extend(self.files);

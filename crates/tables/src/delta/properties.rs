@@ -98,8 +98,6 @@ fn unreadable(name: &str, text: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test")]
-
     use arrow::datatypes::{DataType, Field, Schema};
 
     use super::*;

@@ -105,8 +105,6 @@ fn unknown(who: &str, what: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test")]
-
     use arrow::datatypes::{DataType, Field, TimeUnit};
 
     use super::*;

@@ -140,8 +140,6 @@ pub(crate) fn has_timestamp_without_zone(schema: &Schema) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test")]
-
     use super::*;
     use crate::spec::TableSpec;
 

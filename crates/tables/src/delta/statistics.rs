@@ -134,8 +134,6 @@ impl Object {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test")]
-
     use arrow::datatypes::{Field, TimeUnit};
 
     use super::*;

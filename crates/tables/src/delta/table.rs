@@ -94,6 +94,7 @@ impl DeltaTable {
         let info = CommitInfo {
             timestamp: Some(now),
             operation: Some("CREATE TABLE".to_owned()),
+            operation_parameters: Some(serde_json::Map::new()),
             engine_info: Some(engine()),
             txn_id: Some(Uuid::new_v4().to_string()),
             ..CommitInfo::default()
@@ -151,8 +152,8 @@ impl DeltaTable {
     async fn read_on(&self, head: &mut Head) -> Result<()> {
         // The log keeps a commit for its retention. Who has slept for longer may find none where there have been some, and would create
         // one in the place of another.
-        let retention = head.state.view.snapshot.options.log_retention_ms.max(0).unsigned_abs();
-        if head.current.elapsed() >= Duration::from_millis(retention / 2)
+        let retention_ms = head.state.view.snapshot.options.log_retention_ms.max(0).unsigned_abs();
+        if head.current.elapsed() >= Duration::from_millis(retention_ms / 2)
             && self.log.hint().await?.is_some_and(|hint| hint.version > head.state.view.snapshot.version)
         {
             head.state = load(&self.log).await?;
@@ -185,7 +186,7 @@ impl DeltaTable {
                 return Ok(Committed::Earlier(snapshot.version));
             }
             if !checked {
-                self.check_there(&changes.kind.new_files(), snapshot).await?;
+                self.check_there(&changes.kind.staged_files(), snapshot).await?;
                 checked = true;
             }
             let mut replaced = None;
@@ -309,7 +310,7 @@ pub(crate) async fn load_at(log: &Log, listing: &Listing, version: u64) -> Resul
         }
         return Err(log.corrupt(format!("the log has gaps before version {version}")));
     };
-    let (begin, first) = match base {
+    let mut state = match base {
         Base::Checkpoint(base) => {
             let lines = checkpoint::read(log, base).await?.ok_or_else(|| gone(base))?;
             let of_base =
@@ -318,15 +319,13 @@ pub(crate) async fn load_at(log: &Log, listing: &Listing, version: u64) -> Resul
                 Some(modified_ms) => log.timestamp_ms(base).await?.unwrap_or(modified_ms),
                 None => of_base(&listing.checkpoints).unwrap_or(0),
             };
-            let begin = State::begin(log, base, modified_ms, lines)
-                .map_err(|error| error.context(format!("checkpoint '{}'", checkpoint_name(base))))?;
-            (begin, base)
+            State::begin(log, base, modified_ms, lines)
+                .map_err(|error| error.context(format!("checkpoint '{}'", checkpoint_name(base))))?
         }
-        Base::FirstCommit => (State::begin(log, 0, 0, log.read(0).await?.ok_or_else(|| gone(0))?)?, 0),
+        Base::FirstCommit => State::begin(log, 0, 0, log.read(0).await?.ok_or_else(|| gone(0))?)?,
     };
-    let tail = first + 1..=version;
+    let tail = state.view.snapshot.version + 1..=version;
     let tail = stream::iter(tail.map(|version| async move { (version, log.read(version).await) }.boxed())).buffered(8);
-    let mut state = begin;
     let mut tail = tail.map(|(version, lines)| Ok::<_, Error>((version, lines?.ok_or_else(|| gone(version))?)));
     while let Some((version, lines)) = tail.try_next().await? {
         state.apply(log, version, lines, &Vectors::new())?;

@@ -1,5 +1,4 @@
 //! The log itself: what stands in it, what is read of others, and that a checkpoint says the same as the commits before it.
-#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

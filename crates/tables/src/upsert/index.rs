@@ -122,6 +122,8 @@ struct Place {
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub(crate) struct KeyIndex {
+    /// The columns that the keys are of.
+    schema: Option<SchemaRef>,
     hasher: DefaultHashBuilder,
     places: HashTable<Place>,
     /// Places that are free again have no keys.
@@ -144,6 +146,9 @@ pub(crate) struct Replaced {
 impl KeyIndex {
     /// Takes up what has been committed since the last call.
     pub(crate) async fn catch_up(&mut self, encoder: &KeyEncoder, snapshot: &Snapshot) -> Result<()> {
+        if self.schema.as_ref() != Some(encoder.schema()) {
+            *self = Self { schema: Some(Arc::clone(encoder.schema())), ..Self::default() };
+        }
         let stale = |(path, file): (&Arc<str>, &u32)| {
             let known = self.files[*file as usize].as_ref().map(|file| &file.deletion);
             let current = snapshot.file(path).map(|file| file.deletion_id());

@@ -17,7 +17,7 @@ use crate::snapshot::Snapshot;
 const BUFFER_BYTES: usize = 64 << 20;
 
 /// The directory, in the table's, of keys to delete: readers pass over names that begin with an underscore.
-const KEYS: &str = "_dipper_keys/";
+pub(crate) const KEYS: &str = "_dipper_keys/";
 
 /// Writes the changes of a table with a primary key. Changes to one key must come through one writer.
 pub struct UpsertWriter {

@@ -1,5 +1,5 @@
 //! Tables as their users see them: against a model, under concurrent writers, through crashes, and read by other engines.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod concurrent;
 mod crashes;
