@@ -4,6 +4,7 @@ mod sink;
 mod source;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -39,12 +40,26 @@ impl DeltaTable {
 
     /// The table; it is opened once.
     async fn table(&self) -> Result<&Arc<dyn Table>> {
-        let open = async { DeltaFormat.open(&self.directory()?).await.map_err(|error| self.about(error)) };
-        self.opened.get_or_try_init(|| open).await
+        self.opened.get_or_try_init(|| async { DeltaFormat.open(&self.directory()?).await }).await
+    }
+
+    /// The table as it is now.
+    async fn snapshot(&self) -> Result<Arc<Snapshot>> {
+        let newest = async { self.table().await?.snapshot().await };
+        newest.await.map_err(|error| self.about(error))
+    }
+
+    /// Where it is: the directory's name for messages, and for what is staged.
+    fn url(&self) -> &str {
+        self.location.text()
     }
 
     fn directory(&self) -> Result<Directory> {
         match &self.location {
+            // It would be made.
+            Location::Local(path) if !Path::new(path).is_dir() => {
+                Err(Error::invalid(format!("there is no directory '{path}'")))
+            }
             Location::Local(path) => Directory::open(path, &BTreeMap::new()),
             remote @ Location::Remote(_) => {
                 remote.store().map(|store| Directory::of(store.store, store.base, remote.text()))

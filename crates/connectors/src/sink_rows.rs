@@ -12,7 +12,7 @@ use dipper_types::{Error, Result};
 /// The rows with the table's column names and types, columns taken by position. Only additions can be appended: a
 /// changelog with anything else is refused.
 pub(crate) fn appended_rows(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    if row_kinds(batch).is_some_and(|kinds| kinds.iter().any(|kind| *kind != RowKind::Insert as i8)) {
+    if row_kinds(batch)?.is_some_and(|kinds| kinds.iter().any(|kind| *kind != RowKind::Insert as i8)) {
         return Err(Error::unsupported("the connector appends rows and cannot take updates or deletions"));
     }
     table_rows(batch, schema)
@@ -22,7 +22,7 @@ pub(crate) fn appended_rows(batch: &RecordBatch, schema: &SchemaRef) -> Result<R
 /// update replaces is left out, as its key says.
 pub(crate) fn changed_rows(batch: &RecordBatch, schema: &SchemaRef) -> Result<Vec<(RecordBatch, bool)>> {
     let rows = table_rows(batch, schema)?;
-    let Some(kinds) = row_kinds(batch) else { return Ok(vec![(rows, false)]) };
+    let Some(kinds) = row_kinds(batch)? else { return Ok(vec![(rows, false)]) };
     let (mut stretches, mut from) = (Vec::new(), 0);
     for stretch in kinds.chunk_by(|a, b| a == b) {
         let kind = stretch[0];
@@ -35,9 +35,11 @@ pub(crate) fn changed_rows(batch: &RecordBatch, schema: &SchemaRef) -> Result<Ve
 }
 
 /// The kind of each row of a changelog.
-fn row_kinds(batch: &RecordBatch) -> Option<&[i8]> {
-    let place = batch.schema_ref().index_of(ROW_KIND_COLUMN).ok()?;
-    batch.column(place).as_primitive_opt::<Int8Type>().map(|kinds| kinds.values().as_ref())
+fn row_kinds(batch: &RecordBatch) -> Result<Option<&[i8]>> {
+    let Some(column) = batch.column_by_name(ROW_KIND_COLUMN) else { return Ok(None) };
+    let kinds = column.as_primitive_opt::<Int8Type>();
+    let kinds = kinds.ok_or_else(|| Error::internal(format!("'{ROW_KIND_COLUMN}' holds no kinds of row")))?;
+    Ok(Some(kinds.values().as_ref()))
 }
 
 fn table_rows(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {

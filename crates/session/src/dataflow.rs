@@ -80,8 +80,7 @@ pub(crate) fn refuse_tables_that_change(graph: &JobGraph) -> Result<()> {
         if let OperatorSpec::Source(spec) = &node.spec
             && spec.table.options.get("connector").is_some_and(|connector| connector == "delta")
         {
-            let message =
-                format!("a job with checkpoints cannot read table '{}' yet, which Dipper keeps", spec.table.name);
+            let message = format!("a job with checkpoints cannot read table '{}' yet", spec.table.name);
             let hint = "leave checkpoints out, or run it as a batch: SET 'execution.runtime-mode' = 'batch'";
             return Err(Error::unsupported(message).with_hint(hint));
         }

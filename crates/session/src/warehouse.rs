@@ -8,8 +8,8 @@ use dipper_connectors::TableOptions as Options;
 use dipper_sql::ast::{CreateTable, Statement};
 use dipper_sql::catalog::{Catalog, Table};
 use dipper_tables::{
-    CatalogChange, Changes, DEFAULT_DATABASE, DeltaFormat, TableCatalog, TableEntry, TableFormat, TableOptions,
-    TableSpec,
+    CatalogChange, CatalogVersion, Changes, DEFAULT_DATABASE, DeltaFormat, TableCatalog, TableEntry, TableFormat,
+    TableOptions, TableSpec,
 };
 use dipper_types::{Error, Result};
 use sqlparser::ast::ObjectName;
@@ -27,14 +27,14 @@ const FILE_BYTES: std::ops::RangeInclusive<u64> = 1 << 20..=4 << 30;
 pub(crate) struct Warehouse {
     url: String,
     catalog: Option<Arc<TableCatalog>>,
-    seen: BTreeMap<String, TableEntry>,
+    seen: Arc<CatalogVersion>,
 }
 
 impl Warehouse {
     /// Brings the tables that the session knows up to date.
     pub(crate) async fn refresh(&mut self, url: &str, catalog: &mut Catalog) -> Result<()> {
         if self.url != url {
-            self.seen.keys().for_each(|name| catalog.forget_managed(name));
+            names(&self.seen).for_each(|name| catalog.forget_managed(name));
             *self = Self { url: url.to_owned(), ..Self::default() };
         }
         // Nothing is made of it before there is a table.
@@ -43,13 +43,13 @@ impl Warehouse {
         }
         let warehouse = self.open()?;
         let latest = warehouse.latest().await?;
-        let tables = latest.tables(DEFAULT_DATABASE).cloned().unwrap_or_default();
-        self.seen.keys().filter(|name| !tables.contains_key(*name)).for_each(|name| catalog.forget_managed(name));
-        for (name, entry) in &tables {
-            if self.seen.get(name) == Some(entry) && catalog.get(name).is_some() {
+        let is_gone = |name: &&String| latest.table(DEFAULT_DATABASE, name).is_none();
+        names(&self.seen).filter(is_gone).for_each(|name| catalog.forget_managed(name));
+        for (name, entry) in latest.tables(DEFAULT_DATABASE).into_iter().flatten() {
+            if self.entry(name) == Some(entry) && catalog.get(name).is_some() {
                 continue;
             }
-            match define(catalog, entry, &warehouse) {
+            match define(catalog, name, entry, &warehouse) {
                 Ok(table) => catalog.put_managed(table),
                 // The others can be used.
                 Err(error) => {
@@ -57,13 +57,17 @@ impl Warehouse {
                 }
             }
         }
-        self.seen = tables;
+        self.seen = latest;
         Ok(())
+    }
+
+    fn entry(&self, name: &str) -> Option<&TableEntry> {
+        self.seen.table(DEFAULT_DATABASE, name)
     }
 
     /// Whether there is such a table, and by the same statement.
     pub(crate) fn is_as_created(&self, table: &Table) -> bool {
-        table.is_managed && self.seen.get(table.name()).is_some_and(|entry| entry.ddl == table.ddl)
+        table.is_managed && self.entry(table.name()).is_some_and(|entry| entry.ddl == table.ddl)
     }
 
     /// The options of a table that is declared and not created: its connector finds nothing.
@@ -100,11 +104,8 @@ impl Warehouse {
 
     /// Drops a table. Its files go at once: whoever reads it, is told.
     pub(crate) async fn drop(&mut self, name: &str, catalog: &mut Catalog) -> Result<()> {
-        let warehouse = self.open()?;
-        let Some(entry) = self.seen.get(name) else {
-            return Err(Error::internal(format!("table '{name}' was not seen")));
-        };
-        let (database, id) = (DEFAULT_DATABASE.to_owned(), entry.id.clone());
+        let (warehouse, id) = self.kept(name)?;
+        let database = DEFAULT_DATABASE.to_owned();
         let change = CatalogChange::DropTable { database, name: name.to_owned(), id: id.clone() };
         warehouse.change(|_| Ok(Some(change.clone()))).await?;
         warehouse.remove_rows(&id).await?;
@@ -115,15 +116,20 @@ impl Warehouse {
     /// Takes all rows out of a table.
     pub(crate) async fn truncate(&mut self, table: &ObjectName, catalog: &Catalog) -> Result<()> {
         let table = catalog.table(table)?;
-        let (warehouse, entry) = (self.open()?, self.seen.get(table.name()).filter(|_| table.is_managed));
-        let Some(entry) = entry else {
-            return Err(Error::unsupported(format!(
-                "table '{}' has a connector: it cannot be truncated",
-                table.name()
-            )));
-        };
-        let opened = DeltaFormat.open(&warehouse.table_directory(&entry.id)).await?;
+        let name = table.name();
+        if !table.is_managed {
+            return Err(Error::unsupported(format!("table '{name}' has a connector: it cannot be truncated")));
+        }
+        let (warehouse, id) = self.kept(name)?;
+        let opened = DeltaFormat.open(&warehouse.table_directory(&id)).await?;
         opened.commit(&Changes::truncate()).await?.version().map(drop)
+    }
+
+    /// Where the table of a name is kept, and its id.
+    fn kept(&mut self, name: &str) -> Result<(Arc<TableCatalog>, String)> {
+        let id = self.entry(name).map(|entry| entry.id.clone());
+        let id = id.ok_or_else(|| Error::internal(format!("table '{name}' is not in the warehouse")))?;
+        Ok((self.open()?, id))
     }
 
     fn open(&mut self) -> Result<Arc<TableCatalog>> {
@@ -134,12 +140,19 @@ impl Warehouse {
     }
 }
 
+fn names(tables: &CatalogVersion) -> impl Iterator<Item = &String> {
+    tables.tables(DEFAULT_DATABASE).into_iter().flat_map(BTreeMap::keys)
+}
+
 /// A table of the catalog as the planner knows it.
-fn define(catalog: &Catalog, entry: &TableEntry, warehouse: &TableCatalog) -> Result<Table> {
+fn define(catalog: &Catalog, name: &str, entry: &TableEntry, warehouse: &TableCatalog) -> Result<Table> {
     let parsed = dipper_sql::parse_script(&entry.ddl)?;
     let [parsed] = parsed.as_slice() else { return Err(Error::invalid("it is not one statement")) };
     let Statement::CreateTable(create) = &parsed.statement else { return Err(Error::invalid("it is no CREATE TABLE")) };
     let mut table = catalog.define_table(create, &parsed.text)?;
+    if table.name() != name {
+        return Err(Error::invalid(format!("it is called '{}' there", table.name())));
+    }
     table.spec.options = connector_options(warehouse.table_directory(&entry.id).url().to_owned());
     table.option_places.clear();
     Ok(table)

@@ -1,4 +1,4 @@
-//! Which databases and tables there are: a log of numbered objects that only grows. A change is the creation of the next object; whoever comes
+//! Which tables there are: a log of numbered objects that only grows. A change is the creation of the next object; whoever comes
 //! second reads what the first one has done, and decides again.
 
 use std::collections::BTreeMap;
@@ -33,16 +33,6 @@ const NOTE: &str = "latest.json";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum CatalogChange {
-    /// There is such a database.
-    CreateDatabase {
-        /// Its name.
-        database: String,
-    },
-    /// There is no such database any more. It was empty.
-    DropDatabase {
-        /// Its name.
-        database: String,
-    },
     /// There is such a table.
     CreateTable {
         /// In which database.
@@ -50,15 +40,6 @@ pub enum CatalogChange {
         /// Its name.
         name: String,
         /// What it is.
-        table: TableEntry,
-    },
-    /// A table is defined differently; it keeps its id and its rows.
-    AlterTable {
-        /// In which database.
-        database: String,
-        /// Its name.
-        name: String,
-        /// What it is now.
         table: TableEntry,
     },
     /// There is no such table any more.
@@ -82,7 +63,7 @@ pub struct TableEntry {
     pub ddl: String,
 }
 
-/// All databases and tables after some change.
+/// All tables, by database, after some change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogVersion {
@@ -122,11 +103,6 @@ pub struct TableCatalog {
 }
 
 impl CatalogVersion {
-    /// The databases, by name, with their tables.
-    pub fn databases(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, TableEntry>)> {
-        self.databases.iter().map(|(name, tables)| (name.as_str(), tables))
-    }
-
     /// The tables of a database; none if there is no such database.
     pub fn tables(&self, database: &str) -> Option<&BTreeMap<String, TableEntry>> {
         self.databases.get(database)
@@ -142,31 +118,11 @@ impl CatalogVersion {
         let mut next = self.clone();
         next.number += 1;
         match change {
-            CatalogChange::CreateDatabase { database } => {
-                if next.databases.insert(database.clone(), BTreeMap::new()).is_some() {
-                    return Err(Error::invalid(format!("database '{database}' already exists")));
-                }
-            }
-            CatalogChange::DropDatabase { database } => match next.databases.remove(database) {
-                None => return Err(no_database(database)),
-                Some(_) if database == DEFAULT_DATABASE => {
-                    return Err(Error::invalid(format!("database '{DEFAULT_DATABASE}' cannot be dropped")));
-                }
-                Some(tables) if !tables.is_empty() => {
-                    let error = Error::invalid(format!("database '{database}' has {} tables", tables.len()));
-                    return Err(error.with_hint("drop them first"));
-                }
-                Some(_) => {}
-            },
             CatalogChange::CreateTable { database, name, table } => {
                 if next.tables_mut(database)?.insert(name.clone(), table.clone()).is_some() {
                     let error = Error::invalid(format!("table '{name}' already exists"));
                     return Err(error.with_hint("drop it first, or say IF NOT EXISTS"));
                 }
-            }
-            CatalogChange::AlterTable { database, name, table } => {
-                let known = next.tables_mut(database)?.get_mut(name).filter(|known| known.id == table.id);
-                table.clone_into(known.ok_or_else(|| no_table(name))?);
             }
             CatalogChange::DropTable { database, name, id } => {
                 let tables = next.tables_mut(database)?;
@@ -216,7 +172,7 @@ impl TableCatalog {
     }
 
     /// The catalog as it was when it was last looked at.
-    pub fn known(&self) -> Arc<CatalogVersion> {
+    fn known(&self) -> Arc<CatalogVersion> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -260,26 +216,32 @@ impl TableCatalog {
         }
         loop {
             let name = object(current.number + 1);
-            let Some(bytes) = self.log.get(&name).await? else { break };
-            let entry: Entry = decode(&name, &bytes, self.log.url())?;
-            let next = current.after(&entry.change).map_err(|error| damaged(&name, self.log.url(), &error))?;
-            current = Arc::new(next);
-        }
-        if begins {
-            self.check_end(current.number).await?;
+            match self.log.get(&name).await? {
+                Some(bytes) => {
+                    let entry: Entry = decode(&name, &bytes, self.log.url())?;
+                    let next = current.after(&entry.change).map_err(|error| damaged(&name, self.log.url(), &error))?;
+                    current = Arc::new(next);
+                }
+                None if begins && self.goes_on_after(current.number).await? => {}
+                None => break,
+            }
         }
         self.set(Arc::clone(&current));
         Ok(current)
     }
 
-    /// There must be nothing behind what seems to be the end: a number that is used twice would make two catalogs of one.
-    async fn check_end(&self, last: u64) -> Result<()> {
+    /// Whether the log goes on behind what seemed to be its end. It must not after a gap: a number that is used twice would make two catalogs
+    /// of one.
+    async fn goes_on_after(&self, last: u64) -> Result<bool> {
         let listed = self.log.list_after(Some(&object(last))).await?;
-        match listed.iter().find(|entry| entry.name != NOTE && entry.name > object(last)) {
+        let mut later = listed.iter().filter(|entry| entry.name != NOTE && entry.name > object(last));
+        match later.next() {
+            // It has come meanwhile.
+            Some(next) if next.name == object(last + 1) => Ok(true),
             Some(later) => {
                 Err(damaged(&later.name, self.log.url(), &format_args!("'{}' before it is gone", object(last + 1))))
             }
-            None => Ok(()),
+            None => Ok(false),
         }
     }
 
@@ -334,7 +296,7 @@ fn damaged(name: &str, directory: &str, why: &dyn std::fmt::Display) -> Error {
 }
 
 fn no_database(database: &str) -> Error {
-    Error::invalid(format!("database '{database}' not found")).with_hint("SHOW DATABASES lists those that there are")
+    Error::invalid(format!("database '{database}' not found"))
 }
 
 fn no_table(name: &str) -> Error {
@@ -400,13 +362,8 @@ mod tests {
         assert_eq!(refused(&with_t, drop("another")), "table 't' not found");
         let id = with_t.table(&default, "t").unwrap().id.clone();
         assert_eq!(names(&with_t.after(&drop(&id)).unwrap()), Vec::<&str>::new());
-        let nowhere = CatalogChange::DropDatabase { database: "d".into() };
+        let nowhere = CatalogChange::DropTable { database: "d".into(), name: "t".into(), id };
         assert_eq!(refused(&catalog, nowhere), "database 'd' not found");
-        let dropped = CatalogChange::DropDatabase { database: default.clone() };
-        assert_eq!(refused(&catalog, dropped), "database 'default' cannot be dropped");
-        let with_d = with_t.after(&CatalogChange::CreateDatabase { database: "d".into() }).unwrap();
-        let again = CatalogChange::CreateDatabase { database: "d".into() };
-        assert_eq!(refused(&with_d, again), "database 'd' already exists");
     }
 
     #[tokio::test]

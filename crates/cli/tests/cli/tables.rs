@@ -23,7 +23,7 @@ fn ask(workspace: &Workspace, query: &str) -> Vec<String> {
     ran.stdout.lines().nth(1).unwrap().split(',').map(str::to_owned).collect()
 }
 
-/// Rows, and how many of them differ; as many in one commit as in the next are never seen twice or in part: numbers go up without a gap.
+/// How many rows there are: each number once, without a gap, as the source makes them.
 fn committed(workspace: &Workspace) -> u64 {
     let row = ask(workspace, "SELECT COUNT(*), COUNT(DISTINCT n), COALESCE(MAX(n) - MIN(n) + 1, 0) FROM appended");
     assert!(row[0] == row[1] && row[1] == row[2], "{row:?}");

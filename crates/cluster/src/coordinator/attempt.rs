@@ -133,10 +133,11 @@ impl Attempted {
         match (summary.outcome, last) {
             (Outcome::Stopped, Some(last)) => Ok(Ended::Stopped { last, saved: saved.unwrap_or(Ok(())) }),
             (Outcome::Stopped, None) => Err(Error::unavailable("the attempt has stopped, and nobody has asked it to")),
-            (Outcome::Finished, Some(last @ Last::Stop(_))) if matches!(saved, Some(Ok(()))) => {
-                Ok(Ended::Stopped { last, saved: Ok(()) })
-            }
-            (Outcome::Finished, _) => Ok(Ended::Finished { unsaved: saved.and_then(Result::err) }),
+            (Outcome::Finished, Some(last @ Last::Stop(_))) => Ok(match saved {
+                Some(Ok(())) => Ended::Stopped { last, saved: Ok(()) },
+                unsaved => Ended::Finished { unsaved: unsaved.and_then(Result::err) },
+            }),
+            (Outcome::Finished, _) => Ok(Ended::Finished { unsaved: None }),
         }
     }
 

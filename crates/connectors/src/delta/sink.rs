@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -11,16 +10,20 @@ use dipper_tables::{Changes, DROPPED, DataFileWriter, KeyChanges, NewFile, Table
 use dipper_types::{Epoch, Error, Result, SubtaskId};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use super::DeltaTable;
 use crate::sink_rows::{appended_rows, changed_rows};
+
+/// After so many commits files that nobody needs are looked for, for which the whole directory is listed.
+const EXPIRE_EVERY: u64 = 32;
 
 /// Writes a table.
 #[derive(Debug)]
 pub(crate) struct DeltaSink {
     table: Arc<DeltaTable>,
-    /// Files are being brought together, or removed.
-    is_tidying: Arc<AtomicBool>,
+    /// Held by who brings files together, or removes them: the version at which files were last removed.
+    tidying: Arc<Mutex<u64>>,
 }
 
 /// What a writer has staged.
@@ -39,17 +42,18 @@ struct StagedRows {
 
 impl DeltaSink {
     pub(crate) fn new(table: DeltaTable) -> Self {
-        Self { table: Arc::new(table), is_tidying: Arc::default() }
+        Self { table: Arc::new(table), tidying: Arc::default() }
     }
 
     async fn commit_rows(&self, epoch: Epoch, committables: &[Committable]) -> Result<()> {
-        let here = self.table.directory()?;
         let mut runs: BTreeMap<String, (Vec<NewFile>, Vec<KeyChanges>)> = BTreeMap::new();
         for committable in committables {
             let StagedRows { table, run, files, changes } = decode(committable)?;
-            if table != here.url() {
-                let message =
-                    format!("the job has staged rows for the table in '{table}', and it is in '{}' now", here.url());
+            if table != self.table.url() {
+                let message = format!(
+                    "the job has staged rows for the table in '{table}', and it is in '{}' now",
+                    self.table.url()
+                );
                 let hint =
                     "it has been dropped and created again, or the warehouse is another one: start over with --fresh";
                 return Err(Error::invalid(message).with_hint(hint));
@@ -58,11 +62,11 @@ impl DeltaSink {
             staged.0.extend(files);
             staged.1.extend(changes);
         }
-        if here.get(DROPPED).await?.is_some() {
+        let table = self.table.table().await?;
+        if table.directory().get(DROPPED).await?.is_some() {
             return Err(Error::invalid("the table has been dropped while the job wrote to it"));
         }
         let epoch = i64::try_from(epoch.0).map_err(|_| Error::internal("an epoch beyond 63 bits"))?;
-        let table = self.table.table().await?;
         for (run, (files, changes)) in runs {
             let changes = match (files.is_empty(), changes.is_empty()) {
                 (true, true) => continue,
@@ -78,14 +82,17 @@ impl DeltaSink {
 
     /// Brings small files together and removes what nobody needs any more, beside the job, unless that is being done already.
     fn tidy(&self, table: &Arc<dyn Table>) {
-        if self.is_tidying.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let (table, is_tidying) = (Arc::clone(table), Arc::clone(&self.is_tidying));
+        let Ok(mut expired) = Arc::clone(&self.tidying).try_lock_owned() else { return };
+        let table = Arc::clone(table);
         tokio::spawn(async move {
             let tidied = async {
                 while compact(table.as_ref()).await?.is_some() {}
-                table.expire().await
+                let version = table.known_snapshot().version();
+                if version >= *expired + EXPIRE_EVERY {
+                    table.expire().await?;
+                    *expired = version;
+                }
+                Ok::<(), Error>(())
             };
             if let Err(error) = tidied.await {
                 tracing::warn!(
@@ -93,7 +100,6 @@ impl DeltaSink {
                     table.directory().url()
                 );
             }
-            is_tidying.store(false, Ordering::Release);
         });
     }
 }
@@ -105,7 +111,7 @@ impl Sink for DeltaSink {
     }
 
     async fn open(&self, run: &str, _subtask: SubtaskId) -> Result<Box<dyn SinkWriter>> {
-        let snapshot = self.table.table().await?.snapshot().await.map_err(|error| self.table.about(error))?;
+        let snapshot = self.table.snapshot().await?;
         let places = self.table.places(&snapshot)?;
         if places != (0..snapshot.schema().fields().len()).collect::<Vec<_>>() {
             let message = "the columns declared are not all columns of the table in their order";
@@ -163,7 +169,7 @@ impl DeltaWriter {
     }
 
     async fn stage(&mut self) -> Result<Prepared> {
-        let (table, run) = (self.table.directory()?.url().to_owned(), self.run.clone());
+        let (table, run) = (self.table.url().to_owned(), self.run.clone());
         let (staged, durable) = match &mut self.rows {
             Rows::Appended(writer) => {
                 let staged = writer.stage()?;
