@@ -9,6 +9,7 @@ use dipper_session::StartFrom;
 
 use crate::cluster_args::{ClusterCommand, CoordinatorArguments, JobCommand, WorkerArguments};
 use crate::security::SecurityArguments;
+use crate::serve_args::ServeArguments;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -83,6 +84,8 @@ pub(crate) enum Command {
     /// Start a cluster on this machine, or look at one.
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Answer queries of clients: psql, JDBC, ODBC, BI tools (Postgres) and ADBC (Arrow Flight SQL).
+    Serve(ServeArguments),
     /// Run a coordinator: it takes jobs and has workers run them.
     Coordinator(CoordinatorArguments),
     /// Run a worker: it runs what a coordinator gives it.

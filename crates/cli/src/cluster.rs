@@ -14,6 +14,7 @@ use crate::cluster_args::{
     ClusterArgument, ClusterCommand, CoordinatorArguments, WorkerArguments, WorkerCommand, WorkerStartArguments,
 };
 use crate::failure::Failure;
+use crate::serve;
 use crate::statement::Console;
 use crate::stored::{failed, show_rows};
 
@@ -23,9 +24,12 @@ const BUILD: &str = env!("DIPPER_BUILD");
 /// Runs `dipper coordinator`, until it is interrupted.
 pub(crate) async fn coordinator(console: &Console, arguments: CoordinatorArguments) -> Result<(), Failure> {
     let security = arguments.security.security()?;
-    let coordinator = bind(console, arguments, security).await.map_err(failed)?;
+    let (clients, directory) = (arguments.clients.clone(), arguments.directory.clone());
+    let coordinator = bind(console, arguments, security.clone()).await.map_err(failed)?;
     console.terminal.notice(&format!("coordinator at {}", coordinator.address()));
-    coordinator.serve(console.interrupt.token()).await.map_err(failed)
+    let doors = serve::of_cluster(console, &clients, &directory, coordinator.address(), &security).await?;
+    let all = doors.into_iter().chain([coordinator.serve(console.interrupt.token()).boxed()]);
+    futures::future::try_join_all(all).await.map(drop).map_err(failed)
 }
 
 async fn bind(console: &Console, arguments: CoordinatorArguments, security: Security) -> Result<Coordinator> {
@@ -79,7 +83,8 @@ pub(crate) async fn cluster(console: &Console, command: ClusterCommand) -> Resul
             let workers = u32::from(workers);
             let slots = slots.map_or_else(|| (processors() / workers).max(1), u32::from);
             let security = coordinator.security.security()?;
-            let coordinator = bind(console, coordinator, security.clone()).await.map_err(failed)?;
+            let (clients, directory) = (coordinator.clients.clone(), coordinator.directory.clone());
+            let coordinator = bind(console, *coordinator, security.clone()).await.map_err(failed)?;
             let (address, cancel) = (coordinator.address().to_owned(), console.interrupt.token());
             console.terminal.notice(&format!("coordinator at {address}; workers: {workers}, slots of each: {slots}"));
             let worker = |number| {
@@ -95,7 +100,8 @@ pub(crate) async fn cluster(console: &Console, command: ClusterCommand) -> Resul
                 let cancel = cancel.clone();
                 async move { Worker::bind(options).await?.serve(cancel).await }.boxed()
             };
-            let all = (1..=workers).map(worker).chain([coordinator.serve(cancel.clone()).boxed()]);
+            let doors = serve::of_cluster(console, &clients, &directory, &address, &security).await?;
+            let all = (1..=workers).map(worker).chain(doors).chain([coordinator.serve(cancel.clone()).boxed()]);
             futures::future::try_join_all(all).await.map(drop).map_err(failed)
         }
         ClusterCommand::Status { cluster, .. } => {

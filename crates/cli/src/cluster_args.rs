@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, value_parser};
 
 use crate::args::{CheckpointArguments, OutputArgument, OutputFormat, SettingArguments};
 use crate::security::{SecurityArguments, ServerSecurityArguments};
+use crate::serve_args::ListenArguments;
 
 /// Where a coordinator listens if nobody says.
 const COORDINATOR: &str = "127.0.0.1:7070";
@@ -34,6 +35,9 @@ pub(crate) struct CoordinatorArguments {
     /// A TOML file with these options by their names, as in directory = "DIR". The command line and the environment win over it.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Where clients query its tables.
+    #[command(flatten)]
+    pub(crate) clients: ListenArguments,
     /// Who may talk to it.
     #[command(flatten)]
     pub(crate) security: ServerSecurityArguments,
@@ -125,7 +129,7 @@ pub(crate) enum ClusterCommand {
         slots: Option<NonZeroU32>,
         /// The coordinator.
         #[command(flatten)]
-        coordinator: CoordinatorArguments,
+        coordinator: Box<CoordinatorArguments>,
     },
     /// Show the coordinator and the workers.
     Status {

@@ -7,6 +7,7 @@ mod clock;
 mod cluster;
 mod cluster_args;
 mod cluster_job;
+mod cluster_jobs;
 mod config;
 mod explain;
 mod failure;
@@ -16,6 +17,8 @@ mod output;
 mod report;
 mod script;
 mod security;
+mod serve;
+mod serve_args;
 mod shell;
 mod statement;
 mod stored;
@@ -119,6 +122,7 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         }
         Command::Checkpoint(command) => stored::checkpoint(&console(command.output(), false), command).await,
         Command::Savepoint(command) => stored::savepoint(&console(command.output(), false), command).await,
+        Command::Serve(arguments) => serve::serve(&console(OutputFormat::Table, false), arguments).await,
         Command::Coordinator(arguments) => cluster::coordinator(&console(OutputFormat::Table, false), arguments).await,
         Command::Worker(arguments) => cluster::worker(&console(arguments.output(), false), arguments).await,
         Command::Cluster(command) => cluster::cluster(&console(command.output(), false), command).await,
@@ -153,8 +157,13 @@ async fn interruptible(console: &Console, command: impl Future<Output = Result<(
 
 /// A session with the settings of the command line; `fixed` ones win over what a file sets.
 fn session(settings: Vec<(String, String)>, fixed: bool, job: JobConfig) -> Result<Session, Failure> {
-    Session::new(SessionConfig { settings, fixed, job }).map_err(|error| match error.kind() {
+    Session::new(SessionConfig { settings, fixed, job, jobs: None }).map_err(not_started)
+}
+
+/// Why there is no session.
+fn not_started(error: Error) -> Failure {
+    match error.kind() {
         dipper_types::ErrorKind::Invalid => Failure::Usage(error),
         _ => Failure::Session(error),
-    })
+    }
 }

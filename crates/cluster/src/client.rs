@@ -19,6 +19,8 @@ use crate::security::{Connection, Security};
 
 pub use crate::rpc::{ClusterStatus, Job, LogLine, Worker as WorkerStatus};
 
+/// How long a call may look for whoever leads before it says so.
+const UNTOLD: Duration = Duration::from_secs(2);
 /// How long somebody is looked for who leads, if any coordinator answers at all: longer than a lease.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -70,75 +72,88 @@ impl Client {
             }
         };
         let request = SubmitRequest { sql, name, settings, start_from };
-        self.call(Again::MustNot, async |mut jobs| jobs.submit(request.clone()).await).await
+        self.call(Again::MustNot, request, |mut jobs, request| async move { jobs.submit(request).await }).await
     }
 
     /// All jobs, the newest last.
     pub async fn list(&mut self) -> Result<Vec<Job>> {
-        Ok(self.call(Again::May, async |mut jobs| jobs.list(ListRequest {}).await).await?.jobs)
+        Ok(self
+            .call(Again::May, ListRequest {}, |mut jobs, request| async move { jobs.list(request).await })
+            .await?
+            .jobs)
     }
 
     /// A job by its id or name.
     pub async fn show(&mut self, job: String) -> Result<Job> {
-        self.call(Again::May, async |mut jobs| jobs.show(JobRequest { job: job.clone() }).await).await
+        self.call(Again::May, JobRequest { job }, |mut jobs, request| async move { jobs.show(request).await }).await
     }
 
     /// Ends a job. What it has not committed is lost.
     pub async fn cancel(&mut self, job: String) -> Result<Job> {
-        self.call(Again::MustNot, async |mut jobs| jobs.cancel(JobRequest { job: job.clone() }).await).await
+        self.call(Again::MustNot, JobRequest { job }, |mut jobs, request| async move { jobs.cancel(request).await })
+            .await
     }
 
     /// Has a job end with a savepoint; with `drain`, after its inputs have been ended.
     pub async fn stop(&mut self, job: String, savepoint: String, drain: bool) -> Result<Job> {
         let request = StopRequest { job, savepoint, drain };
-        self.call(Again::MustNot, async |mut jobs| jobs.stop(request.clone()).await).await
+        self.call(Again::MustNot, request, |mut jobs, request| async move { jobs.stop(request).await }).await
     }
 
     /// Takes a savepoint, and waits until it is there.
     pub async fn savepoint(&mut self, job: String, savepoint: String) -> Result<Job> {
         let request = SavepointRequest { job, savepoint };
-        self.call(Again::MustNot, async |mut jobs| jobs.savepoint(request.clone()).await).await
+        self.call(Again::MustNot, request, |mut jobs, request| async move { jobs.savepoint(request).await }).await
     }
 
     /// Has a job go on with another parallelism.
     pub async fn rescale(&mut self, job: String, parallelism: u32) -> Result<Job> {
         let request = RescaleRequest { job, parallelism };
-        self.call(Again::MustNot, async |mut jobs| jobs.rescale(request.clone()).await).await
+        self.call(Again::MustNot, request, |mut jobs, request| async move { jobs.rescale(request).await }).await
     }
 
     /// Has a job go on from a checkpoint, on slots that it asks for anew.
     pub async fn restart(&mut self, job: String) -> Result<Job> {
-        self.call(Again::MustNot, async |mut jobs| jobs.restart(JobRequest { job: job.clone() }).await).await
+        self.call(Again::MustNot, JobRequest { job }, |mut jobs, request| async move { jobs.restart(request).await })
+            .await
     }
 
     /// What has been said about a job after a line.
     pub async fn logs(&mut self, job: String, after: u64) -> Result<Vec<LogLine>> {
         let request = LogsRequest { job, after };
-        Ok(self.call(Again::May, async |mut jobs| jobs.logs(request.clone()).await).await?.lines)
+        Ok(self.call(Again::May, request, |mut jobs, request| async move { jobs.logs(request).await }).await?.lines)
     }
 
     /// The leading coordinator, and the workers with their slots.
     pub async fn status(&mut self) -> Result<ClusterStatus> {
-        self.call(Again::May, async |mut jobs| jobs.status(StatusRequest {}).await).await
+        self.call(Again::May, StatusRequest {}, |mut jobs, request| async move { jobs.status(request).await }).await
     }
 
     /// Has the jobs of a worker go on elsewhere.
     pub async fn drain(&mut self, worker: String) -> Result<ClusterStatus> {
-        self.call(Again::May, async |mut jobs| jobs.drain(DrainRequest { worker: worker.clone() }).await).await
+        self.call(Again::May, DrainRequest { worker }, |mut jobs, request| async move { jobs.drain(request).await })
+            .await
     }
 
     /// Asks whoever leads. If nobody can be reached at all it fails at once.
-    async fn call<T>(
+    async fn call<R: Clone, T, F: Future<Output = Result<Response<T>, Status>>>(
         &mut self,
         again: Again,
-        ask: impl AsyncFn(JobsClient<Connection>) -> Result<Response<T>, Status>,
+        request: R,
+        ask: impl Fn(JobsClient<Connection>, R) -> F,
     ) -> Result<T> {
         let looking = Stopwatch::start();
         let mut next = self.leader.take();
         let mut candidates: Vec<String> = Vec::new();
         let mut somebody_answers = next.is_some();
-        let mut last = None;
+        let (mut last, mut told) = (None, false);
         loop {
+            if let Some(error) =
+                last.as_ref().filter(|_| !told && u128::from(looking.elapsed_ms()) > UNTOLD.as_millis())
+            {
+                told = true;
+                tracing::warn!("nobody leads the cluster, waiting for up to {} s: {error}", PATIENCE.as_secs());
+            }
             let connected = match next.take() {
                 Some(known) => Ok(known),
                 None => {
@@ -163,7 +178,7 @@ impl Client {
                     continue;
                 }
             };
-            match ask(jobs.clone()).await {
+            match ask(jobs.clone(), request.clone()).await {
                 Ok(answer) => {
                     self.leader = Some((address, jobs));
                     return Ok(answer.into_inner());

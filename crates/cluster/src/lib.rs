@@ -33,6 +33,6 @@ pub use leadership::{Leader, Leadership, LeadershipChange, Seat, find_leader};
 pub use lifecycle::{Action, AttemptEnd, AttemptFailure, End, Event, JobState, Lifecycle, Transition};
 pub use record::{JobDecisions, JobEnd, LogEntry, Record, StartFrom, Stop, Submission};
 pub use registry::Registry;
-pub use security::{Security, TlsFiles, Token};
+pub use security::{Security, Socket, TlsFiles, Token};
 pub use slots::{Grant, Lack, Slot, SlotViolation, Slots};
 pub use worker::{Worker, WorkerOptions};

@@ -12,11 +12,13 @@ mod tests;
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use dipper_types::{Error, Result};
 use futures::stream::{BoxStream, StreamExt};
 use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
+use tokio_rustls::rustls::ServerConfig;
 use tonic::service::InterceptorLayer;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::TcpIncoming;
@@ -24,10 +26,10 @@ use tonic::transport::{Channel, Endpoint, Uri};
 
 use crate::clock::{SILENCE, within};
 use crate::message::cause;
-use socket::Socket;
 use tls::Tls;
 use token::{Bearer, Guard};
 
+pub use socket::Socket;
 pub use tls::TlsFiles;
 pub use token::Token;
 
@@ -110,8 +112,13 @@ impl Security {
         InterceptorLayer::new(Guard(self.token.clone()))
     }
 
+    /// With what a server encrypts that does so by itself; nothing, if there is no certificate.
+    pub fn server_tls(&self) -> Option<Arc<ServerConfig>> {
+        self.tls.server()
+    }
+
     /// The connections to a server. Where there is TLS, whoever does not speak it, or cannot show who he is, is let go of.
-    pub(crate) fn incoming(&self, accepted: TcpIncoming) -> BoxStream<'static, io::Result<Socket>> {
+    pub fn incoming(&self, accepted: TcpIncoming) -> BoxStream<'static, io::Result<Socket>> {
         if !self.tls.accepts() {
             return accepted.map(|stream| stream.map(Socket::plain)).boxed();
         }

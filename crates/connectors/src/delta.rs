@@ -9,33 +9,58 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use dipper_state::Directory;
-use dipper_tables::{DeltaFormat, SQL_TYPE, Snapshot, Table, TableFormat};
+use dipper_tables::{AsOf, DeltaFormat, SQL_TYPE, Snapshot, Table, TableFormat};
 use dipper_types::{Error, Result, sql_type_name};
 use tokio::sync::OnceCell;
 
 use crate::filesystem::Location;
 use crate::options::TableOptions;
-use crate::table::{TableDefinition, no_metadata};
+use crate::table::{Connector, TableDefinition, connector, no_metadata};
 pub(crate) use sink::DeltaSink;
 pub(crate) use source::DeltaSource;
 
 /// A Delta Lake table: what reading and writing have in common.
 #[derive(Debug)]
-pub(crate) struct DeltaTable {
+pub struct DeltaTable {
     name: String,
     location: Location,
     /// As they are declared.
     columns: SchemaRef,
+    /// The point in its past that is read; the present, if there is none.
+    as_of: Option<AsOf>,
     opened: OnceCell<Arc<dyn Table>>,
 }
 
 impl DeltaTable {
+    /// The table that a definition means, if it is one with this connector.
+    pub fn of(definition: &TableDefinition) -> Result<Option<Self>> {
+        match connector(definition)? {
+            (Connector::Delta, options) => Self::new(definition, options).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// As it is declared.
+    pub fn columns(&self) -> &SchemaRef {
+        &self.columns
+    }
+
     /// Takes and checks all options.
     pub(crate) fn new(table: &TableDefinition, mut options: TableOptions) -> Result<Self> {
         no_metadata(table, "delta")?;
         let location = Location::take(&mut options)?;
+        let time = options.take_with("as-of.timestamp-ms", |text| {
+            text.trim().parse().map_err(|_| Error::invalid(format!("'{text}' is no number of milliseconds")))
+        })?;
+        let as_of = match (options.take_u64("as-of.version")?, time) {
+            (Some(_), Some(_)) => {
+                return Err(options.error("options 'as-of.version' and 'as-of.timestamp-ms': one of them is enough"));
+            }
+            (version, time) => version.map(AsOf::Version).or(time.map(AsOf::TimestampMs)),
+        };
         options.finish()?;
-        Ok(Self { name: table.name.clone(), location, columns: Arc::clone(&table.columns), opened: OnceCell::new() })
+        let columns = Arc::clone(&table.columns);
+        Ok(Self { name: table.name.clone(), location, columns, as_of, opened: OnceCell::new() })
     }
 
     /// The table; it is opened once.
@@ -43,10 +68,16 @@ impl DeltaTable {
         self.opened.get_or_try_init(|| async { DeltaFormat.open(&self.directory()?).await }).await
     }
 
-    /// The table as it is now.
-    async fn snapshot(&self) -> Result<Arc<Snapshot>> {
-        let newest = async { self.table().await?.snapshot().await };
-        newest.await.map_err(|error| self.about(error))
+    /// The table as it is now, or as it was when it is to be read.
+    pub async fn snapshot(&self) -> Result<Arc<Snapshot>> {
+        let snapshot = async {
+            let table = self.table().await?;
+            match self.as_of {
+                Some(at) => table.snapshot_at(at).await,
+                None => table.snapshot().await,
+            }
+        };
+        snapshot.await.map_err(|error| self.about(error))
     }
 
     /// Where it is: the directory's name for messages, and for what is staged.
@@ -68,7 +99,7 @@ impl DeltaTable {
     }
 
     /// Where each declared column stands in the table. The types must be those that the table was created with.
-    fn places(&self, snapshot: &Snapshot) -> Result<Vec<usize>> {
+    pub fn places(&self, snapshot: &Snapshot) -> Result<Vec<usize>> {
         let place = |field: &arrow::datatypes::FieldRef| {
             let (name, declared) = (field.name(), sql_type_name(field.data_type()));
             let place = snapshot.schema().index_of(name);

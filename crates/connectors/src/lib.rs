@@ -18,8 +18,9 @@ mod row_text;
 mod sink_rows;
 mod table;
 
+pub use delta::DeltaTable;
 pub use filesystem::object_store;
 pub use near_miss::nearest;
-pub use option_values::{parse_duration, parse_size};
+pub use option_values::parse_duration;
 pub use options::TableOptions;
 pub use table::{TableDefinition, sink, source, validate};

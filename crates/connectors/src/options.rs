@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dipper_types::{Error, Result};
+use dipper_types::{Error, Result, parse_size};
 
 use crate::near_miss::nearest;
-use crate::option_values::{parse_ascii_char, parse_bool, parse_duration, parse_size};
+use crate::option_values::{parse_ascii_char, parse_bool, parse_duration};
 
 /// The options of one table. Every `take_…` removes an option and remembers its name as a known one, so that
 /// [`TableOptions::finish`] can name the leftovers and suggest what was meant.

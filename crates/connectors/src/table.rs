@@ -29,7 +29,7 @@ pub struct TableDefinition {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Connector {
+pub(crate) enum Connector {
     Filesystem,
     Delta,
     Datagen,
@@ -80,7 +80,8 @@ pub fn validate(table: &TableDefinition) -> Result<()> {
     }
 }
 
-fn connector(table: &TableDefinition) -> Result<(Connector, TableOptions)> {
+/// Which one it is, and the options that are left for it.
+pub(crate) fn connector(table: &TableDefinition) -> Result<(Connector, TableOptions)> {
     let mut options = TableOptions::new(&table.name, &table.options);
     let name = options.take("connector").ok_or_else(|| {
         let connectors = quoted_connectors().join(" | ");

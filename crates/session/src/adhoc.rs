@@ -1,6 +1,8 @@
 //! Queries over bounded inputs as DataFusion plans: everything that DataFusion can do to rows, with our tables and our
-//! operators as nodes of its plan. Single-threaded by design: parallelism is the dataflow's matter.
+//! operators as nodes of its plan. What reads files and generators has one thread, for their order; tables that Dipper keeps are read by all of them.
 
+mod cooperative;
+mod host;
 mod node_properties;
 mod operator_exec;
 mod overflow;
@@ -8,9 +10,11 @@ mod planner;
 mod query;
 mod source_exec;
 mod subquery;
+mod table_scan;
 mod watch;
 mod write;
 
+pub(crate) use host::{Host, Shared};
 pub(crate) use query::plan;
 pub(crate) use subquery::answered;
 pub(crate) use watch::Watch;

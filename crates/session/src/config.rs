@@ -1,8 +1,14 @@
 //! How a session starts.
 
+use std::sync::Arc;
+
+use crate::JobService;
+
 /// How a session starts.
 #[derive(Debug, Clone, Default)]
 pub struct SessionConfig {
+    /// Who runs the jobs that never end; without one, whoever executes the statement.
+    pub jobs: Option<Arc<dyn JobService>>,
     /// Settings, as `SET 'key' = 'value'` would make them, in this order.
     pub settings: Vec<(String, String)>,
     /// Whether these settings win over what a script sets: so with `dipper run --set`.

@@ -37,6 +37,13 @@ pub struct PlannedJob {
     pub warnings: Vec<String>,
 }
 
+impl PlannedJob {
+    /// Whether it never ends by itself.
+    pub fn goes_on(&self) -> bool {
+        self.graph.nodes.iter().any(|node| matches!(&node.spec, OperatorSpec::Source(spec) if spec.unbounded))
+    }
+}
+
 /// Starts a job that writes to sinks.
 pub(crate) fn insert(job: PlannedJob, io: Handle) -> Result<JobHandle> {
     let PlannedJob { graph, checkpointing, warnings } = job;

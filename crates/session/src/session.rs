@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::logical_expr::LogicalPlan;
 use dipper_connectors::{source, validate};
@@ -10,9 +11,12 @@ use dipper_graph::JobGraph;
 use dipper_operator_api::Boundedness;
 use dipper_runtime::Checkpointing;
 use dipper_sql::Planner;
-use dipper_sql::ast::{CreateTable, CreateView, Drop, ExplainFormat, Insert, Parsed, Query, RelationKind, Statement};
+use dipper_sql::ast::{
+    AddColumns, CreateTable, CreateView, Drop, ExplainFormat, Insert, Parsed, Query, RelationKind, Statement,
+};
 use dipper_sql::catalog::{
-    Catalog, ColumnDescription, Relation, RuntimeMode, Setting, Settings, Table as CatalogTable, sql_type_name,
+    Catalog, ColumnDescription, QUERY_MEMORY, QUERY_TIMEOUT, Relation, RuntimeMode, Setting, Settings,
+    Table as CatalogTable, sql_type_name,
 };
 use dipper_sql::logical::is_unbounded;
 use dipper_types::{Error, Result, Span};
@@ -20,7 +24,9 @@ use futures::FutureExt;
 use tokio::runtime::Handle;
 
 use crate::adhoc::{self, Watch};
+use crate::clock::Deadline;
 use crate::connector::definition;
+use crate::jobs::{self, JobScript, JobService};
 use crate::listing::listing;
 use crate::panic::panicked;
 use crate::warehouse::Warehouse;
@@ -44,6 +50,9 @@ pub struct Session {
     unnamed_jobs: usize,
     /// The names of those that have one, and what they do.
     named_jobs: BTreeMap<String, String>,
+    shared: Arc<adhoc::Shared>,
+    /// Who runs the jobs that go on behind a statement; without one, whoever executes it.
+    jobs: Option<Arc<dyn JobService>>,
 }
 
 impl Session {
@@ -62,6 +71,8 @@ impl Session {
             warehouse: Warehouse::default(),
             unnamed_jobs: 0,
             named_jobs: BTreeMap::new(),
+            shared: Arc::new(adhoc::Shared::new()?),
+            jobs: config.jobs,
         })
     }
 
@@ -73,7 +84,7 @@ impl Session {
     /// Executes one statement. An insert or a query may go on running when it returns.
     pub async fn execute(&mut self, parsed: &Parsed) -> Result<Outcome> {
         // A statement changes the catalog or the settings in one step at its end: a panic leaves nothing half-done.
-        let outcome = AssertUnwindSafe(self.execute_statement(parsed)).catch_unwind().await;
+        let outcome = AssertUnwindSafe(Box::pin(self.execute_statement(parsed))).catch_unwind().await;
         outcome.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
     }
 
@@ -84,6 +95,10 @@ impl Session {
         match &parsed.statement {
             Statement::CreateTable(create) => self.create_table(create, &parsed.text).await,
             Statement::Drop(drop) if drop.kind == RelationKind::Table => self.drop_table(drop).await,
+            Statement::AddColumns(add) => {
+                self.warehouse.add_columns(add, &mut self.catalog).await?;
+                Ok(Outcome::Done(format!("table {} altered", add.table)))
+            }
             Statement::Truncate(table) => {
                 self.warehouse.truncate(table, &self.catalog).await.map_err(|error| error.at(parsed.span))?;
                 Ok(Outcome::Done(format!("table {table} truncated")))
@@ -92,6 +107,11 @@ impl Session {
             Statement::Insert(insert) => self.insert(std::slice::from_ref(insert), &parsed.text).await,
             Statement::StatementSet(inserts) => self.insert(inserts, &parsed.text).await,
             Statement::Explain { format, statement } => self.explain_statement(statement, *format).map(Outcome::Text),
+            Statement::ShowJobs => jobs::list(self.job_service("SHOW JOBS")?).await,
+            Statement::StopJob { id, span } => {
+                self.job_service("STOP JOB")?.stop(id).await.map_err(|error| error.at(*span))?;
+                Ok(Outcome::Done(format!("job {id} is told to stop")))
+            }
             other => self.define(other, &parsed.text),
         }
     }
@@ -110,13 +130,49 @@ impl Session {
         }
     }
 
-    /// The tables and views, by name.
+    /// The tables and views that are known here, by name.
     pub fn tables(&self) -> Vec<Table> {
         let table = |(name, relation): (&str, &Relation)| {
             let columns = self.columns(relation).unwrap_or_default();
-            Table { name: name.to_owned(), is_view: matches!(relation, Relation::View(_)), columns }
+            let (comment, ddl) = match relation {
+                Relation::Table(table) => (&table.comment, &table.ddl),
+                Relation::View(view) => (&view.comment, &view.ddl),
+            };
+            let is_view = matches!(relation, Relation::View(_));
+            Table { name: name.to_owned(), is_view, columns, comment: comment.clone(), ddl: ddl.clone() }
         };
         self.catalog.relations().map(table).collect()
+    }
+
+    /// The tables and views as they are now, also those that others have made, by name.
+    pub async fn relations(&mut self) -> Result<Vec<Table>> {
+        self.see_tables().await?;
+        Ok(self.tables())
+    }
+
+    /// Ends each query after this time with an error of kind `Cancelled`; `None` lets it run.
+    pub fn set_statement_timeout(&mut self, timeout: Option<Duration>) {
+        let set = match timeout {
+            Some(timeout) => self.settings.set(QUERY_TIMEOUT, &format!("{} ms", timeout.as_millis())),
+            None => self.settings.reset(Some(QUERY_TIMEOUT)),
+        };
+        set.unwrap_or_else(|error| tracing::error!("the timeout of statements stays as it was: {error}"));
+    }
+
+    /// Binds a query, or what an insert reads.
+    pub(crate) fn bound(&self, statement: &Statement) -> Result<Option<LogicalPlan>> {
+        match statement {
+            Statement::Query(query) => self.planner().shown(query).map(Some),
+            Statement::Insert(insert) => self.planner().insert_plan(insert).map(|(plan, _)| Some(plan)),
+            _ => Ok(None),
+        }
+    }
+
+    fn job_service(&self, what: &str) -> Result<&Arc<dyn JobService>> {
+        self.jobs.as_ref().ok_or_else(|| {
+            let error = Error::unsupported(format!("{what}: jobs run in the process that starts them here"));
+            error.with_hint("ask a server (dipper serve) or a cluster (dipper job list)")
+        })
     }
 
     fn planner(&self) -> Planner<'_> {
@@ -146,7 +202,7 @@ impl Session {
                 self.declare_table(create, table)
             }
             Statement::Drop(drop) => self.drop_relation(drop),
-            Statement::Truncate(table) => {
+            Statement::AddColumns(AddColumns { table, .. }) | Statement::Truncate(table) => {
                 self.catalog.table(table).map(|_| Outcome::Done("nothing is done".to_owned()))
             }
             Statement::Set { key, key_span, value, value_span } => self.set(key, *key_span, value, *value_span),
@@ -169,16 +225,22 @@ impl Session {
                 (kind, _) => Err(Error::invalid(format!("'{name}' is not a {}", kind_name(*kind)))),
             },
             Statement::Describe(name) => self.describe(self.catalog.resolve(name)?),
-            Statement::Query(_) | Statement::Insert(_) | Statement::StatementSet(_) | Statement::Explain { .. } => {
-                Err(Error::internal("a statement that runs came to where definitions are"))
-            }
+            Statement::Query(_)
+            | Statement::Insert(_)
+            | Statement::StatementSet(_)
+            | Statement::Explain { .. }
+            | Statement::ShowJobs
+            | Statement::StopJob { .. } => Err(Error::internal("a statement that runs came to where definitions are")),
         }
     }
 
     /// Takes note of the tables that there are in the warehouse.
     async fn see_tables(&mut self) -> Result<()> {
         let url = self.settings.text_of("table.warehouse").unwrap_or_default().to_owned();
-        self.warehouse.refresh(&url, &mut self.catalog).await
+        self.warehouse.refresh(&url, &mut self.catalog).await?;
+        let kept: BTreeSet<&str> = self.catalog.relations().filter_map(|(_, relation)| relation.kept_at()).collect();
+        self.shared.keep_open(|path| kept.contains(path));
+        Ok(())
     }
 
     async fn drop_table(&mut self, drop: &Drop) -> Result<Outcome> {
@@ -299,13 +361,19 @@ impl Session {
     }
 
     fn columns(&self, relation: &Relation) -> Result<Vec<Column>> {
-        let schema = match relation {
-            Relation::Table(table) => Arc::clone(&table.schema),
-            Relation::View(view) => self.planner().view_schema(view)?,
+        let (schema, keys, comments) = match relation {
+            Relation::Table(table) => {
+                (Arc::clone(&table.schema), table.primary_key.as_slice(), Some(&table.column_comments))
+            }
+            Relation::View(view) => (self.planner().view_schema(view)?, [].as_slice(), None),
         };
         let column = |field: &arrow::datatypes::FieldRef| Column {
             name: field.name().clone(),
             data_type: sql_type_name(field.data_type()),
+            arrow_type: field.data_type().clone(),
+            is_nullable: field.is_nullable(),
+            is_key: keys.contains(field.name()),
+            comment: comments.and_then(|comments| comments.get(field.name()).cloned()),
         };
         Ok(schema.fields().iter().map(column).collect())
     }
@@ -313,7 +381,7 @@ impl Session {
     async fn query(&self, query: &Query) -> Result<Outcome> {
         const NAME: &str = "query";
         let planner = self.planner();
-        let plan = planner.logical(query)?;
+        let plan = planner.shown(query)?;
         let unbounded = is_unbounded(&plan);
         let streaming = match self.settings.runtime_mode() {
             RuntimeMode::Streaming => true,
@@ -321,14 +389,24 @@ impl Session {
             RuntimeMode::Batch if unbounded => return Err(unbounded_in_batch().at(query.span)),
             RuntimeMode::Batch => false,
         };
-        let plan = self.answered(plan, query).await?;
-        if streaming {
-            let graph = planner.collect(query, &plan, NAME)?;
-            return dataflow::query(&graph, Handle::current()).map(Outcome::Rows);
-        }
-        let planned = adhoc::plan(&plan, self.settings.batch_rows(), Arc::default()).await;
-        let plan = planned.map_err(|error| planner.placed(error, query))?;
-        plan.rows(self.settings.pipeline_name().unwrap_or(NAME)).map(Outcome::Rows)
+        let timeout = self.settings.duration_ms_of(QUERY_TIMEOUT).map(Duration::from_millis);
+        let deadline = timeout.filter(|timeout| !timeout.is_zero()).map(Deadline::after);
+        let host = self.host();
+        let rows = async {
+            let plan = self.answered(plan, query, &host).await?;
+            if streaming {
+                let graph = planner.collect(query, &plan, NAME)?;
+                return dataflow::query(&graph, Handle::current());
+            }
+            let planned = adhoc::plan(&plan, &host, Arc::default()).await;
+            let plan = planned.map_err(|error| planner.placed(error, query))?;
+            plan.rows(self.settings.pipeline_name().unwrap_or(NAME))
+        };
+        let rows = match deadline {
+            Some(deadline) => deadline.keep(deadline.of(rows).await?),
+            None => rows.await?,
+        };
+        Ok(Outcome::Rows(rows.with_own_names()))
     }
 
     async fn insert(&mut self, inserts: &[Insert], text: &str) -> Result<Outcome> {
@@ -338,7 +416,16 @@ impl Session {
                 self.insert_batch(inserts, &self.job_name(inserts)).await?
             }
             RuntimeMode::Automatic | RuntimeMode::Streaming => {
-                let started = dataflow::insert(self.planned(inserts, text).await?, Handle::current());
+                let planned = self.planned(inserts, text).await?;
+                if let Some(jobs) = self.jobs.as_ref().filter(|_| planned.goes_on()) {
+                    let (name, warnings) = (planned.graph.name.clone(), planned.warnings.clone());
+                    let id = jobs.start(planned, self.script(text)).await?;
+                    for warning in warnings {
+                        tracing::warn!("job {id}: {warning}");
+                    }
+                    return Ok(Outcome::Done(format!("job {id} ({name}) is running")));
+                }
+                let started = dataflow::insert(planned, Handle::current());
                 match inserts {
                     [insert] => started.map_err(|error| error.at(insert.source.span))?,
                     _ => started?,
@@ -346,6 +433,14 @@ impl Session {
             }
         };
         Ok(Outcome::Job(job))
+    }
+
+    /// A statement with all that it needs to be planned elsewhere.
+    fn script(&self, text: &str) -> JobScript {
+        let statements: Vec<&str> = self.catalog.definitions().chain([text]).collect();
+        let set = |(setting, value): (&Setting, &str)| (setting.key.to_owned(), value.to_owned());
+        let settings = self.settings.list().filter(|(setting, value)| *value != setting.default).map(set).collect();
+        JobScript { sql: statements.join(";\n"), settings }
     }
 
     /// Plans the job of an insert or a statement set, for somebody else to run it as a dataflow.
@@ -369,7 +464,7 @@ impl Session {
     }
 
     async fn planned(&mut self, inserts: &[Insert], text: &str) -> Result<PlannedJob> {
-        let plans = self.insert_plans(inserts).await?;
+        let plans = self.insert_plans(inserts, &self.host()).await?;
         let mut graph = self.job_graph(inserts, &plans, &self.job_name(inserts))?;
         let checkpointing = self.checkpointing(text).await?;
         if let Some(checkpointing) = &checkpointing {
@@ -414,18 +509,24 @@ impl Session {
         Ok(checkpointing)
     }
 
+    /// Where the queries of one statement run.
+    fn host(&self) -> Arc<adhoc::Host> {
+        let memory = self.settings.bytes_of(QUERY_MEMORY).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        Arc::new(adhoc::Host::new(&self.shared, self.settings.batch_rows(), memory))
+    }
+
     /// Runs the subqueries in MEASURES and DEFINE of a query and puts their values in their place.
-    async fn answered(&self, plan: LogicalPlan, query: &Query) -> Result<LogicalPlan> {
-        let answered = adhoc::answered(plan, self.settings.batch_rows()).await;
+    async fn answered(&self, plan: LogicalPlan, query: &Query, host: &Arc<adhoc::Host>) -> Result<LogicalPlan> {
+        let answered = adhoc::answered(plan, Arc::clone(host)).await;
         answered.map_err(|error| self.planner().placed(error, query))
     }
 
     /// Binds the inserts.
-    async fn insert_plans(&self, inserts: &[Insert]) -> Result<Vec<InsertPlan>> {
+    async fn insert_plans(&self, inserts: &[Insert], host: &Arc<adhoc::Host>) -> Result<Vec<InsertPlan>> {
         let mut plans = Vec::new();
         for insert in inserts {
             let (plan, table) = self.planner().insert_plan(insert)?;
-            plans.push((self.answered(plan, &insert.source).await?, table));
+            plans.push((self.answered(plan, &insert.source, host).await?, table));
         }
         Ok(plans)
     }
@@ -442,13 +543,13 @@ impl Session {
     }
 
     async fn insert_batch(&self, inserts: &[Insert], name: &str) -> Result<JobHandle> {
-        let watch = Arc::<Watch>::default();
+        let (host, watch) = (self.host(), Arc::<Watch>::default());
         let mut plans = Vec::new();
-        for (insert, (plan, table)) in inserts.iter().zip(self.insert_plans(inserts).await?) {
+        for (insert, (plan, table)) in inserts.iter().zip(self.insert_plans(inserts, &host).await?) {
             if is_unbounded(&plan) {
                 return Err(unbounded_in_batch().at(insert.source.span));
             }
-            let planned = adhoc::plan(&plan, self.settings.batch_rows(), Arc::clone(&watch)).await;
+            let planned = adhoc::plan(&plan, &host, Arc::clone(&watch)).await;
             let plan = planned.map_err(|error| self.planner().placed(error, &insert.source))?;
             plans.push((plan, table.written()));
         }

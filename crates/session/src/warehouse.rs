@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::datatypes::{FieldRef, Schema};
 use dipper_connectors::TableOptions as Options;
-use dipper_sql::ast::{CreateTable, Statement};
+use dipper_sql::ast::{AddColumns, CreateTable, Statement};
 use dipper_sql::catalog::{Catalog, Table};
 use dipper_tables::{
-    CatalogChange, CatalogVersion, Changes, DEFAULT_DATABASE, DeltaFormat, TableCatalog, TableEntry, TableFormat,
-    TableOptions, TableSpec,
+    CatalogChange, CatalogVersion, Changes, DEFAULT_DATABASE, DeltaFormat, Snapshot, TableCatalog, TableEntry,
+    TableFormat, TableOptions, TableSpec,
 };
 use dipper_types::{Error, Result};
 use sqlparser::ast::ObjectName;
@@ -102,6 +103,43 @@ impl Warehouse {
         Ok(is_new)
     }
 
+    /// Adds columns to a table. They are NULL in the rows that are there.
+    pub(crate) async fn add_columns(&mut self, add: &AddColumns, catalog: &mut Catalog) -> Result<()> {
+        let before = kept_table(catalog, &add.table, "altered")?;
+        let (warehouse, id) = self.kept(before.name())?;
+        let name = before.name().to_owned();
+        let ddl = dipper_sql::with_columns(&before.ddl, &add.columns)?;
+        let after = parse(catalog, &ddl).map_err(|error| match error.span() {
+            // Where it is wrong, is said of a text that nobody has written.
+            Some(_) => Error::new(error.kind(), error.to_string()).at(add.span),
+            None => error,
+        })?;
+        let is_new = |field: &&FieldRef| before.spec.columns.index_of(field.name()).is_err();
+        let added: Vec<FieldRef> = after.written().columns.fields().iter().filter(is_new).cloned().collect();
+        if after.schema.fields().len() != before.schema.fields().len() + added.len() || added.is_empty() {
+            let error = Error::unsupported("only columns that are stored can be added to a table");
+            return Err(error.at(add.span).with_hint("write ADD column type"));
+        }
+        let opened = DeltaFormat.open(&warehouse.table_directory(&id)).await?;
+        let has = |snapshot: &Snapshot| added.iter().all(|field| snapshot.schema().index_of(field.name()).is_ok());
+        // The rows first: a table may have columns that its definition does not name yet, and another attempt finds them there.
+        if !has(&*opened.snapshot().await?) {
+            opened.commit(&Changes::add_columns(&Schema::new(added))?).await?.version()?;
+        }
+        let change = |tables: &CatalogVersion| {
+            let entry = tables.table(DEFAULT_DATABASE, &name).filter(|entry| entry.id == id && entry.ddl == before.ddl);
+            entry.ok_or_else(|| {
+                Error::unavailable(format!("table '{name}' has been changed meanwhile"))
+                    .with_hint("run the statement again")
+            })?;
+            let (database, name, id, ddl) = (DEFAULT_DATABASE.to_owned(), name.clone(), id.clone(), ddl.clone());
+            Ok(Some(CatalogChange::AlterTable { database, name, id, ddl }))
+        };
+        warehouse.change(change).await?;
+        let url = self.url.clone();
+        self.refresh(&url, catalog).await
+    }
+
     /// Drops a table. Its files go at once: whoever reads it, is told.
     pub(crate) async fn drop(&mut self, name: &str, catalog: &mut Catalog) -> Result<()> {
         let (warehouse, id) = self.kept(name)?;
@@ -115,12 +153,7 @@ impl Warehouse {
 
     /// Takes all rows out of a table.
     pub(crate) async fn truncate(&mut self, table: &ObjectName, catalog: &Catalog) -> Result<()> {
-        let table = catalog.table(table)?;
-        let name = table.name();
-        if !table.is_managed {
-            return Err(Error::unsupported(format!("table '{name}' has a connector: it cannot be truncated")));
-        }
-        let (warehouse, id) = self.kept(name)?;
+        let (warehouse, id) = self.kept(kept_table(catalog, table, "truncated")?.name())?;
         let opened = DeltaFormat.open(&warehouse.table_directory(&id)).await?;
         opened.commit(&Changes::truncate()).await?.version().map(drop)
     }
@@ -144,12 +177,26 @@ fn names(tables: &CatalogVersion) -> impl Iterator<Item = &String> {
     tables.tables(DEFAULT_DATABASE).into_iter().flat_map(BTreeMap::keys)
 }
 
-/// A table of the catalog as the planner knows it.
-fn define(catalog: &Catalog, name: &str, entry: &TableEntry, warehouse: &TableCatalog) -> Result<Table> {
-    let parsed = dipper_sql::parse_script(&entry.ddl)?;
+/// The table of a name that Dipper keeps.
+fn kept_table(catalog: &Catalog, name: &ObjectName, done: &str) -> Result<Arc<Table>> {
+    let table = catalog.table(name)?;
+    if !table.is_managed {
+        return Err(Error::unsupported(format!("table '{}' has a connector: it cannot be {done}", table.name())));
+    }
+    Ok(table)
+}
+
+/// The table that a statement defines.
+fn parse(catalog: &Catalog, ddl: &str) -> Result<Table> {
+    let parsed = dipper_sql::parse_script(ddl)?;
     let [parsed] = parsed.as_slice() else { return Err(Error::invalid("it is not one statement")) };
     let Statement::CreateTable(create) = &parsed.statement else { return Err(Error::invalid("it is no CREATE TABLE")) };
-    let mut table = catalog.define_table(create, &parsed.text)?;
+    catalog.define_table(create, &parsed.text)
+}
+
+/// A table of the catalog as the planner knows it.
+fn define(catalog: &Catalog, name: &str, entry: &TableEntry, warehouse: &TableCatalog) -> Result<Table> {
+    let mut table = parse(catalog, &entry.ddl)?;
     if table.name() != name {
         return Err(Error::invalid(format!("it is called '{}' there", table.name())));
     }

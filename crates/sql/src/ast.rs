@@ -53,6 +53,32 @@ impl Parsed {
     pub fn starts_job(&self) -> bool {
         matches!(self.statement, Statement::Insert(_) | Statement::StatementSet(_))
     }
+
+    /// What it is called, as in Postgres's command tags: `CREATE TABLE`.
+    pub fn command(&self) -> &'static str {
+        match &self.statement {
+            Statement::CreateTable(_) => "CREATE TABLE",
+            Statement::CreateView(_) => "CREATE VIEW",
+            Statement::Drop(Drop { kind: RelationKind::Table, .. }) => "DROP TABLE",
+            Statement::Drop(_) => "DROP VIEW",
+            Statement::AddColumns(_) => "ALTER TABLE",
+            Statement::Truncate(_) => "TRUNCATE TABLE",
+            Statement::Insert(_) => "INSERT",
+            Statement::Query(_) => "SELECT",
+            Statement::StatementSet(_) => "EXECUTE",
+            Statement::Explain { .. } => "EXPLAIN",
+            Statement::Describe(_) => "DESCRIBE",
+            Statement::ShowTables
+            | Statement::ShowViews
+            | Statement::ShowFunctions
+            | Statement::ShowJobs
+            | Statement::ShowCreate(..)
+            | Statement::ShowSettings => "SHOW",
+            Statement::StopJob { .. } => "STOP JOB",
+            Statement::Set { .. } => "SET",
+            Statement::Reset(_) => "RESET",
+        }
+    }
 }
 
 /// A statement.
@@ -64,6 +90,8 @@ pub enum Statement {
     CreateView(Box<CreateView>),
     /// `DROP TABLE` or `DROP VIEW`.
     Drop(Drop),
+    /// `ALTER TABLE name ADD …`.
+    AddColumns(AddColumns),
     /// `TRUNCATE TABLE name`.
     Truncate(ObjectName),
     /// `INSERT INTO`.
@@ -87,6 +115,15 @@ pub enum Statement {
     ShowViews,
     /// `SHOW FUNCTIONS`.
     ShowFunctions,
+    /// `SHOW JOBS`.
+    ShowJobs,
+    /// `STOP JOB 'id'`.
+    StopJob {
+        /// The job's id.
+        id: String,
+        /// Where the id stands.
+        span: Span,
+    },
     /// `SHOW CREATE TABLE name` or `SHOW CREATE VIEW name`.
     ShowCreate(RelationKind, ObjectName),
     /// `SET 'key' = 'value'`.
@@ -147,6 +184,17 @@ pub struct Insert {
     /// What is inserted.
     pub source: Query,
     /// The whole statement.
+    pub span: Span,
+}
+
+/// `ALTER TABLE name ADD {[COLUMN] column type | (column type, …)}`.
+#[derive(Debug, Clone)]
+pub struct AddColumns {
+    /// The table.
+    pub table: ObjectName,
+    /// The definitions of the columns, as they would stand in `CREATE TABLE`.
+    pub columns: String,
+    /// Where they stand.
     pub span: Span,
 }
 

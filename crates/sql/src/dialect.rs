@@ -11,7 +11,7 @@ use sqlparser::ast::{ObjectName, ObjectNamePart};
 use sqlparser::dialect::{Dialect, GenericDialect};
 use sqlparser::keywords::{self, Keyword};
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::ast::{FINAL, RUNNING};
 use crate::interval::with_units_inside;
@@ -71,12 +71,20 @@ const NOT_A_FUNCTION: &[&str] = &[
 #[derive(Debug)]
 pub(crate) struct DipperDialect {
     steps_left: Cell<u64>,
+    /// Whether a table may be read as it was. The words for it are names of columns and aliases everywhere else.
+    versions: bool,
 }
 
 impl DipperDialect {
-    /// The dialect for a statement of so many tokens.
-    pub(crate) fn for_tokens(tokens: usize) -> Self {
-        Self { steps_left: Cell::new((tokens as u64).saturating_mul(STEPS_PER_TOKEN).saturating_add(STEPS_MIN)) }
+    /// The dialect for a statement of these tokens.
+    pub(crate) fn for_tokens(tokens: &[TokenWithSpan]) -> Self {
+        let is = |token: &TokenWithSpan, keyword| matches!(&token.token, Token::Word(word) if word.keyword == keyword);
+        let is_version = |words: &[TokenWithSpan]| {
+            let what = [Keyword::SYSTEM_TIME, Keyword::VERSION, Keyword::TIMESTAMP];
+            what.iter().any(|what| is(&words[0], *what)) && is(&words[1], Keyword::AS) && is(&words[2], Keyword::OF)
+        };
+        let steps = (tokens.len() as u64).saturating_mul(STEPS_PER_TOKEN).saturating_add(STEPS_MIN);
+        Self { steps_left: Cell::new(steps), versions: tokens.windows(3).any(is_version) }
     }
 
     /// Whether the parser has given up on the statement.
@@ -210,6 +218,10 @@ impl Dialect for DipperDialect {
     }
 
     // `$` is the end of the partition in patterns, so it must never open a dollar-quoted string.
+    fn supports_table_versioning(&self) -> bool {
+        self.versions
+    }
+
     fn supports_dollar_placeholder(&self) -> bool {
         true
     }

@@ -105,6 +105,16 @@ impl Directory {
         Self { base: self.base.clone().join(name), url, ..self.clone() }
     }
 
+    /// The store, for who reads objects by other means; without the patience of this type.
+    pub fn store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// Where an object of the directory is in its [store](Self::store).
+    pub fn location(&self, name: &str) -> Result<Path> {
+        self.path(name)
+    }
+
     /// The same directory, called a `holds` directory in messages instead of a checkpoint directory.
     #[must_use]
     pub fn holding(mut self, holds: &'static str) -> Self {

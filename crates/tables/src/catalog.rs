@@ -18,7 +18,7 @@ const FORMAT: &str = "dipper-catalog";
 const FORMAT_VERSION: u32 = 1;
 
 /// The database that is always there.
-pub const DEFAULT_DATABASE: &str = "default";
+pub const DEFAULT_DATABASE: &str = "public";
 
 /// From one note of the whole catalog to the next. Whoever opens it later reads on from there.
 const NOTE_EVERY: u64 = 64;
@@ -41,6 +41,17 @@ pub enum CatalogChange {
         name: String,
         /// What it is.
         table: TableEntry,
+    },
+    /// The table is defined in another way.
+    AlterTable {
+        /// In which database.
+        database: String,
+        /// Its name.
+        name: String,
+        /// Which table of that name.
+        id: String,
+        /// The statement that would create it so.
+        ddl: String,
     },
     /// There is no such table any more.
     DropTable {
@@ -123,6 +134,10 @@ impl CatalogVersion {
                     let error = Error::invalid(format!("table '{name}' already exists"));
                     return Err(error.with_hint("drop it first, or say IF NOT EXISTS"));
                 }
+            }
+            CatalogChange::AlterTable { database, name, id, ddl } => {
+                let table = next.tables_mut(database)?.get_mut(name).filter(|known| known.id == *id);
+                table.ok_or_else(|| no_table(name))?.ddl.clone_from(ddl);
             }
             CatalogChange::DropTable { database, name, id } => {
                 let tables = next.tables_mut(database)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use reader::read;
+pub(crate) use reader::{kept_rows, read};
 pub use writer::{DataFileWriter, Staged};
 pub(crate) use writer::{all_durable, conform};
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use dipper_state::Directory;
-use dipper_types::Result;
+use dipper_types::{Error, Result};
 use futures::stream::BoxStream;
+use parquet::arrow::arrow_reader::RowSelection;
 
 use crate::data_file::{self, DataFile};
 use crate::spec::TableOptions;
@@ -84,5 +85,15 @@ impl Snapshot {
             None => None,
         };
         data_file::read(&self.directory, &file.name, file.bytes, &schema, deleted.as_deref()).await
+    }
+
+    /// For who reads the Parquet files by other means: which rows of one of them are not deleted; `None` if no row is.
+    pub async fn kept_rows(&self, file: &DataFile) -> Result<Option<RowSelection>> {
+        let Some(deleted) = &file.deleted else { return Ok(None) };
+        let about = |error: Error| error.context(format!("table '{}', file '{}'", self.directory.url(), file.name));
+        let rows = file
+            .rows()
+            .ok_or_else(|| about(Error::unsupported("rows are deleted of a file that does not say how many it has")))?;
+        data_file::kept_rows(&*deleted.rows(&self.directory).await?, rows).map(Some).map_err(about)
     }
 }

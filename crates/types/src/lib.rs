@@ -6,11 +6,13 @@
 mod error;
 mod id;
 mod key_group;
+mod size;
 mod sql_type;
 mod time;
 
 pub use error::{Error, ErrorKind, Position, Result, Span};
 pub use id::{AttemptId, Epoch, JobId, ManifestNumber, OperatorId, SubtaskId};
 pub use key_group::{DEFAULT_KEY_GROUPS, KeyGroup, KeyGroupRange};
+pub use size::parse_size;
 pub use sql_type::sql_type_name;
 pub use time::{Timestamp, Watermark};

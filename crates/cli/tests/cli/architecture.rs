@@ -32,8 +32,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "runtime",
         ],
     ),
+    ("pg-catalog", &["types"]),
+    ("postgres", &["types", "session", "pg-catalog"]),
+    ("flight-sql", &["types", "session"]),
     ("cluster", &["types", "checkpoint", "state", "graph", "operator-api", "runtime", "session"]),
-    ("cli", &["types", "session", "cluster"]),
+    ("cli", &["types", "session", "postgres", "flight-sql", "cluster"]),
 ];
 
 #[test]

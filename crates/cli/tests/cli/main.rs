@@ -5,6 +5,7 @@ mod architecture;
 mod broken_files;
 mod chaos;
 mod checkpoint_errors;
+mod clients;
 mod cluster;
 mod dice;
 mod examples;

@@ -43,7 +43,7 @@ pub(super) async fn plan(
         }
     };
     let job = JobConfig { name: Some(submission.name.clone()), start_from, allow_non_restored_state };
-    let mut session = Session::new(SessionConfig { settings, fixed: true, job })?;
+    let mut session = Session::new(SessionConfig { settings, fixed: true, job, jobs: None })?;
     let script = session.parse(&submission.sql)?;
     match script.iter().filter(|statement| statement.starts_job()).count() {
         1 => {}

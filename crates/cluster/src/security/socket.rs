@@ -15,7 +15,7 @@ use tonic::transport::server::TcpConnectInfo;
 use super::tls;
 
 /// A connection of either end.
-pub(crate) struct Socket {
+pub struct Socket {
     stream: Either<TcpStream, TlsStream<TcpStream>>,
     greeted: Option<Greeted>,
 }

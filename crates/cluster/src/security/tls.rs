@@ -72,6 +72,11 @@ impl Tls {
         self.acceptor.is_some()
     }
 
+    /// How it encrypts for who connects.
+    pub(super) fn server(&self) -> Option<Arc<ServerConfig>> {
+        self.acceptor.as_ref().map(|acceptor| Arc::clone(acceptor.config()))
+    }
+
     /// Whether it speaks TLS when it connects.
     pub(super) fn connects(&self) -> bool {
         self.connector.is_some()

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::FieldRef;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::QueryPlanner;
@@ -18,15 +20,45 @@ use dipper_sql::DipperTableSource;
 use dipper_sql::catalog::Table;
 use dipper_sql::logical::{MatchRecognizeNode, RowPatternWindowNode, WindowTvfNode};
 
+use super::host::Host;
 use super::operator_exec::OperatorExec;
 use super::source_exec::SourceExec;
+use super::table_scan;
 use super::watch::Watch;
 
-/// A planner for one query, whose nodes `watch` will look at.
-pub(super) fn planning_state(batch_rows: usize, watch: Arc<Watch>) -> SessionState {
-    let config = SessionConfig::new().with_target_partitions(1).with_batch_size(batch_rows);
-    let planner = DipperPlanner { nodes: Arc::new(NodePlanner { watch }) };
-    with_functions(SessionStateBuilder::new().with_config(config)).with_query_planner(Arc::new(planner)).build()
+/// Rows of a batch that is read from a table that Dipper keeps: as many as DataFusion is made for. A join of two large batches would not look up
+/// for a long time.
+const KEPT_BATCH_ROWS: usize = 8192;
+
+/// A planner for one query of a statement, whose nodes `watch` will look at.
+pub(super) fn planning_state(plan: &LogicalPlan, host: &Arc<Host>, watch: Arc<Watch>) -> Result<SessionState> {
+    // Rows of a file, or of a generator, come in their order. Nobody knows an order of those that Dipper keeps: they are read side by side.
+    let (threads, rows) = if reads_kept_tables_only(plan)? {
+        (Host::threads(), host.batch_rows().min(KEPT_BATCH_ROWS))
+    } else {
+        (1, host.batch_rows())
+    };
+    let config = SessionConfig::new().with_target_partitions(threads).with_batch_size(rows);
+    let planner = DipperPlanner { nodes: Arc::new(NodePlanner { host: Arc::clone(host), watch }) };
+    let state = SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::clone(host.runtime()));
+    let mut state = with_functions(state).with_query_planner(Arc::new(planner)).build();
+    // What CURRENT_TIMESTAMP says.
+    state.mark_start_execution();
+    Ok(state)
+}
+
+/// Whether every table of a plan is one that Dipper keeps, and there is one.
+fn reads_kept_tables_only(plan: &LogicalPlan) -> Result<bool> {
+    let (mut tables, mut kept) = (0, 0);
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            tables += 1;
+            let source = scan.source.downcast_ref::<DipperTableSource>();
+            kept += usize::from(source.is_some_and(|source| source.table.is_managed));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(tables > 0 && tables == kept)
 }
 
 #[derive(Debug)]
@@ -44,6 +76,7 @@ impl QueryPlanner for DipperPlanner {
 
 #[derive(Debug)]
 struct NodePlanner {
+    host: Arc<Host>,
     watch: Arc<Watch>,
 }
 
@@ -81,10 +114,27 @@ impl ExtensionPlanner for NodePlanner {
         _context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let Some(table) = scan.source.downcast_ref::<DipperTableSource>() else { return Ok(None) };
+        if let Some(scan) = self.scan_of_kept_table(&table.table, scan).await? {
+            return Ok(Some(scan));
+        }
         let output = scan.projected_schema.fields().iter().map(|field| field.name().clone()).collect();
         let spec = source_spec(&table.table, output);
         let source = SourceExec::new(&spec, Arc::clone(&self.watch)).map_err(into_datafusion)?;
         Ok(Some(Arc::new(source)))
+    }
+}
+
+impl NodePlanner {
+    /// DataFusion's own scan, if it can read the table.
+    async fn scan_of_kept_table(&self, table: &Table, scan: &TableScan) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let declared = scan.projected_schema.fields();
+        let is_stored = |field: &FieldRef| table.spec.columns.index_of(field.name()).ok();
+        let Some(wanted) = declared.iter().map(is_stored).collect::<Option<Vec<_>>>() else { return Ok(None) };
+        let seen = self.host.snapshot(table).await.map_err(into_datafusion)?;
+        let Some((open, snapshot)) = seen else { return Ok(None) };
+        let places = open.places(&snapshot).map_err(into_datafusion)?;
+        let places: Vec<usize> = wanted.into_iter().map(|column| places[column]).collect();
+        table_scan::scan(&snapshot, &places, declared, scan.fetch, self.host.runtime()).await.map(Some)
     }
 }
 

@@ -10,10 +10,13 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use dipper_graph::FromDataFusion;
 use dipper_types::{Error, Result};
 use futures::{FutureExt, StreamExt, stream};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::cooperative;
+use super::host::Host;
 use super::overflow;
 use super::planner::planning_state;
 use super::watch::Watch;
@@ -25,13 +28,16 @@ pub(crate) struct Plan {
     physical: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
     watch: Arc<Watch>,
+    threads: Handle,
 }
 
-/// Optimises the plan and makes it executable; options are checked, nothing is read. Its nodes count into `watch`.
-pub(crate) async fn plan(logical: &LogicalPlan, batch_rows: usize, watch: Arc<Watch>) -> Result<Plan> {
-    let state = planning_state(batch_rows, Arc::clone(&watch));
-    let physical = state.create_physical_plan(logical).await.and_then(overflow::checked).or_plan_error()?;
-    Ok(Plan { physical, context: state.task_ctx(), watch })
+/// Optimises the plan and makes it executable; options are checked, nothing is read but the logs of tables. Its nodes count into `watch`.
+pub(crate) async fn plan(logical: &LogicalPlan, host: &Arc<Host>, watch: Arc<Watch>) -> Result<Plan> {
+    let state = planning_state(logical, host, Arc::clone(&watch)).or_plan_error()?;
+    let planned = state.create_physical_plan(logical).await.and_then(overflow::checked);
+    let physical = planned.and_then(cooperative::joins).or_plan_error()?;
+    watch.look_at_scans(&physical);
+    Ok(Plan { physical, context: state.task_ctx(), watch, threads: host.computing()? })
 }
 
 impl Plan {
@@ -52,8 +58,12 @@ impl Plan {
 
     /// Runs the query for someone who waits for its end himself.
     pub(super) fn start(self) -> Result<Running> {
+        // What a node starts by itself is started there, too.
+        let computing = self.threads.enter();
         let rows = execute_stream(self.physical, self.context).or_plan_error()?;
-        Ok(Running { rows: Some(rows), pump: None, cancelled: self.watch.cancellation(), watch: self.watch })
+        drop(computing);
+        let cancelled = self.watch.cancellation();
+        Ok(Running { rows: Some(rows), pump: None, cancelled, watch: self.watch, threads: self.threads })
     }
 }
 
@@ -64,18 +74,19 @@ pub(super) struct Running {
     pump: Option<Pump>,
     cancelled: CancellationToken,
     watch: Arc<Watch>,
+    threads: Handle,
 }
 
-/// Computes on a worker thread: an expression that takes long keeps nobody from cancelling.
+/// Computes on a thread of its own: an expression that takes long keeps nobody from cancelling.
 struct Pump {
     batches: mpsc::Receiver<DfResult<RecordBatch>>,
     task: JoinHandle<()>,
 }
 
 impl Pump {
-    fn start(mut rows: SendableRecordBatchStream) -> Self {
+    fn start(mut rows: SendableRecordBatchStream, threads: &Handle) -> Self {
         let (sender, batches) = mpsc::channel(1);
-        let task = tokio::spawn(async move {
+        let task = threads.spawn(async move {
             while let Some(batch) = rows.next().await {
                 if sender.send(batch).await.is_err() {
                     return;
@@ -104,7 +115,7 @@ impl Running {
     /// The next rows, never none.
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         if let Some(rows) = self.rows.take() {
-            self.pump = Some(Pump::start(rows));
+            self.pump = Some(Pump::start(rows, &self.threads));
         }
         let Some(pump) = &mut self.pump else { return Ok(None) };
         loop {
@@ -159,7 +170,8 @@ mod tests {
     fn running(rows: impl futures::Stream<Item = DfResult<RecordBatch>> + Send + 'static) -> (Running, Arc<Watch>) {
         let rows: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(Arc::new(Schema::empty()), rows));
         let watch = Arc::<Watch>::default();
-        (Running { rows: Some(rows), pump: None, cancelled: watch.cancellation(), watch: Arc::clone(&watch) }, watch)
+        let (cancelled, threads) = (watch.cancellation(), Handle::current());
+        (Running { rows: Some(rows), pump: None, cancelled, watch: Arc::clone(&watch), threads }, watch)
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,13 +8,15 @@ use dipper_types::Result;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use super::Host;
+
 /// The plan with the values of such subqueries in their place.
-pub(crate) fn answered(plan: LogicalPlan, batch_rows: usize) -> BoxFuture<'static, Result<LogicalPlan>> {
+pub(crate) fn answered(plan: LogicalPlan, host: Arc<Host>) -> BoxFuture<'static, Result<LogicalPlan>> {
     let answered = async move {
         let mut answers = Vec::new();
         for subquery in clause_subqueries(&plan)? {
-            let subquery = answered(subquery, batch_rows).await?;
-            let mut running = super::plan(&subquery, batch_rows, Arc::default()).await?.start()?;
+            let subquery = answered(subquery, Arc::clone(&host)).await?;
+            let mut running = super::plan(&subquery, &host, Arc::default()).await?.start()?;
             let mut rows = Vec::new();
             while let Some(batch) = running.next().await? {
                 rows.push(batch);

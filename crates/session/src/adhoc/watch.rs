@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::physical_plan::ExecutionPlan;
 use dipper_operator_api::OperatorMetrics;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +16,8 @@ use crate::job::Control;
 pub(crate) struct Watch {
     cancel: CancellationToken,
     nodes: Mutex<Vec<Arc<OperatorMetrics>>>,
+    /// DataFusion's own scans, which count for themselves.
+    scans: Mutex<Vec<Arc<dyn ExecutionPlan>>>,
     rows_out: AtomicU64,
 }
 
@@ -23,6 +27,14 @@ impl Watch {
         let metrics = Arc::<OperatorMetrics>::default();
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&metrics));
         metrics
+    }
+
+    /// Counts the rows of DataFusion's own scans in a plan, too.
+    pub(super) fn look_at_scans(&self, plan: &Arc<dyn ExecutionPlan>) {
+        if plan.is::<DataSourceExec>() {
+            self.scans.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(plan));
+        }
+        plan.children().into_iter().for_each(|child| self.look_at_scans(child));
     }
 
     /// What ends the query early.
@@ -46,8 +58,11 @@ impl Control for Watch {
         let sum = |counter: fn(&OperatorMetrics) -> &AtomicU64| {
             nodes.iter().map(|node| OperatorMetrics::get(counter(node))).sum()
         };
+        let scans = self.scans.lock().unwrap_or_else(PoisonError::into_inner);
+        let scanned = |scan: &Arc<dyn ExecutionPlan>| scan.metrics().and_then(|metrics| metrics.output_rows());
+        let scanned: usize = scans.iter().filter_map(scanned).sum();
         Progress {
-            rows_in: sum(|node| &node.rows_in),
+            rows_in: sum(|node| &node.rows_in) + scanned as u64,
             rows_out: self.rows_out.load(Ordering::Relaxed),
             matches: sum(|node| &node.matches),
             late_rows: sum(|node| &node.late_rows),

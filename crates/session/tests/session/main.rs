@@ -4,6 +4,7 @@
 
 mod database;
 mod hosts_agree;
+mod prepared;
 
 use std::path::{Path, PathBuf};
 

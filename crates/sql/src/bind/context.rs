@@ -16,12 +16,12 @@ use datafusion::optimizer::OptimizerContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::prelude::SessionConfig;
 use dipper_graph::{into_datafusion, with_functions};
-use dipper_types::{Error, ErrorKind};
+use dipper_types::Error;
 
 use super::relation::DipperRelations;
 use super::table_source::{DipperTableSource, ViewSource};
 use super::views::BoundViews;
-use crate::catalog::{Catalog, Relation, SqlTypes};
+use crate::catalog::{Catalog, Relation, SqlTypes, is_known, unknown_qualifier};
 
 /// DataFusion's functions and our options.
 pub(super) fn functions() -> &'static SessionState {
@@ -73,9 +73,8 @@ impl<'a> QueryContext<'a> {
 
 impl ContextProvider for QueryContext<'_> {
     fn get_table_source(&self, name: TableReference) -> DfResult<Arc<dyn TableSource>> {
-        if name.schema().is_some() {
-            let message = format!("'{name}': there are no catalogs and databases yet: use the table's own name alone");
-            return Err(into_datafusion(Error::new(ErrorKind::Unsupported, message)));
+        if name.schema().is_some_and(|database| !is_known(name.catalog(), database)) {
+            return Err(into_datafusion(unknown_qualifier(&name.to_string())));
         }
         match self.catalog.get(name.table()) {
             Some(Relation::Table(table)) => Ok(Arc::new(DipperTableSource { table: Arc::clone(table) })),

@@ -6,6 +6,7 @@
 //! function of a window with a row pattern, and [`row_pattern_window`] binds it.
 
 mod aggregate;
+mod as_of;
 mod construct;
 mod context;
 mod depth;

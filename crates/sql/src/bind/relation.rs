@@ -11,7 +11,7 @@ use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, Query, Spanned, TableFa
 
 use super::context::carried;
 use super::window_select::WindowUse;
-use super::{analyse, match_recognize, plan_error, row_pattern_window, window_tvf};
+use super::{analyse, as_of, match_recognize, plan_error, row_pattern_window, window_tvf};
 use crate::ast::{HOP, MATCH_RECOGNIZE, MatchRecognizeClause, ROW_PATTERN_WINDOW, TUMBLE};
 use crate::catalog::SkipErrors;
 use crate::source_text::span;
@@ -88,6 +88,10 @@ impl RelationPlanner for DipperRelations {
         planner: &mut dyn RelationPlannerContext,
     ) -> DfResult<RelationPlanning> {
         carried(refuse_what_is_overlooked(&relation))?;
+        if let TableFactor::Table { name, alias, version: Some(version), args: None, .. } = &relation {
+            let plan = carried(as_of::bind(name, version, planner))?;
+            return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias.clone()))));
+        }
         let place = span(relation.span());
         let (name, args, alias) = match &relation {
             TableFactor::Table { name, args: Some(args), alias, .. } => (name, &args.args, alias),
@@ -130,7 +134,7 @@ fn clause_index(expr: &Expr) -> Option<usize> {
 /// Refuses by name what DataFusion's planner passes over.
 fn refuse_what_is_overlooked(relation: &TableFactor) -> Result<()> {
     let what = match relation {
-        TableFactor::Table { version: Some(_), .. } => "FOR SYSTEM_TIME AS OF",
+        TableFactor::Table { version: Some(_), args: Some(_), .. } => "AS OF behind a function",
         TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => "TABLESAMPLE",
         TableFactor::Table { with_ordinality: true, .. } | TableFactor::Function { with_ordinality: true, .. } => {
             "WITH ORDINALITY"

@@ -43,6 +43,11 @@ pub(super) fn define(create: &CreateTable, ddl: &str) -> Result<Table> {
         not_written: stored.not_written,
         is_managed: !create.options.iter().any(|option| option.key.eq_ignore_ascii_case("connector")),
         comment: create.comment.clone(),
+        column_comments: create
+            .columns
+            .iter()
+            .filter_map(|column| Some((column_name(&column.name), column.comment.clone()?)))
+            .collect(),
         unbounded: false,
         ddl: ddl.to_owned(),
         option_places: options.places,

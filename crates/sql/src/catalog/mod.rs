@@ -13,10 +13,11 @@ mod watermark;
 
 pub(crate) use data_type::SqlTypes;
 pub use dipper_types::sql_type_name;
-pub(crate) use name::{column_name, relation_name, variable_name};
+pub use name::{CATALOG, DATABASE};
+pub(crate) use name::{column_name, is_known, relation_name, unknown_qualifier, variable_name};
 pub(crate) use nearest::nearest;
 pub use registry::{Catalog, Relation, View};
-pub use settings::{RuntimeMode, Setting, Settings, SkipErrors};
+pub use settings::{QUERY_MEMORY, QUERY_TIMEOUT, RuntimeMode, Setting, Settings, SkipErrors};
 pub use table::{ColumnDescription, OptionPlace, Table};
 
 #[cfg(test)]

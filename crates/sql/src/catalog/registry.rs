@@ -1,9 +1,9 @@
 //! The tables and views of a session, by name.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dipper_types::{Error, Result};
+use indexmap::IndexMap;
 use sqlparser::ast::{ObjectName, Spanned};
 
 use super::{Table, nearest, relation_name};
@@ -37,6 +37,14 @@ pub enum Relation {
 }
 
 impl Relation {
+    /// Where Dipper keeps its rows, if it does.
+    pub fn kept_at(&self) -> Option<&str> {
+        match self {
+            Self::Table(table) if table.is_managed => table.spec.options.get("path").map(String::as_str),
+            _ => None,
+        }
+    }
+
     fn kind(&self) -> &'static str {
         match self {
             Self::Table(_) => "table",
@@ -48,7 +56,8 @@ impl Relation {
 /// Tables and views. One name stands for one of them.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
-    relations: BTreeMap<String, Relation>,
+    /// In the order in which they were made: each after those that it needs.
+    relations: IndexMap<String, Relation>,
 }
 
 impl Catalog {
@@ -88,7 +97,7 @@ impl Catalog {
     /// Forgets the table of a name, if it is one that Dipper keeps.
     pub fn forget_managed(&mut self, name: &str) {
         if self.managed(name).is_some() {
-            self.relations.remove(name);
+            self.relations.shift_remove(name);
         }
     }
 
@@ -139,7 +148,7 @@ impl Catalog {
                     .with_hint(format!("use DROP {}", kind.to_uppercase())))
             }
             Some(_) => {
-                self.relations.remove(&name);
+                self.relations.shift_remove(&name);
                 Ok(true)
             }
         }
@@ -168,7 +177,17 @@ impl Catalog {
 
     /// Everything, by name.
     pub fn relations(&self) -> impl Iterator<Item = (&str, &Relation)> {
-        self.relations.iter().map(|(name, relation)| (name.as_str(), relation))
+        let mut relations: Vec<_> = self.relations.iter().map(|(name, relation)| (name.as_str(), relation)).collect();
+        relations.sort_unstable_by_key(|(name, _)| *name);
+        relations.into_iter()
+    }
+
+    /// The statements that make everything that Dipper does not keep, in an order in which they can be executed.
+    pub fn definitions(&self) -> impl Iterator<Item = &str> {
+        self.relations.values().filter_map(|relation| match relation {
+            Relation::Table(table) => Some(table.ddl.as_str()).filter(|_| !table.is_managed),
+            Relation::View(view) => Some(view.ddl.as_str()),
+        })
     }
 
     fn not_found(&self, name: &ObjectName, key: &str) -> Error {

@@ -4,12 +4,12 @@ mod known;
 
 use std::collections::BTreeMap;
 
-use dipper_types::{Error, Result};
+use dipper_types::{Error, Result, parse_size};
 
 use super::duration::parse_duration_ms;
 use super::nearest;
-pub use known::Setting;
 use known::{ALIASES, BATCH_SIZE, Kind, MAX_PARALLELISM, MODE, NAME, NOT_YET, PARALLELISM, SETTINGS, SKIP_ERROR};
+pub use known::{QUERY_MEMORY, QUERY_TIMEOUT, Setting};
 
 /// Which host runs a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +124,11 @@ impl Settings {
         Some(self.value(key)).filter(|value| !value.is_empty()).and_then(|value| parse_duration_ms(value).ok())
     }
 
+    /// A setting that is a size, by its key, in bytes; `None` if it has no value.
+    pub fn bytes_of(&self, key: &str) -> Option<u64> {
+        self.text_of(key).and_then(|value| parse_size(value).ok())
+    }
+
     /// A setting that is text, by its key; `None` if it is empty.
     pub fn text_of(&self, key: &str) -> Option<&str> {
         Some(self.value(key)).filter(|value| !value.is_empty())
@@ -149,6 +154,9 @@ impl Setting {
                 Ok(_) => Ok(value.trim().to_owned()),
                 Err(error) => Err(error.context(format!("setting '{key}'"))),
             },
+            Kind::Size => parse_size(value)
+                .map(|_| value.trim().to_owned())
+                .map_err(|error| error.context(format!("setting '{key}'"))),
             Kind::Factor { min } => match value.trim().parse::<f64>() {
                 Ok(factor) if factor >= min && factor.is_finite() => Ok(factor.to_string()),
                 _ => Err(Error::invalid(format!("setting '{key}': '{value}' is no number from {min} on"))),

@@ -37,6 +37,8 @@ pub struct Table {
     pub is_managed: bool,
     /// The comment.
     pub comment: Option<String>,
+    /// The comments of columns, by their names.
+    pub column_comments: BTreeMap<String, String>,
     /// Whether it goes on for ever; the session asks the connector and sets it before it registers the table.
     pub unbounded: bool,
     /// The statement's text.

@@ -77,7 +77,7 @@ fn errors_of_statements_say_what_was_expected() {
         "SELEC 1",
         "42",
         "UPDATE t SET a = 1",
-        "ALTER TABLE t ADD c INT",
+        "ALTER TABLE t DROP c",
         "USE CATALOG c",
         "CREATE DATABASE d",
         "CREATE INDEX i ON t (a)",
@@ -120,8 +120,8 @@ fn errors_of_statements_say_what_was_expected() {
         1:1-1:3 Invalid: expected a statement, found '42'
     "UPDATE t SET a = 1"
         1:1-1:7 Unsupported: UPDATE is not supported
-    "ALTER TABLE t ADD c INT"
-        1:1-1:6 Unsupported: ALTER is not supported
+    "ALTER TABLE t DROP c"
+        1:15-1:19 Unsupported: ALTER TABLE … DROP is not supported (columns can be added: ADD column type)
     "USE CATALOG c"
         1:1-1:4 Unsupported: USE is not supported
     "CREATE DATABASE d"
@@ -141,7 +141,7 @@ fn errors_of_statements_say_what_was_expected() {
     "SHOW CATALOGS"
         1:6-1:14 Unsupported: SHOW CATALOGS is not supported
     "SHOW TABLE t"
-        1:6-1:11 Invalid: expected TABLES, VIEWS, FUNCTIONS, CREATE TABLE or CREATE VIEW, found 'TABLE'
+        1:6-1:11 Invalid: expected TABLES, VIEWS, FUNCTIONS, JOBS, CREATE TABLE or CREATE VIEW, found 'TABLE'
     "DESCRIBE"
         1:9-1:10 Invalid: expected a table or a view, found the end of the statement
     "DESCRIBE 'x'"

@@ -7,6 +7,8 @@
 mod create_table;
 mod cursor;
 mod match_recognize;
+mod parameter;
+mod postgres;
 mod query;
 mod rewrite;
 mod script;
@@ -24,4 +26,6 @@ mod tests;
 #[cfg(test)]
 mod window_error_tests;
 
-pub use script::{is_complete, parse_script};
+pub use parameter::parameter_count;
+pub use script::{is_complete, parse_script, parse_script_with};
+pub use statement::with_columns;

@@ -74,11 +74,6 @@ impl<'a> Rewriter<'a> {
                     Error::invalid(format!("expected '(' after MATCH_RECOGNIZE, found '{next}'")).at(span(next.span))
                 );
             }
-            if is_word(token, "FOR") && tokens.get(at + 1).is_some_and(|next| is_word(next, "SYSTEM_TIME")) {
-                return Err(Error::unsupported("FOR SYSTEM_TIME AS OF is not supported")
-                    .at(span(token.span))
-                    .with_hint("join the table as it is, without FOR SYSTEM_TIME"));
-            }
             let close = match tokens.get(at + 1) {
                 Some(next) if next.token == Token::LParen => closing(tokens, at + 1),
                 _ => None,

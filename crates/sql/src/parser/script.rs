@@ -4,6 +4,8 @@ use dipper_types::{Result, Span};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::cursor::{Context, Cursor};
+use super::parameter::{has_literal, with_literals};
+use super::postgres::{spelt_out, understood};
 use super::statement;
 use super::tokens::{check_nesting, is_unterminated, is_word, opens_statement_set, split, tokenize};
 use crate::ast::Parsed;
@@ -19,8 +21,20 @@ use crate::source_text::{SourceText, character, position};
 /// assert_eq!(script[1].text, "SELECT 1");
 /// ```
 pub fn parse_script(sql: &str) -> Result<Vec<Parsed>> {
+    parse_script_with(sql, &[])
+}
+
+/// Parses a script in which literals take the place of parameters: `literals[n - 1]` is the SQL text of `$n`. A parameter without one stays, and
+/// only a query can be bound with it.
+///
+/// ```
+/// let script = dipper_sql::parse_script_with("SELECT $1", &[Some("'a'".to_owned())]).unwrap();
+/// assert_eq!(script[0].text, "SELECT $1");
+/// ```
+pub fn parse_script_with(sql: &str, literals: &[Option<String>]) -> Result<Vec<Parsed>> {
     let source = SourceText::new(sql);
-    let tokens = tokenize(sql)?;
+    let tokens = spelt_out(understood(&tokenize(sql)?)?, |token| has_literal(token, literals))?;
+    let tokens = with_literals(tokens, literals)?;
     split(&tokens).into_iter().map(|(statement, semicolon)| parse_statement(&source, statement, semicolon)).collect()
 }
 
@@ -30,7 +44,7 @@ fn parse_statement(
     semicolon: Option<&TokenWithSpan>,
 ) -> Result<Parsed> {
     check_nesting(tokens)?;
-    let dialect = DipperDialect::for_tokens(tokens.len());
+    let dialect = DipperDialect::for_tokens(tokens);
     let context = Context { source, dialect: &dialect };
     let (start, end) = match (tokens.first(), tokens.last()) {
         (Some(first), Some(last)) => (position(first.span.start), position(last.span.end)),

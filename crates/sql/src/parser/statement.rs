@@ -1,17 +1,18 @@
 //! Our own statements: everything but `CREATE TABLE`, which has its own file, and the queries inside.
 
 use dipper_types::{Error, Result, Span};
-use sqlparser::tokenizer::{Token, TokenWithSpan};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
 use super::cursor::{Cursor, starts_with_one_of};
+use super::tokens::{closing, tokenize};
 use super::{create_table, query};
-use crate::ast::{CreateView, Drop, ExplainFormat, Insert, RelationKind, Statement};
-use crate::source_text::span;
+use crate::ast::{AddColumns, CreateView, Drop, ExplainFormat, Insert, RelationKind, Statement};
+use crate::source_text::{SourceText, position, span};
 
 /// Statements of other systems that are refused by name.
 const UNSUPPORTED: &[&str] = &[
-    "ADD", "ALTER", "ANALYZE", "BEGIN", "CALL", "COMMIT", "COMPILE", "COPY", "DELETE", "GRANT", "LOAD", "MERGE",
-    "REFRESH", "REMOVE", "REPLACE", "REVOKE", "ROLLBACK", "STOP", "UNLOAD", "UPDATE", "UPSERT", "USE",
+    "ADD", "ANALYZE", "BEGIN", "CALL", "COMMIT", "COMPILE", "COPY", "DELETE", "GRANT", "LOAD", "MERGE", "REFRESH",
+    "REMOVE", "REPLACE", "REVOKE", "ROLLBACK", "UNLOAD", "UPDATE", "UPSERT", "USE",
 ];
 
 /// Parses one statement to its end.
@@ -34,6 +35,9 @@ fn parse_any(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if cursor.eat_words(&["DROP"]) {
         return parse_drop(cursor);
     }
+    if cursor.eat_words(&["ALTER"]) {
+        return parse_alter(cursor);
+    }
     if cursor.eat_words(&["TRUNCATE"]) {
         cursor.expect_words(&["TABLE"])?;
         return Ok(Statement::Truncate(cursor.object_name("the table's name")?));
@@ -49,6 +53,16 @@ fn parse_any(cursor: &mut Cursor<'_>) -> Result<Statement> {
     }
     if cursor.eat_words(&["SHOW"]) {
         return parse_show(cursor);
+    }
+    if cursor.eat_words(&["STOP"]) {
+        cursor.expect_words(&["JOB"])?;
+        let (id, span) = cursor.string("the job's id in single quotes")?;
+        if cursor.at_words(&["WITH"]) {
+            return Err(
+                unsupported(cursor, "STOP JOB … WITH").with_hint("use dipper job stop, which takes a savepoint")
+            );
+        }
+        return Ok(Statement::StopJob { id, span });
     }
     if cursor.eat_words(&["SET"]) {
         return parse_set(cursor);
@@ -154,6 +168,57 @@ fn parse_drop(cursor: &mut Cursor<'_>) -> Result<Statement> {
     Ok(Statement::Drop(Drop { kind, if_exists, name }))
 }
 
+/// Parses what follows `ALTER`: `TABLE name ADD …`.
+fn parse_alter(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    if !cursor.at_words(&["TABLE"]) {
+        return Err(Error::unsupported("ALTER of anything but a table is not supported").at(cursor.next_span()));
+    }
+    cursor.expect_words(&["TABLE"])?;
+    let table = cursor.object_name("the table's name")?;
+    for what in ["ALTER", "DROP", "MODIFY", "RENAME", "RESET", "SET"] {
+        if cursor.at_words(&[what]) {
+            return Err(unsupported(cursor, &format!("ALTER TABLE … {what}"))
+                .with_hint("columns can be added: ADD column type"));
+        }
+    }
+    cursor.expect_words(&["ADD"])?;
+    let parenthesised = cursor.at(&Token::LParen);
+    if !parenthesised {
+        cursor.eat_words(&["COLUMN"]);
+    }
+    let mut tokens = cursor.take_rest();
+    if parenthesised {
+        let closes = tokens.pop().is_some_and(|last| last.token == Token::RParen);
+        tokens.remove(0);
+        if !closes {
+            return Err(cursor.unexpected("')'"));
+        }
+    }
+    if tokens.is_empty() {
+        return Err(cursor.unexpected("a column and its type"));
+    }
+    let span = tokens_span(&tokens);
+    let columns = cursor.context().source.of(span).to_owned();
+    Ok(Statement::AddColumns(AddColumns { table, columns, span }))
+}
+
+/// The `CREATE TABLE` statement with more columns at the end.
+pub fn with_columns(create: &str, columns: &str) -> Result<String> {
+    let source = SourceText::new(create);
+    let tokens = tokenize(create)?;
+    let open = tokens.iter().position(|token| token.token == Token::LParen);
+    let close = open.and_then(|open| closing(&tokens, open)).and_then(|close| tokens.get(close));
+    let close = close.ok_or_else(|| Error::internal("the definition of a table has no columns"))?;
+    let (start, at) = (position(Location::new(1, 1)), position(close.span.start));
+    // A comment at the end of a line would hide what follows it.
+    let before = source.slice(start, at);
+    Ok(format!(
+        "{before}{}, {columns}{}",
+        if before.contains("--") { "\n" } else { "" },
+        source.slice(at, source.end())
+    ))
+}
+
 /// Parses what follows `EXPLAIN`: `[PLAN FOR | (FORMAT {TEXT | JSON | DOT})] statement`.
 fn parse_explain(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let mut format = ExplainFormat::Text;
@@ -230,9 +295,12 @@ fn tokens_span(tokens: &[TokenWithSpan]) -> Span {
 }
 
 fn parse_show(cursor: &mut Cursor<'_>) -> Result<Statement> {
-    for (word, statement) in
-        [("TABLES", Statement::ShowTables), ("VIEWS", Statement::ShowViews), ("FUNCTIONS", Statement::ShowFunctions)]
-    {
+    for (word, statement) in [
+        ("TABLES", Statement::ShowTables),
+        ("VIEWS", Statement::ShowViews),
+        ("FUNCTIONS", Statement::ShowFunctions),
+        ("JOBS", Statement::ShowJobs),
+    ] {
         if cursor.eat_words(&[word]) {
             return Ok(statement);
         }
@@ -243,14 +311,12 @@ fn parse_show(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if cursor.eat_words(&["CREATE", "VIEW"]) {
         return Ok(Statement::ShowCreate(RelationKind::View, cursor.object_name("the view's name")?));
     }
-    for what in
-        ["CATALOGS", "COLUMNS", "CURRENT", "DATABASES", "FULL", "INDEXES", "JARS", "JOBS", "MODULES", "PARTITIONS"]
-    {
+    for what in ["CATALOGS", "COLUMNS", "CURRENT", "DATABASES", "FULL", "INDEXES", "JARS", "MODULES", "PARTITIONS"] {
         if cursor.at_words(&[what]) {
             return Err(unsupported(cursor, &format!("SHOW {what}")));
         }
     }
-    Err(cursor.unexpected("TABLES, VIEWS, FUNCTIONS, CREATE TABLE or CREATE VIEW"))
+    Err(cursor.unexpected("TABLES, VIEWS, FUNCTIONS, JOBS, CREATE TABLE or CREATE VIEW"))
 }
 
 /// Parses what follows `SET`: nothing, or `'key' = 'value'`.

@@ -18,7 +18,7 @@ const CHAIN_MAX: usize = 5_000;
 
 /// The tokens of a script, without white space and comments.
 pub(super) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
-    let dialect = DipperDialect::for_tokens(0);
+    let dialect = DipperDialect::for_tokens(&[]);
     let mut all = Vec::new();
     if let Err(error) = Tokenizer::new(&dialect, sql).tokenize_with_location_into_buf(&mut all) {
         return Err(lexical_error(&error, all.last().map(|token| token.span.end)));
@@ -51,7 +51,7 @@ fn is_internal(name: &str) -> bool {
 
 /// Whether an error of the tokenizer only means that more text must follow.
 pub(super) fn is_unterminated(sql: &str) -> bool {
-    let dialect = DipperDialect::for_tokens(0);
+    let dialect = DipperDialect::for_tokens(&[]);
     Tokenizer::new(&dialect, sql).tokenize().is_err_and(|error| {
         ["Unterminated", "Unexpected EOF", "Expected close delimiter"]
             .iter()

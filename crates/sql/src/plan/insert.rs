@@ -4,11 +4,13 @@ use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use dipper_types::{Error, Result, Span};
-use sqlparser::ast::{Ident, SelectItem, SetExpr};
+use sqlparser::ast::{CastKind, DataType as SqlType, Expr as SqlExpr, Ident, SelectItem, SetExpr, Value};
+use sqlparser::parser::Parser;
 
 use crate::ast::{Insert, Query};
 use crate::bind::{analyse, duplicate_columns, plan_error};
 use crate::catalog::{Table, column_name, sql_type_name};
+use crate::dialect::DipperDialect;
 use crate::source_text::span;
 
 /// The query with other names for the columns that would have the same: an insert goes by position, and DataFusion wants
@@ -17,6 +19,39 @@ pub(super) fn with_distinct_names(source: &Query) -> Query {
     let mut source = source.clone();
     name_apart(source.query.body.as_mut());
     source
+}
+
+/// Gives each text and each parameter in the VALUES of an insert the type of the column that it goes into, as Postgres does. What is not
+/// written as a literal keeps its type.
+pub(super) fn type_literals(source: &mut Query, insert: &Insert, table: &Table) -> Result<()> {
+    let SetExpr::Values(values) = source.query.body.as_mut() else { return Ok(()) };
+    let (sink, targets) = (table.written(), target_columns(insert, table)?);
+    for row in &mut values.rows {
+        for (value, target) in row.content.iter_mut().zip(&targets) {
+            let is_open = match value {
+                SqlExpr::Value(literal) => {
+                    matches!(literal.value, Value::SingleQuotedString(_) | Value::Placeholder(_))
+                }
+                _ => false,
+            };
+            let wanted = sink.columns.field(*target).data_type();
+            if is_open && !matches!(wanted, DataType::Utf8 | DataType::Binary) {
+                let data_type = sql_type(wanted)?;
+                let expr = Box::new(std::mem::replace(value, SqlExpr::Value(Value::Null.into())));
+                *value = SqlExpr::Cast { kind: CastKind::Cast, expr, data_type, array: false, format: None };
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A type as the parser leaves it.
+fn sql_type(data_type: &DataType) -> Result<SqlType> {
+    let name = sql_type_name(data_type);
+    let parsed = Parser::new(&DipperDialect::for_tokens(&[]))
+        .try_with_sql(&name)
+        .and_then(|mut parser| parser.parse_data_type());
+    parsed.map_err(|error| Error::internal(format!("the type {name} is not understood: {error}")))
 }
 
 fn name_apart(body: &mut SetExpr) {
@@ -40,11 +75,11 @@ fn name_apart(body: &mut SetExpr) {
     }
 }
 
-/// Between a name that another column has and the number that sets it apart.
-const APART: char = '#';
+/// Between a name that another column has and the number that sets it apart: a sign that nobody types.
+const APART: char = '\u{1f}';
 
 /// What the user calls a column that may have been named apart.
-fn own_name(name: &str) -> &str {
+pub fn own_name(name: &str) -> &str {
     match name.rsplit_once(APART) {
         Some((own, number)) if number.bytes().all(|digit| digit.is_ascii_digit()) => own,
         _ => name,

@@ -8,6 +8,7 @@ mod optimize;
 mod planner;
 mod window_aggregate;
 
+pub use insert::own_name;
 pub(crate) use optimize::{for_batch, for_dataflow};
 pub use planner::Planner;
 

@@ -33,6 +33,12 @@ impl<'a> Planner<'a> {
         bind_query(self.catalog, query, self.settings.skip_errors())
     }
 
+    /// Binds a query whose rows are shown, and whose columns may have one name: [`own_name`](crate::own_name) tells it of each column of the plan.
+    pub fn shown(&self, query: &Query) -> Result<LogicalPlan> {
+        check_depth(&query.query)?;
+        self.logical(&insert::with_distinct_names(query))
+    }
+
     /// Checks a view's query, before the view is registered.
     pub fn view(&self, create: &CreateView) -> Result<LogicalPlan> {
         // The name of the view that it is to be, so that it cannot come to refer to itself.
@@ -58,7 +64,9 @@ impl<'a> Planner<'a> {
     pub fn insert_plan(&self, insert: &Insert) -> Result<(LogicalPlan, Arc<Table>)> {
         let table = self.catalog.table(&insert.table)?;
         check_depth(&insert.source.query)?;
-        let source = self.logical(&insert::with_distinct_names(&insert.source))?;
+        let mut source = insert::with_distinct_names(&insert.source);
+        insert::type_literals(&mut source, insert, &table)?;
+        let source = self.logical(&source)?;
         let plan = insert::bind(insert, source, &table)?;
         Ok((plan, table))
     }

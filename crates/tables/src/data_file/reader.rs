@@ -52,12 +52,7 @@ pub(crate) async fn read(
     let rows = builder.metadata().file_metadata().num_rows().max(0).unsigned_abs();
     let mut builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
     if let Some(deleted) = deleted.filter(|deleted| !deleted.is_empty()) {
-        if deleted.max().is_some_and(|last| last >= rows) {
-            let message = format!("{file}: a row is marked as deleted that the file of {rows} rows does not have");
-            return Err(Error::new(ErrorKind::Corrupt, message));
-        }
-        let kept = kept_ranges(deleted, rows);
-        builder = builder.with_row_selection(RowSelection::from_consecutive_ranges(kept.into_iter(), rows as usize));
+        builder = builder.with_row_selection(kept_rows(deleted, rows).map_err(|error| error.context(&file))?);
     }
     let stream = builder.build().map_err(|error| failed(&file, &error))?;
     // ... and in the batches that are read, which keep the order of the file.
@@ -92,7 +87,15 @@ impl Shape {
     }
 }
 
-/// The stretches of rows that are not deleted.
+/// The rows that are not deleted, of so many.
+pub(crate) fn kept_rows(deleted: &RoaringTreemap, rows: u64) -> Result<RowSelection> {
+    if deleted.max().is_some_and(|last| last >= rows) {
+        let message = format!("a row is marked as deleted that the file of {rows} rows does not have");
+        return Err(Error::new(ErrorKind::Corrupt, message));
+    }
+    Ok(RowSelection::from_consecutive_ranges(kept_ranges(deleted, rows).into_iter(), rows as usize))
+}
+
 fn kept_ranges(deleted: &RoaringTreemap, rows: u64) -> Vec<Range<usize>> {
     let mut kept = Vec::new();
     let mut start = 0;

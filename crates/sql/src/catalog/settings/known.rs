@@ -24,6 +24,8 @@ pub(super) enum Kind {
     },
     /// As `1 min`; or none.
     Duration,
+    /// As `64 mb`; or none.
+    Size,
     Choice(&'static [&'static str]),
     Text,
 }
@@ -33,6 +35,10 @@ pub(super) const MAX_PARALLELISM: &str = "pipeline.max-parallelism";
 pub(super) const NAME: &str = "pipeline.name";
 pub(super) const MODE: &str = "execution.runtime-mode";
 pub(super) const BATCH_SIZE: &str = "execution.batch-size";
+/// How long a query may take.
+pub const QUERY_TIMEOUT: &str = "query.timeout";
+/// How much memory a query may use.
+pub const QUERY_MEMORY: &str = "query.memory-limit";
 pub(super) const SKIP_ERROR: &str = "match.skip-error";
 
 pub(super) const SETTINGS: &[Setting] = &[
@@ -107,6 +113,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: "warehouse",
         description: "the directory or URL of the tables that have no connector, and of their catalog",
         kind: Kind::Text,
+    },
+    Setting {
+        key: QUERY_TIMEOUT,
+        default: "",
+        description: "how long a query that a client asks may take; without it, any time",
+        kind: Kind::Duration,
+    },
+    Setting {
+        key: QUERY_MEMORY,
+        default: "",
+        description: "how much memory a batch may use to sort, group and join before it spills or fails; without it, any amount",
+        kind: Kind::Size,
     },
     Setting {
         key: "restart-strategy.type",
