@@ -80,6 +80,11 @@ async fn open(
     security: &Security,
 ) -> Result<Vec<BoxFuture<'static, Result<()>>>, Failure> {
     let users = listen.users.as_deref().map(read_users).transpose()?;
+    if users.is_none() && security.has_token() && (listen.listen_postgres.is_some() || listen.listen_flight.is_some()) {
+        let error =
+            Error::invalid("the cluster has a token, and clients who have none could drop tables and start jobs");
+        return Err(Failure::Usage(error.with_hint("say who may: --users FILE")));
+    }
     // Whoever comes later begins with what is known then.
     session.relations().await.map_err(failed)?;
     let cancel = console.interrupt.token();

@@ -70,6 +70,11 @@ impl Security {
         self.tls.accepts()
     }
 
+    /// Whether only those may call who have a token.
+    pub fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
     /// Whether somebody may call who carries this.
     pub(crate) fn admits(&self, authorization: Option<&[u8]>) -> bool {
         self.token.as_ref().is_none_or(|token| token.is(authorization))

@@ -75,7 +75,8 @@ impl Debug for Known {
 impl JobService for LocalJobs {
     async fn start(&self, job: PlannedJob, _script: JobScript) -> Result<String> {
         let name = job.graph.name.clone();
-        let running = dataflow::insert(job, Handle::current())?;
+        let mut running = dataflow::insert(job, Handle::current())?;
+        let mut notices = running.notices();
         let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = jobs.last_key_value().map_or(1, |(last, _)| last + 1);
         // Nobody takes a job of an earlier process for one of this one.
@@ -88,6 +89,18 @@ impl JobService for LocalJobs {
             jobs.remove(number);
         }
         let known = Arc::clone(&self.0);
+        let called = id.clone();
+        tokio::spawn(async move {
+            // They end with the job.
+            while let Some(notice) = notices.as_mut()?.recv().await {
+                if notice.is_warning() {
+                    tracing::warn!("job {called}: {notice}");
+                } else {
+                    tracing::info!("job {called}: {notice}");
+                }
+            }
+            Some(())
+        });
         tokio::spawn(async move {
             let ended = running.wait().await;
             if let Some(job) = known.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&number) {

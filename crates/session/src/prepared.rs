@@ -49,7 +49,7 @@ impl Session {
     pub async fn prepare(&mut self, sql: &str, types: &[Option<DataType>]) -> Result<Prepared> {
         let count = dipper_sql::parameter_count(sql)?;
         let mut types: Vec<Option<DataType>> = (0..count).map(|index| types.get(index).cloned().flatten()).collect();
-        self.relations().await?;
+        self.see_tables().await?;
         if types.iter().any(Option::is_none) {
             let parsed = one(sql, &nulls(&types)?)?;
             // Where a parameter cannot stand without a value, the type of one that is unknown is a text.

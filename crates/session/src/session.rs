@@ -125,6 +125,7 @@ impl Session {
                 self.explain_statement(&parsed.statement, format).map(Some)
             }
             Statement::Explain { format, statement } => self.explain_statement(statement, *format).map(Some),
+            Statement::ShowJobs | Statement::StopJob { .. } => Ok(None),
             // What is kept is left as it is.
             other => self.define(other, &parsed.text).map(|_| None),
         }
@@ -148,15 +149,6 @@ impl Session {
     pub async fn relations(&mut self) -> Result<Vec<Table>> {
         self.see_tables().await?;
         Ok(self.tables())
-    }
-
-    /// Ends each query after this time with an error of kind `Cancelled`; `None` lets it run.
-    pub fn set_statement_timeout(&mut self, timeout: Option<Duration>) {
-        let set = match timeout {
-            Some(timeout) => self.settings.set(QUERY_TIMEOUT, &format!("{} ms", timeout.as_millis())),
-            None => self.settings.reset(Some(QUERY_TIMEOUT)),
-        };
-        set.unwrap_or_else(|error| tracing::error!("the timeout of statements stays as it was: {error}"));
     }
 
     /// Binds a query, or what an insert reads.
@@ -235,7 +227,7 @@ impl Session {
     }
 
     /// Takes note of the tables that there are in the warehouse.
-    async fn see_tables(&mut self) -> Result<()> {
+    pub(crate) async fn see_tables(&mut self) -> Result<()> {
         let url = self.settings.text_of("table.warehouse").unwrap_or_default().to_owned();
         self.warehouse.refresh(&url, &mut self.catalog).await?;
         let kept: BTreeSet<&str> = self.catalog.relations().filter_map(|(_, relation)| relation.kept_at()).collect();

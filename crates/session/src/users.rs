@@ -43,7 +43,7 @@ impl Users {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Whether this is the password of the user; it takes as long for a wrong one.
+    /// Whether this is the password of the user. How long it takes tells at most whether it is as long as that.
     pub fn accepts(&self, name: &str, password: &str) -> bool {
         // Somebody who is not there has a password that nobody gives.
         let known = self.password(name);

@@ -137,14 +137,14 @@ async fn a_result_that_has_changed_since_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_ends_when_its_time_is_over() {
     let (mut session, _directory) = session();
-    session.set_statement_timeout(Some(std::time::Duration::from_millis(50)));
+    run(&mut session, "SET 'query.timeout' = '50 ms'", &[]).await.unwrap();
     let endless = "SELECT COUNT(*) FROM generate_series(1, 100000000000) AS s (n) WHERE n % 7 = $1";
     let error = run(&mut session, endless, &[ScalarValue::Int64(Some(3))]).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.to_string().as_str()),
         (ErrorKind::Cancelled, "the statement has taken longer than it may")
     );
-    session.set_statement_timeout(None);
+    run(&mut session, "RESET 'query.timeout'", &[]).await.unwrap();
     let counted = run(&mut session, "SELECT COUNT(*) FROM generate_series(1, 5) AS s (n)", &[]).await.unwrap();
     assert_eq!(counted, [["5"]]);
 }

@@ -41,10 +41,11 @@ pub(super) fn with_literals(tokens: Vec<TokenWithSpan>, literals: &[Option<Strin
     Ok(replaced)
 }
 
-/// Whether a token is a parameter that has a literal.
-pub(super) fn has_literal(token: &TokenWithSpan, literals: &[Option<String>]) -> bool {
-    let literal = number(token).ok().flatten().and_then(|number| literals.get(number - 1));
-    literal.is_some_and(Option::is_some)
+/// Whether a token is a parameter whose literal is a decimal number of so many digits.
+pub(super) fn is_decimal(token: &TokenWithSpan, literals: &[Option<String>]) -> bool {
+    let literal = number(token).ok().flatten().and_then(|number| literals.get(number - 1)?.as_deref());
+    let typed = literal.filter(|literal| literal.starts_with("CAST(")).and_then(|literal| literal.rsplit_once(" AS "));
+    typed.is_some_and(|(_, data_type)| data_type.starts_with("DECIMAL("))
 }
 
 fn number(token: &TokenWithSpan) -> Result<Option<usize>> {

@@ -4,7 +4,7 @@ use dipper_types::{Result, Span};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::cursor::{Context, Cursor};
-use super::parameter::{has_literal, with_literals};
+use super::parameter::{is_decimal, with_literals};
 use super::postgres::{spelt_out, understood};
 use super::statement;
 use super::tokens::{check_nesting, is_unterminated, is_word, opens_statement_set, split, tokenize};
@@ -33,7 +33,7 @@ pub fn parse_script(sql: &str) -> Result<Vec<Parsed>> {
 /// ```
 pub fn parse_script_with(sql: &str, literals: &[Option<String>]) -> Result<Vec<Parsed>> {
     let source = SourceText::new(sql);
-    let tokens = spelt_out(understood(&tokenize(sql)?)?, |token| has_literal(token, literals))?;
+    let tokens = spelt_out(understood(&tokenize(sql)?)?, |token| is_decimal(token, literals))?;
     let tokens = with_literals(tokens, literals)?;
     split(&tokens).into_iter().map(|(statement, semicolon)| parse_statement(&source, statement, semicolon)).collect()
 }

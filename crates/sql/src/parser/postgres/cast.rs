@@ -7,10 +7,10 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::super::tokens::{is_word, tokenize};
 use crate::source_text::span;
 
-/// The tokens with such types spelt out. `has_literal` says whether a parameter will be replaced by a literal of its own type.
+/// The tokens with such types spelt out. `is_decimal` says whether a parameter has as many digits as it needs.
 pub(in crate::parser) fn spelt_out(
     tokens: Vec<TokenWithSpan>,
-    has_literal: impl Fn(&TokenWithSpan) -> bool,
+    is_decimal: impl Fn(&TokenWithSpan) -> bool,
 ) -> Result<Vec<TokenWithSpan>> {
     if !tokens.iter().any(|token| token.token == Token::DoubleColon || is_word(token, "bytea")) {
         return Ok(tokens);
@@ -38,7 +38,7 @@ pub(in crate::parser) fn spelt_out(
             let zoned = tokens.peek().is_some_and(|next| is_one_of(next, &["with"]));
             (!zoned).then(|| "TIME(6)".to_owned())
         } else {
-            match out.last().map(|operand| (&operand.token, has_literal(operand))) {
+            match out.last().map(|operand| (&operand.token, is_decimal(operand))) {
                 // It has the digits that it has.
                 Some((Token::Placeholder(_), true)) => continue,
                 Some((Token::Placeholder(_), false)) => Some("DECIMAL(38, 10)".to_owned()),
