@@ -3,11 +3,11 @@
 up the task, how long a restore takes, and how large the directory is while a run goes on. Python's standard library only.
 
     cargo build --release --locked
-    bench/checkpoints.py cost [RUNS]      throughput and pauses over 30 million rows, the best of RUNS (3)
+    bench/checkpoints.py cost [RUNS]      throughput and pauses over 30 million rows, RUNS times (3) in turn
     bench/checkpoints.py restore [RUNS]   kill -9 with a million matches open, then start again
     bench/checkpoints.py size [GB]        the directory until so many GB (10) of state have been written
 """
-import os, pathlib, re, signal, subprocess, sys, tempfile, time
+import os, pathlib, re, signal, statistics, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DIPPER = os.environ.get("DIPPER", str(ROOT / "target/release/dipper"))
@@ -59,6 +59,8 @@ def cost(scratch, runs):
         with_them.append(rate(log))
         pauses += [int(us) / 1000 for operator, us in PAUSE.findall(log) if operator.startswith("match-recognize")]
         print(f"run {number + 1}: {without[-1]:,} rows/s without, {with_them[-1]:,} rows/s with a checkpoint a second", flush=True)
+    slower = [100 * (1 - with_it / alone) for alone, with_it in zip(without, with_them)]
+    print(f"median of {runs}: {statistics.median(slower):.1f} % slower; {min(slower):.1f} to {max(slower):.1f} %")
     print(f"best: {max(without):,} and {max(with_them):,} rows/s: {100 * (1 - max(with_them) / max(without)):.1f} % slower")
     print(f"{len(pauses)} pauses: p50 {percentile(pauses, .5):.1f} ms, p99 {percentile(pauses, .99):.1f} ms, longest {max(pauses):.1f} ms")
 

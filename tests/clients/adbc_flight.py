@@ -75,6 +75,7 @@ def objects_are_listed():
         schema = connection.adbc_get_table_schema("trades", catalog_filter="dipper", db_schema_filter="public")
         equal(schema.names, COLUMNS)
         equal([field.nullable for field in schema], [False] + [True] * 8)
+        equal(schema.field("id").metadata[b"ARROW:FLIGHT:SQL:REMARKS"], b"counts from 1")
 
 
 def schemas_are_told_before_a_query_runs():

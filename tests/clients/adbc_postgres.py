@@ -70,6 +70,19 @@ def objects_are_listed():
         equal(connection.adbc_get_info()["vendor_name"], "PostgreSQL")
         equal(connection.adbc_get_table_schema("trades", db_schema_filter="public").names, COLUMNS)
         assert "table" in connection.adbc_get_table_types()
+        [catalog] = connection.adbc_get_objects(depth="all").read_all().to_pylist()
+        [schema] = catalog["catalog_db_schemas"]
+        equal((catalog["catalog_name"], schema["db_schema_name"]), ("dipper", "public"))
+        tables = {table["table_name"]: table for table in schema["db_schema_tables"]}
+        equal([tables[name]["table_type"] for name in ("trades", "ticks", "expensive")], ["table", "table", "view"])
+        columns = sorted(tables["trades"]["table_columns"], key=lambda column: column["ordinal_position"])
+        equal([column["column_name"] for column in columns], COLUMNS)
+        equal(columns[0]["remarks"], "counts from 1")
+        keys = [(key["constraint_type"], key["constraint_column_names"]) for key in tables["trades"]["table_constraints"]]
+        equal(keys, [("PRIMARY KEY", ["id"])])
+        filters = {"db_schema_filter": "public", "table_name_filter": "t%s", "table_types_filter": ["table", "foreign_table"]}
+        [catalog] = connection.adbc_get_objects(depth="tables", **filters).read_all().to_pylist()
+        equal(sorted(table["table_name"] for table in catalog["catalog_db_schemas"][0]["db_schema_tables"]), ["ticks", "trades"])
 
 
 def errors_are_clear():

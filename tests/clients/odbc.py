@@ -28,6 +28,9 @@ def names_are_listed():
     equal((columns[2].column_size, columns[2].decimal_digits, columns[0].nullable, columns[1].nullable), (12, 4, 0, 1))
     equal([row.column_name for row in cursor.primaryKeys("trades", schema="public")], ["id"])
     equal(list(cursor.foreignKeys("trades", schema="public")), [])
+    indexes = [row for row in cursor.statistics("trades", schema="public") if row.index_name]
+    equal([(row.index_name, row.ordinal_position, row.column_name, row.non_unique) for row in indexes], [("trades_pkey", 1, "id", 0)])
+    equal([row for row in cursor.statistics("ticks", schema="public") if row.index_name], [])
     cursor.getTypeInfo(pyodbc.SQL_BIGINT)
     equal(cursor.fetchone()[0], "int8")
     cursor.rowIdColumns("trades", schema="public")

@@ -17,13 +17,13 @@ use std::io::{Write, stderr, stdout};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
-use mimalloc::MiMalloc;
+use dipper_allocator::{Allocator, keep_free_memory};
 
 use query::Query;
 
 /// As in `dipper`.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 /// Measures row pattern queries.
 #[derive(Debug, Parser)]
@@ -63,6 +63,7 @@ fn positive(text: &str) -> Result<f64> {
 }
 
 fn main() -> Result<()> {
+    keep_free_memory();
     let cli = Cli::parse();
     if let Some(name) = &cli.measure {
         let query = query::named(name).with_context(|| format!("there is no query '{name}'"))?;

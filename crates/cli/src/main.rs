@@ -30,9 +30,9 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use dipper_allocator::{Allocator, keep_free_memory};
 use dipper_session::{JobConfig, Session, SessionConfig};
 use dipper_types::Error;
-use mimalloc::MiMalloc;
 
 use crate::args::{Arguments, Command, OutputFormat};
 use crate::cluster_args::ClusterArgument;
@@ -44,7 +44,7 @@ use crate::terminal::Terminal;
 
 /// Batches come and go by the thousand; the system's allocator gives their memory back each time.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 /// Threads for I/O and for ad-hoc queries; the tasks of a dataflow have threads of their own.
 const IO_THREADS: usize = 4;
@@ -57,6 +57,7 @@ const IO_STACK_BYTES: usize = 64 << 20;
 const SHUTDOWN: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
+    keep_free_memory();
     let arguments = config::arguments();
     let terminal = Terminal::new(&arguments.global);
     logging::start(&arguments.global, &terminal);

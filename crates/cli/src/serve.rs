@@ -76,7 +76,7 @@ pub(crate) async fn of_cluster(
 async fn open(
     console: &Console,
     listen: &ListenArguments,
-    mut session: Session,
+    session: Session,
     security: &Security,
 ) -> Result<Vec<BoxFuture<'static, Result<()>>>, Failure> {
     let users = listen.users.as_deref().map(read_users).transpose()?;
@@ -85,6 +85,11 @@ async fn open(
             Error::invalid("the cluster has a token, and clients who have none could drop tables and start jobs");
         return Err(Failure::Usage(error.with_hint("say who may: --users FILE")));
     }
+    if listen.require_tls && security.server_tls().is_none() {
+        let error = Error::invalid("--require-tls: there is no certificate with which clients could encrypt");
+        return Err(Failure::Usage(error.with_hint("--tls-cert FILE --tls-key FILE")));
+    }
+    let mut session = session.for_clients();
     // Whoever comes later begins with what is known then.
     session.relations().await.map_err(failed)?;
     let cancel = console.interrupt.token();
@@ -95,7 +100,7 @@ async fn open(
             session: session.clone(),
             users: users.clone(),
             tls: security.server_tls(),
-            require_tls: false,
+            require_tls: listen.require_tls,
             database: DATABASE.to_owned(),
             connections_max: CONNECTIONS_MAX,
         };

@@ -41,9 +41,12 @@ pub(crate) struct ListenArguments {
     /// Where clients query its tables with Arrow Flight SQL: ADBC, JDBC.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen_flight: Option<SocketAddr>,
-    /// A file with a line of name:password for each user. Without it anybody may log in, and only from this machine.
+    /// A file with a line of name:password for each user. Without it anybody may log in, and only from this machine. Who may log in may do what the server may, also with files.
     #[arg(long, value_name = "FILE", env = "DIPPER_USERS", help_heading = HEADING)]
     pub(crate) users: Option<PathBuf>,
+    /// Refuses clients of Postgres that do not encrypt; with Arrow Flight SQL they must, wherever there is a certificate.
+    #[arg(long, help_heading = HEADING)]
+    pub(crate) require_tls: bool,
 }
 
 impl ListenArguments {

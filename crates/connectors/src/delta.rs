@@ -1,7 +1,10 @@
 //! The `delta` connector: a Delta Lake table at a path, which other engines read as well. The tables that Dipper stores itself are such tables.
 
+mod rows;
 mod sink;
 mod source;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +12,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use dipper_state::Directory;
-use dipper_tables::{AsOf, DeltaFormat, SQL_TYPE, Snapshot, Table, TableFormat};
+use dipper_tables::{AsOf, DROPPED, DeltaFormat, Snapshot, Table, TableFormat, stored_sql_type};
 use dipper_types::{Error, Result, sql_type_name};
 use tokio::sync::OnceCell;
 
@@ -71,13 +74,32 @@ impl DeltaTable {
     /// The table as it is now, or as it was when it is to be read.
     pub async fn snapshot(&self) -> Result<Arc<Snapshot>> {
         let snapshot = async {
-            let table = self.table().await?;
             match self.as_of {
-                Some(at) => table.snapshot_at(at).await,
-                None => table.snapshot().await,
+                Some(at) => self.snapshot_at(at).await,
+                None => self.table().await?.snapshot().await,
             }
         };
-        snapshot.await.map_err(|error| self.about(error))
+        match snapshot.await {
+            Ok(snapshot) => Ok(snapshot),
+            Err(error) => Err(self.about(self.cause(error).await)),
+        }
+    }
+
+    /// The table as it was, with the columns of today: those that it did not have are NULL.
+    async fn snapshot_at(&self, at: AsOf) -> Result<Arc<Snapshot>> {
+        let table = self.table().await?;
+        let then = table.snapshot_at(at).await?;
+        Ok(Arc::new(then.with_columns_of(&table.known_snapshot())))
+    }
+
+    /// Why something cannot be read: anything may be gone already of a table that has been dropped.
+    async fn cause(&self, error: Error) -> Error {
+        match self.directory() {
+            Ok(directory) if is_dropped(&directory).await.unwrap_or(false) => {
+                Error::unavailable("it has been dropped meanwhile").with_hint("run the statement again")
+            }
+            _ => error,
+        }
     }
 
     /// Where it is: the directory's name for messages, and for what is staged.
@@ -105,7 +127,7 @@ impl DeltaTable {
             let place = snapshot.schema().index_of(name);
             let place = place.map_err(|_| self.about(Error::invalid(format!("it has no column '{name}'"))))?;
             let found = snapshot.schema().field(place);
-            let stored = found.metadata().get(SQL_TYPE).cloned().unwrap_or_else(|| sql_type_name(found.data_type()));
+            let stored = stored_sql_type(found);
             if stored != declared {
                 let message = format!("column '{name}' is of type {stored}, not {declared}");
                 return Err(self.about(Error::invalid(message)));
@@ -122,4 +144,9 @@ impl DeltaTable {
     fn about(&self, error: Error) -> Error {
         error.context(format!("table '{}'", self.name))
     }
+}
+
+/// Whether the table in a directory has been dropped.
+async fn is_dropped(directory: &Directory) -> Result<bool> {
+    Ok(directory.get(DROPPED).await?.is_some())
 }

@@ -10,9 +10,8 @@ use arrow_flight::sql::metadata::{GetCatalogsBuilder, GetTablesBuilder};
 use arrow_flight::sql::{Command, CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTableTypes, CommandGetTables};
 use dipper_session::{Column, Session, Table};
 
-use crate::guard::guarded;
 use crate::rows::wire_type;
-use crate::status::{Result, of_arrow, of_flight};
+use crate::status::{Result, of_arrow, of_flight, status};
 use crate::{sql_info, type_info};
 
 /// The schema that everything is in.
@@ -32,10 +31,8 @@ pub(crate) async fn answer(command: Command, session: &mut Session, database: &s
         }
         Command::CommandGetDbSchemas(command) => schemas(command, database),
         Command::CommandGetTableTypes(command) => table_types(command),
-        Command::CommandGetTables(command) => tables(command, &guarded(session.relations()).await?, database),
-        Command::CommandGetPrimaryKeys(command) => {
-            primary_keys(&command, &guarded(session.relations()).await?, database)
-        }
+        Command::CommandGetTables(command) => tables(command, &relations(session).await?, database),
+        Command::CommandGetPrimaryKeys(command) => primary_keys(&command, &relations(session).await?, database),
         Command::CommandGetExportedKeys(_)
         | Command::CommandGetImportedKeys(_)
         | Command::CommandGetCrossReference(_) => Ok(RecordBatch::new_empty(foreign_keys_schema())),
@@ -44,6 +41,10 @@ pub(crate) async fn answer(command: Command, session: &mut Session, database: &s
         _ => return Ok(None),
     };
     rows.map(Some)
+}
+
+async fn relations(session: &mut Session) -> Result<Vec<Table>> {
+    session.relations().await.map_err(|error| status(&error))
 }
 
 /// The columns of what a command of the catalog answers; `None` if it is not one.
@@ -107,6 +108,7 @@ fn table_schema(table: &Table, database: &str) -> Schema {
         if let DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) = data_type {
             about.extend([("PRECISION", precision.to_string()), ("SCALE", scale.to_string())]);
         }
+        about.extend(column.comment.clone().map(|comment| ("REMARKS", comment)));
         let about = about.into_iter().map(|(key, value)| (format!("ARROW:FLIGHT:SQL:{key}"), value)).collect();
         Field::new(&column.name, data_type, column.is_nullable).with_metadata(about)
     };
@@ -172,7 +174,8 @@ mod tests {
 
     fn column(name: &str, arrow_type: DataType, is_key: bool) -> Column {
         let data_type = dipper_types::sql_type_name(&arrow_type);
-        Column { name: name.to_owned(), data_type, arrow_type, is_nullable: !is_key, is_key, comment: None }
+        let comment = is_key.then(|| "counts from 1".to_owned());
+        Column { name: name.to_owned(), data_type, arrow_type, is_nullable: !is_key, is_key, comment }
     }
 
     fn both() -> Vec<Table> {
@@ -211,6 +214,8 @@ mod tests {
         let metadata = schema.field(1).metadata();
         assert_eq!(metadata["ARROW:FLIGHT:SQL:TYPE_NAME"], "DECIMAL(12, 4)");
         assert_eq!(metadata["ARROW:FLIGHT:SQL:PRECISION"], "12");
+        assert!(!metadata.contains_key("ARROW:FLIGHT:SQL:REMARKS"));
+        assert_eq!(schema.field(0).metadata()["ARROW:FLIGHT:SQL:REMARKS"], "counts from 1");
         assert!(!schema.field(0).is_nullable());
     }
 

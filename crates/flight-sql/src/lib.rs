@@ -8,7 +8,7 @@
 //!  │   ├─ parameter    bound values                rows         Arrow data as every client reads it
 //!  │   └─ placeholder  `?` becomes `$1`            status       errors as gRPC knows them
 //!  ├─ catalog    tables and keys; sql_info, type_info: what the server can do
-//!  └─ action     prepared statements, cancelling, session options     guard  errors and panics of sessions
+//!  └─ action     prepared statements, cancelling, session options
 //! ```
 //!
 //! Tickets and the handles of prepared statements hold the statement itself, so they are good at every coordinator. A session, which
@@ -18,7 +18,6 @@ mod action;
 mod catalog;
 mod clock;
 mod credential;
-mod guard;
 mod parameter;
 mod placeholder;
 mod rows;

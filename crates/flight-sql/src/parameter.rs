@@ -115,8 +115,10 @@ fn converted(column: &ArrayRef, row: usize, data_type: &DataType) -> Result<Scal
         let is_exact = (both(DataType::is_numeric) && !both(DataType::is_floating)) || both(DataType::is_temporal);
         value.is_null() || !is_exact || converted.cast_to(&from).is_ok_and(|back| back == value)
     };
+    // A number is no time: nobody knows in which unit.
+    let is_another_thing = from.is_temporal() && data_type.is_numeric() || from.is_numeric() && data_type.is_temporal();
     match value.cast_to(data_type) {
-        Ok(converted) if fits(&converted) => Ok(converted),
+        Ok(converted) if !is_another_thing && fits(&converted) => Ok(converted),
         _ => {
             let (from, to) = (sql_type_name(&from), sql_type_name(data_type));
             Err(Error::invalid(format!("the {from} {} is no {to}", brief(&value))))
@@ -171,6 +173,8 @@ mod tests {
         assert!(one(Float64Array::from(vec![0.123]), &DataType::Decimal128(10, 2)).is_err());
         assert!(one(Int64Array::from(vec![1 << 40]), &DataType::Int32).is_err());
         assert!(one(TimestampNanosecondArray::from(vec![1]), &milliseconds).is_err());
+        assert!(one(TimestampNanosecondArray::from(vec![1]), &DataType::Int64).is_err());
+        assert!(one(Int64Array::from(vec![1]), &milliseconds).is_err());
         let error = one(StringArray::from(vec!["seven"]), &DataType::Int64).unwrap_err();
         assert_eq!(error.to_string(), "the STRING 'seven' is no BIGINT");
     }

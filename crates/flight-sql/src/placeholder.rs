@@ -3,49 +3,9 @@
 //! A `?` in a string, a quoted name or a comment is none, and neither is the quantifier of a row pattern: in `PATTERN (A B?)` of a
 //! `MATCH_RECOGNIZE` every `?` belongs to the pattern.
 
-use std::any::TypeId;
-
-use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
+use dipper_session::tokenize;
 use dipper_types::{Error, Position, Span};
-
-/// What Dipper's tokens look like, as far as strings, names and comments are concerned.
-#[derive(Debug)]
-struct Tokens;
-
-impl Dialect for Tokens {
-    fn dialect(&self) -> TypeId {
-        TypeId::of::<GenericDialect>()
-    }
-
-    fn is_delimited_identifier_start(&self, character: char) -> bool {
-        character == '"' || character == '`'
-    }
-
-    fn is_identifier_start(&self, character: char) -> bool {
-        character.is_alphabetic() || character == '_'
-    }
-
-    fn is_identifier_part(&self, character: char) -> bool {
-        character.is_alphanumeric() || character == '_' || character == '$'
-    }
-
-    fn supports_dollar_placeholder(&self) -> bool {
-        true
-    }
-
-    fn supports_nested_comments(&self) -> bool {
-        true
-    }
-
-    fn supports_unicode_string_literal(&self) -> bool {
-        true
-    }
-
-    fn supports_string_escape_constant(&self) -> bool {
-        true
-    }
-}
 
 /// A statement with numbered parameters.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,9 +19,7 @@ pub(crate) struct Numbered {
 /// The statement with numbered parameters. What cannot be read as tokens stays as it is: the parser says what is wrong with it.
 pub(crate) fn numbered(sql: &str) -> Result<Numbered, Error> {
     let unchanged = |has_parameters| Ok(Numbered { sql: sql.to_owned(), has_parameters });
-    let Ok(tokens) = Tokenizer::new(&Tokens, sql).tokenize_with_location() else {
-        return unchanged(false);
-    };
+    let Ok(tokens) = tokenize(sql) else { return unchanged(false) };
     let (mut marks, mut numbers) = (Vec::new(), None);
     let mut patterns = Patterns::default();
     for TokenWithSpan { token, span } in &tokens {
@@ -104,7 +62,6 @@ impl Patterns {
     /// Takes the next token; whether it belongs to a row pattern.
     fn contain(&mut self, token: &Token) -> bool {
         match token {
-            Token::Whitespace(_) => return self.pattern.is_some(),
             Token::LParen => {
                 self.depth += 1;
                 if self.word.eq_ignore_ascii_case("match_recognize") {

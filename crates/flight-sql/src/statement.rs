@@ -12,7 +12,6 @@ use futures::{Stream, StreamExt, TryStreamExt, future};
 use prost::Message;
 use tonic::Status;
 
-use crate::guard::{guarded, guarded_rows};
 use crate::parameter::{self, ROWS_MAX};
 use crate::rows::{encoded, wire_schema};
 use crate::running::Execution;
@@ -31,7 +30,17 @@ pub(crate) async fn prepared(session: &mut Session, statement: &Statement) -> Re
     let bound = parameter::unpacked(&statement.parameters).map_err(|error| status(&error))?;
     let types: Vec<_> = bound.iter().flat_map(|batch| batch.schema().fields().to_vec()).collect();
     let types: Vec<_> = types.iter().map(|field| Some(field.data_type().clone())).collect();
-    guarded(session.prepare(&statement.sql, &types)).await
+    session.prepare(&statement.sql, &types).await.map_err(|error| status(&error))
+}
+
+/// Binds a statement for values of these columns: they have the types of parameters that could be of any, unless that makes no sense. What
+/// has been bound before does not count.
+async fn prepared_for(session: &mut Session, statement: &Statement, bound: &Schema) -> Result<Prepared> {
+    let prepared = prepared(session, &Statement::new(statement.sql.clone())).await?;
+    match parameter::declared(prepared.parameter_types(), bound) {
+        Some(types) => Ok(session.prepare(&statement.sql, &types).await.unwrap_or(prepared)),
+        None => Ok(prepared),
+    }
 }
 
 /// The rows of values that are bound to a statement: one without values if it has no parameters.
@@ -79,8 +88,8 @@ pub(crate) async fn rows(
             ));
         }
         let rows = values(statement, &prepared).map_err(|error| status(&error))?;
-        let outcome = guarded(session.execute_prepared(&prepared, one_row(&rows)?)).await?;
-        match outcome {
+        let outcome = session.execute_prepared(&prepared, one_row(&rows)?).await;
+        match outcome.map_err(|error| status(&error))? {
             Outcome::Rows(rows) => Ok((columns(&prepared), rows)),
             _ => Err(Status::internal(format!("{} was to have rows and has none", prepared.command()))),
         }
@@ -101,7 +110,8 @@ fn to_the_end(rows: Rows) -> BoxStream<'static, Result<RecordBatch>> {
             None => None,
         }
     };
-    guarded_rows(rows.stream.chain(stream::once(end).filter_map(future::ready))).boxed()
+    let rows = rows.stream.chain(stream::once(end).filter_map(future::ready));
+    rows.map_err(|error| status(&error)).boxed()
 }
 
 /// The rows until the execution is cancelled. As long as they are read, the session is in use.
@@ -140,7 +150,7 @@ pub(crate) async fn update(
             continue;
         }
         if !is_bound {
-            prepared = with_types_of(&mut caller.session(), statement, prepared, &batch.schema()).await;
+            prepared = prepared_for(&mut caller.session(), statement, &batch.schema()).await?;
             is_bound = true;
         }
         for row in 0..batch.num_rows() {
@@ -175,11 +185,11 @@ pub(crate) async fn bound(
     mut bound: BoxStream<'static, Result<RecordBatch>>,
 ) -> Result<Statement> {
     let session = &mut caller.session();
-    let mut prepared = prepared(session, statement).await?;
+    let mut prepared = prepared(session, &Statement::new(statement.sql.clone())).await?;
     let mut rows = Vec::new();
     while let Some(batch) = bound.try_next().await? {
         if rows.is_empty() {
-            prepared = with_types_of(session, statement, prepared, &batch.schema()).await;
+            prepared = prepared_for(session, statement, &batch.schema()).await?;
         }
         if rows.len().saturating_add(batch.num_rows()) > ROWS_MAX {
             return Err(too_many());
@@ -195,18 +205,10 @@ pub(crate) async fn bound(
     statement.bound(packed)
 }
 
-/// The statement with the types of what is bound where it says nothing of them itself, unless that makes no sense.
-async fn with_types_of(session: &mut Session, statement: &Statement, prepared: Prepared, bound: &Schema) -> Prepared {
-    match parameter::declared(prepared.parameter_types(), bound) {
-        Some(types) => guarded(session.prepare(&statement.sql, &types)).await.unwrap_or(prepared),
-        None => prepared,
-    }
-}
-
 /// Executes a statement that has no rows, in the caller's session, and waits for it. Returns how many rows it has written, if known.
 async fn run(host: &Host, caller: &mut Caller, prepared: &Prepared, values: &[ScalarValue]) -> Result<Option<u64>> {
     let mut change = caller.change().await?;
-    let outcome = guarded(change.session.execute_prepared(prepared, values)).await?;
+    let outcome = change.session.execute_prepared(prepared, values).await.map_err(|error| status(&error))?;
     change.keep();
     caller.remember();
     match outcome {

@@ -1,7 +1,11 @@
 //! Errors on their way through DataFusion: ours come out as they went in, DataFusion's get a kind.
 
+use std::error::Error as _;
+
 use datafusion::common::{DataFusionError, Span as DfSpan};
 use dipper_types::{Error, ErrorKind, Position, Span};
+
+use crate::in_sql_words;
 
 /// Turns a DataFusion result into ours.
 pub trait FromDataFusion<T> {
@@ -48,20 +52,26 @@ fn from_datafusion(error: &DataFusionError) -> Error {
         DataFusionError::Internal(_) => Error::internal(without_blame(&error.strip_backtrace())),
         DataFusionError::ResourcesExhausted(message) => Error::unavailable(message),
         DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => Error::unavailable(error.strip_backtrace()),
-        DataFusionError::Plan(message) | DataFusionError::Execution(message) => Error::invalid(message),
-        _ => Error::new(ErrorKind::Invalid, error.strip_backtrace()),
+        DataFusionError::Plan(message) => Error::invalid(message),
+        DataFusionError::Execution(message) => Error::invalid(in_sql_words(message)),
+        _ => carried(error).unwrap_or_else(|| Error::new(ErrorKind::Invalid, error.strip_backtrace())),
     }
+}
+
+/// An error of ours on its way through another library.
+fn carried(error: &DataFusionError) -> Option<Error> {
+    std::iter::successors(error.source(), |cause| (*cause).source()).find_map(|cause| cause.downcast_ref().cloned())
 }
 
 fn inner_arrow(error: &arrow::error::ArrowError) -> Error {
     match error {
         // A computation failed on the user's data: the wrapper's name says nothing to them.
-        arrow::error::ArrowError::ComputeError(message) => Error::invalid(message),
+        arrow::error::ArrowError::ComputeError(message) => Error::invalid(in_sql_words(message)),
         arrow::error::ArrowError::DivideByZero => Error::invalid("division by zero"),
         arrow::error::ArrowError::ArithmeticOverflow(message) => {
             Error::invalid(format!("arithmetic overflow: {message}"))
         }
-        _ => Error::invalid(error.to_string()),
+        _ => Error::invalid(in_sql_words(&error.to_string())),
     }
 }
 

@@ -9,7 +9,7 @@ use datafusion::common::{DFSchema, ScalarValue, not_impl_err};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::execution::{SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{AggregateUDF, Expr, ExprSchemable, Operator};
+use datafusion::logical_expr::{AggregateUDF, Expr, ExprSchemable, Operator, ScalarUDF};
 use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
 use datafusion::physical_expr::expressions::{BinaryExpr, Literal};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
@@ -20,14 +20,18 @@ use datafusion_proto::bytes::Serializeable;
 use dipper_types::Result;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::FromDataFusion;
 use crate::checked_sum::CheckedSum;
+use crate::interval::{IntervalMul, IntervalPlanner};
+use crate::{FromDataFusion, bounded_function};
 
-/// Gives a session our functions: DataFusion's, some of them replaced by ours of the same name.
+/// Gives a session our functions and operators: DataFusion's, some of them replaced by ours of the same name, and those it lacks.
 pub fn with_functions(session: SessionStateBuilder) -> SessionStateBuilder {
     let mut session = session.with_default_features();
     let sum = Arc::new(AggregateUDF::from(CheckedSum::default()));
     session.aggregate_functions().get_or_insert_default().push(sum);
+    bounded_function::bound(session.scalar_functions().get_or_insert_default());
+    session.scalar_functions().get_or_insert_default().push(Arc::new(ScalarUDF::from(IntervalMul::default())));
+    session.expr_planners().get_or_insert_default().push(Arc::new(IntervalPlanner));
     session
 }
 
@@ -79,7 +83,7 @@ pub struct PhysicalAggregate {
 }
 
 /// The call with arguments that fail on overflow; `None` if they do no arithmetic.
-pub fn aggregate_fails_on_overflow(
+fn aggregate_fails_on_overflow(
     call: &AggregateFunctionExpr,
 ) -> datafusion::common::Result<Option<AggregateFunctionExpr>> {
     let checked = call.expressions().into_iter().map(fail_on_overflow).collect::<Result<Vec<_>, _>>()?;
@@ -95,7 +99,7 @@ pub fn aggregate_fails_on_overflow(
 }
 
 /// DataFusion's integer arithmetic wraps around in silence unless it is told not to: the expression as one that fails.
-pub fn fail_on_overflow(expr: Arc<dyn PhysicalExpr>) -> datafusion::common::Result<Transformed<Arc<dyn PhysicalExpr>>> {
+fn fail_on_overflow(expr: Arc<dyn PhysicalExpr>) -> datafusion::common::Result<Transformed<Arc<dyn PhysicalExpr>>> {
     expr.transform_up(|part| Ok(checked(part)))
 }
 

@@ -2,24 +2,29 @@
 //!
 //! Use it to build, serialise, chain or print a job. It plans nothing (that is `sql`) and runs nothing (that is `runtime`).
 
+mod bounded_function;
 mod chain;
+mod checked_arithmetic;
 mod checked_sum;
 mod datafusion_error;
 mod expr;
 mod frame_builder;
+mod interval;
 mod job_graph;
 mod match_recognize;
 mod operator_spec;
+mod optimizer;
 mod render;
 mod row_pattern_window;
 mod specialise;
+mod sql_words;
 
 pub use chain::{Task, TaskEdge, TaskGraph};
-pub use datafusion_error::{FromDataFusion, into_datafusion};
-pub use expr::{
-    BoundExpr, NamedExpr, PhysicalAggregate, aggregate_fails_on_overflow, fail_on_overflow, function_registry,
-    with_functions,
+pub use checked_arithmetic::{
+    CheckedArithmetic, rewrite_expressions, simplify_checked, with_checked_arithmetic, with_plain_arithmetic,
 };
+pub use datafusion_error::{FromDataFusion, into_datafusion};
+pub use expr::{BoundExpr, NamedExpr, PhysicalAggregate, function_registry, with_functions};
 pub use frame_builder::{FrameBuilder, shifted_text};
 pub use job_graph::{Edge, JobGraph, Node, NodeId, Partitioning};
 pub use match_recognize::{
@@ -30,5 +35,7 @@ pub use operator_spec::{
     AggregateFunction, CalcSpec, ComputedColumn, OperatorSpec, SinkSpec, SourceSpec, TableSpec, ValuesSpec,
     WatermarkSpec, WindowAggregateSpec, WindowKind, WindowTvfSpec,
 };
+pub use optimizer::optimizer_rules;
 pub use row_pattern_window::{FrameSearch, RowPatternWindowSpec};
 pub use specialise::Specialised;
+pub use sql_words::in_sql_words;

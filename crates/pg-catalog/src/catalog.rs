@@ -21,6 +21,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{Expr, LogicalPlan, Statement as PlanStatement};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as SqlStatement;
+use dipper_graph::optimizer_rules;
 use dipper_types::{Error, Result};
 use sqlparser::ast::{self, Query, Statement};
 
@@ -199,6 +200,7 @@ static BASE: LazyLock<Result<SessionState>> = LazyLock::new(|| {
         .with_config(config)
         .with_runtime_env(runtime.map_err(|error| execute::error(&error))?)
         .with_table_functions(functions)
+        .with_optimizer_rules(optimizer_rules())
         .build();
     for name in BOUNDLESS {
         state.deregister_udf(name).map_err(|error| execute::error(&error))?;

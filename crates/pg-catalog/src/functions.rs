@@ -9,21 +9,24 @@ mod privilege;
 mod session;
 mod size;
 mod text;
+mod type_of;
 
 use std::hash::{Hash, Hasher};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DataFusionError, Result as DataFusionResult, ScalarValue};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 use dipper_types::Result;
 
 use crate::cell::Cell;
 use crate::kind::Kind;
 use crate::snapshot::Snapshot;
+pub(crate) use array::POSITIONS_MAX;
+use type_of::TypeOf;
 
 /// A function: how it is called, what it returns, and how a value is made of its arguments.
 pub(crate) struct Function {
@@ -105,7 +108,7 @@ pub(crate) fn over(snapshot: &Arc<Snapshot>) -> Vec<Arc<ScalarUDF>> {
         let signature = Signature::one_of(shapes, Volatility::Stable);
         Arc::new(ScalarUDF::new_from_impl(OverSnapshot { function, signature, snapshot: Arc::clone(snapshot) }))
     };
-    all().map(function).collect()
+    all().map(function).chain([Arc::new(ScalarUDF::new_from_impl(TypeOf::default()))]).collect()
 }
 
 /// A function and the snapshot it reads.
@@ -126,6 +129,13 @@ impl ScalarUDFImpl for OverSnapshot {
 
     fn return_type(&self, _: &[DataType]) -> DataFusionResult<DataType> {
         Ok(self.function.returns.data_type())
+    }
+
+    /// A vector says that it is one: clients read its numbers only then.
+    fn return_field_from_args(&self, _: ReturnFieldArgs<'_>) -> DataFusionResult<FieldRef> {
+        let (name, returns) = (self.function.name, self.function.returns);
+        let is_vector = matches!(returns, Kind::Int2Vector | Kind::OidVector);
+        Ok(Arc::new(if is_vector { returns.field(name) } else { Field::new(name, returns.data_type(), true) }))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {

@@ -100,9 +100,14 @@ impl Kind {
     pub(crate) fn field(self, name: &str) -> Field {
         let field = Field::new(name, self.data_type(), true);
         match self {
-            Self::Char | Self::Name | Self::Oid | Self::Xid | Self::Names | Self::Oids => {
-                field.with_metadata(HashMap::from([(PG_TYPE.to_owned(), self.pg_name().to_owned())]))
-            }
+            Self::Char
+            | Self::Name
+            | Self::Oid
+            | Self::Xid
+            | Self::Names
+            | Self::Oids
+            | Self::Int2Vector
+            | Self::OidVector => field.with_metadata(HashMap::from([(PG_TYPE.to_owned(), self.pg_name().to_owned())])),
             _ => field,
         }
     }

@@ -113,6 +113,31 @@ async fn identifiers_and_names_keep_their_types() {
     assert_eq!(types, ["oid", "name", "char", "int2", "bool", "text"]);
 }
 
+/// psqlODBC reads the columns of an index only of what is a vector by its type.
+#[tokio::test]
+async fn vectors_keep_their_types() {
+    let sql = "SELECT i.indkey, indclass, indoption::text, c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid ORDER BY c.relname";
+    let query = catalog().prepare(sql, &[]).await.unwrap();
+    let types: Vec<_> = query.schema().fields().iter().map(|field| pg_type_of(field).name).collect();
+    assert_eq!(types, ["int2vector", "oidvector", "text", "name"]);
+}
+
+#[tokio::test]
+async fn a_value_tells_its_type() {
+    let sql = "SELECT pg_typeof(oid), pg_typeof(relname), pg_typeof(reltuples), pg_typeof(reloptions), pg_typeof(NULL), \
+               pg_catalog.pg_typeof(1.5::numeric(5, 1)) FROM pg_class WHERE relname = 'orders'";
+    assert_eq!(ask(sql).await, ["oid|name|real|text[]|unknown|numeric"]);
+}
+
+/// ADBC asks so for the columns of a key.
+#[tokio::test]
+async fn a_condition_on_several_relations_is_kept() {
+    let sql = "SELECT con.conname, array_agg(attr.attname ORDER BY conkeys) FROM pg_constraint AS con CROSS JOIN UNNEST(conkey) AS conkeys \
+               INNER JOIN pg_class AS cls ON cls.oid = con.conrelid \
+               INNER JOIN pg_attribute AS attr ON attr.attnum = conkeys AND cls.oid = attr.attrelid GROUP BY conname ORDER BY conname";
+    assert_eq!(ask(sql).await, ["Sales Lines_pkey|[order, line]", "orders_pkey|[id]"]);
+}
+
 #[tokio::test]
 async fn parameters_get_the_types_their_use_tells() {
     let catalog = catalog();
@@ -152,6 +177,11 @@ async fn what_is_wrong_is_said_in_the_words_of_postgres() {
             "a series of 1000000000 rows is too long here, the most is 100000",
         ),
         (
+            "SELECT n FROM pg_namespace, generate_series(1, oid) AS s(n) WHERE nspname = 'public'",
+            ErrorKind::Unsupported,
+            "2200 rows beside another are too many here, the most is 256",
+        ),
+        (
             "SELECT * FROM pg_class, orders",
             ErrorKind::Unsupported,
             "relation \"orders\" cannot be read together with relations of the system",
@@ -176,6 +206,8 @@ async fn patterns_and_positions_are_those_of_postgres() {
     let sql =
         "SELECT relname FROM pg_class WHERE relnamespace = 2200 AND relname LIKE 'orders/_%' ESCAPE '/' ORDER BY 1";
     assert_eq!(ask(sql).await, ["orders_pkey"]);
+    let sql = "SELECT relname FROM pg_class WHERE relnamespace = 2200 AND relkind = ANY ('{\"v\", \"i\"}') ORDER BY 1";
+    assert_eq!(ask(sql).await, ["Sales Lines_pkey", "amounts", "orders_pkey"]);
     let sql = "SELECT indkey[0], indkey[1], array_position(indkey, 2), generate_subscripts(indkey, 1) FROM pg_index \
                WHERE indrelid = '\"Sales Lines\"'::regclass";
     assert_eq!(ask(sql).await, ["1|2|1|0", "1|2|1|1"]);

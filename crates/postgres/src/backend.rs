@@ -187,6 +187,9 @@ pub(crate) fn failure(out: &mut BytesMut, failure: &Failure) {
         if let Some(position) = failure.position {
             field(b'P', &position.to_string());
         }
+        if let Some(routine) = failure.routine {
+            field(b'R', routine);
+        }
         out.put_u8(0);
     });
 }

@@ -30,6 +30,7 @@ impl Connection {
 
     /// The rows of a cursor, while they are read. A portal that has only been bound begins with it.
     async fn take(&mut self, cursor: &str) -> Result<Option<Source>> {
+        self.state.portals.check_start(cursor, "cursor")?;
         let portal = self.state.portals.get(cursor, "cursor")?;
         match std::mem::replace(&mut portal.stage, Stage::Done { had_rows: true }) {
             Stage::Rows(source, _) => Ok(Some(source)),

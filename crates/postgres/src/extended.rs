@@ -54,9 +54,7 @@ impl Connection {
         }
         let formats = Formats::new(&bind.formats, given, "parameter")?;
         let planned = self.with_room(planned, bind, &formats).await?;
-        let time_zone = self.state.settings.time_zone();
-        let value =
-            |index: usize| parameter::value(bind.values[index].as_ref(), reading(&planned, &formats, index, time_zone));
+        let value = |index: usize| parameter::value(bind.values[index].as_ref(), reading(&planned, &formats, index));
         let values = (0..given).map(value).collect::<Result<Vec<_>>>()?;
         let columns = self.columns_of(&planned.statement, planned.columns())?;
         let formats = match &columns {
@@ -76,7 +74,7 @@ impl Connection {
     /// The statement, planned once more if a number has more digits than numbers have by default.
     async fn with_room(&mut self, planned: Arc<Planned>, bind: &Bind, formats: &Formats) -> Result<Arc<Planned>> {
         let roomy = |(index, value): (usize, &Option<Bytes>)| {
-            parameter::roomy_type(value.as_ref(), reading(&planned, formats, index, "UTC"))
+            parameter::roomy_type(value.as_ref(), reading(&planned, formats, index))
         };
         let roomy: Vec<Option<DataType>> = bind.values.iter().enumerate().map(roomy).collect();
         if roomy.iter().all(Option::is_none) {
@@ -132,6 +130,9 @@ impl Connection {
     /// Executes a portal, or goes on with it, up to so many rows; zero for all.
     pub(crate) async fn execute(&mut self, name: &str, limit: u64) -> Result<()> {
         let limit = Some(limit).filter(|limit| *limit > 0);
+        if limit.is_some() {
+            self.state.portals.check_start(name, "portal")?;
+        }
         let portal = self.state.portals.get(name, "portal")?;
         let formats = portal.formats.clone();
         // If it fails, there is nothing left of it.
@@ -218,6 +219,6 @@ impl Connection {
 }
 
 /// How a parameter is to be read.
-fn reading<'a>(planned: &'a Planned, formats: &Formats, index: usize, time_zone: &'a str) -> Reading<'a> {
-    Reading { format: formats.of(index), oid: planned.oids[index], target: &planned.types[index], time_zone }
+fn reading<'a>(planned: &'a Planned, formats: &Formats, index: usize) -> Reading<'a> {
+    Reading { format: formats.of(index), oid: planned.oids[index], target: &planned.types[index] }
 }

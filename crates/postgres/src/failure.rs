@@ -3,7 +3,8 @@
 use std::{fmt, io};
 
 use arrow::datatypes::DataType;
-use dipper_types::Error;
+use dipper_session::COLUMNS_CHANGED;
+use dipper_types::{Error, sql_type_name};
 
 use crate::sqlstate::{self, code_of};
 
@@ -47,12 +48,14 @@ pub(crate) struct Failure {
     pub(crate) hint: Option<String>,
     /// The place in the text that the client has sent, in characters from 1.
     pub(crate) position: Option<usize>,
+    /// What PostgreSQL calls the place in its own code: there are clients that go by it.
+    pub(crate) routine: Option<&'static str>,
 }
 
 impl Failure {
     /// A statement fails.
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, code, message: message.into(), hint: None, position: None }
+        Self { severity: Severity::Error, code, message: message.into(), hint: None, position: None, routine: None }
     }
 
     /// The connection ends.
@@ -128,11 +131,11 @@ fn characters_before(text: &str, line: u64, column: u64) -> usize {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let failure = Self::new(code_of(&error), error.to_string());
-        match error.hint() {
-            Some(hint) => failure.with_hint(hint),
-            None => failure,
-        }
+        let mut failure = Self::new(code_of(&error), error.to_string());
+        failure.hint = error.hint().map(str::to_owned);
+        // To JDBC it says that the statement is to be prepared again.
+        failure.routine = (failure.message == COLUMNS_CHANGED).then_some("RevalidateCachedQuery");
+        failure
     }
 }
 
@@ -144,7 +147,8 @@ impl From<io::Error> for Failure {
 
 /// A value that is none of this type.
 pub(crate) fn invalid_value(value: &impl fmt::Display, target: &DataType) -> Failure {
-    Failure::new(sqlstate::INVALID_TEXT, format!("invalid input syntax for type {target}: \"{value}\""))
+    let name = sql_type_name(target);
+    Failure::new(sqlstate::INVALID_TEXT, format!("invalid input syntax for type {name}: \"{value}\""))
 }
 
 /// A date or a moment that cannot be told.

@@ -26,13 +26,11 @@ pub(crate) struct Reading<'a> {
     pub(crate) oid: u32,
     /// The type that the statement takes.
     pub(crate) target: &'a DataType,
-    /// The zone of moments that name none.
-    pub(crate) time_zone: &'a str,
 }
 
 /// The value of these bytes.
 pub(crate) fn value(bytes: Option<&Bytes>, reading: Reading<'_>) -> Result<ScalarValue> {
-    let Reading { format, oid, target, time_zone } = reading;
+    let Reading { format, oid, target } = reading;
     let Some(bytes) = bytes else {
         return ScalarValue::try_from(target).map_err(|_| not_a_parameter(target));
     };
@@ -42,7 +40,7 @@ pub(crate) fn value(bytes: Option<&Bytes>, reading: Reading<'_>) -> Result<Scala
             if text.contains('\0') {
                 return Err(invalid_text());
             }
-            text::value(text, target, time_zone)?
+            text::value(text, target)?
         }
         (Format::Binary, Some(kind)) => binary::value(bytes, kind, target)?,
         (Format::Binary, None) => {

@@ -14,6 +14,12 @@ use crate::sqlstate;
 /// How many portals a connection may have at once.
 const PORTALS_MAX: usize = 1_000;
 
+/// How many of them may have rows that are still to be read: behind each a query runs, which has some batches of them at hand.
+const RUNNING_MAX: usize = 16;
+
+/// How much all portals of a connection may take: the values that they are bound to, and the rows that have come and have not been fetched.
+const HELD_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// A statement on its way.
 pub(crate) struct Portal {
     pub(crate) stage: Stage,
@@ -42,6 +48,20 @@ pub(crate) enum Stage {
     },
 }
 
+impl Portal {
+    fn held_bytes(&self) -> usize {
+        match &self.stage {
+            Stage::Bound(_, values) => values.iter().map(ScalarValue::size).sum(),
+            Stage::Rows(source, _) => source.held_bytes(),
+            Stage::Fetching { .. } | Stage::Done { .. } => 0,
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(&self.stage, Stage::Rows(source, _) if !source.is_read())
+    }
+}
+
 /// The portals of a connection.
 #[derive(Default)]
 pub(crate) struct Portals(HashMap<String, Portal>);
@@ -53,8 +73,9 @@ impl Portals {
             return Err(Failure::new(sqlstate::DUPLICATE_CURSOR, format!("cursor \"{name}\" already exists")));
         }
         if self.0.len() >= PORTALS_MAX {
-            return Err(Failure::new(sqlstate::LIMIT_EXCEEDED, format!("more than {PORTALS_MAX} portals")));
+            return Err(too_many(format!("more than {PORTALS_MAX} portals")));
         }
+        self.check_bytes(portal.held_bytes())?;
         self.0.insert(name.to_owned(), portal);
         Ok(())
     }
@@ -63,6 +84,29 @@ impl Portals {
     pub(crate) fn get(&mut self, name: &str, what: &str) -> Result<&mut Portal> {
         let missing = || Failure::new(sqlstate::UNDEFINED_CURSOR, format!("{what} \"{name}\" does not exist"));
         self.0.get_mut(name).ok_or_else(missing)
+    }
+
+    /// Whether one more may run and keep rows for later.
+    pub(crate) fn check_running(&self) -> Result<()> {
+        if self.0.values().filter(|portal| portal.is_running()).count() >= RUNNING_MAX {
+            return Err(too_many(format!("more than {RUNNING_MAX} cursors have rows that are still to be read")));
+        }
+        self.check_bytes(0)
+    }
+
+    /// The same for the one of this name, unless it runs already.
+    pub(crate) fn check_start(&mut self, name: &str, what: &str) -> Result<()> {
+        let portal = self.get(name, what)?;
+        let starts = matches!(portal.stage, Stage::Bound(..)) && portal.columns.is_some();
+        if starts { self.check_running() } else { Ok(()) }
+    }
+
+    fn check_bytes(&self, more: usize) -> Result<()> {
+        let held: usize = self.0.values().map(Portal::held_bytes).sum();
+        if held.saturating_add(more) > HELD_BYTES_MAX {
+            return Err(too_many(format!("cursors and portals hold more than {} MB", HELD_BYTES_MAX / 1024 / 1024)));
+        }
+        Ok(())
     }
 
     /// Closes it; whether it was there.
@@ -79,5 +123,36 @@ impl Portals {
     pub(crate) fn end_transaction(&mut self, commits: bool) {
         self.0.retain(|_, portal| portal.is_held && (commits || portal.is_committed));
         self.0.values_mut().for_each(|portal| portal.is_committed = true);
+    }
+}
+
+fn too_many(message: String) -> Failure {
+    Failure::new(sqlstate::LIMIT_EXCEEDED, message).with_hint("fetch to the end, or CLOSE what is no longer needed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encode::Format;
+    use crate::planned::Body;
+    use crate::statement::Statement;
+
+    #[test]
+    fn values_of_portals_take_only_so_much() {
+        let portal = || {
+            let values = vec![ScalarValue::Binary(Some(Vec::with_capacity(HELD_BYTES_MAX / 2)))];
+            Portal {
+                stage: Stage::Bound(Arc::new(Planned::new(Statement::Empty, Body::None)), values),
+                columns: None,
+                formats: Formats::all(Format::Text),
+                is_held: false,
+                is_committed: true,
+            }
+        };
+        let mut portals = Portals::default();
+        portals.add("a", portal()).unwrap();
+        assert_eq!(portals.add("b", portal()).unwrap_err().code, sqlstate::LIMIT_EXCEEDED);
+        portals.close("a");
+        portals.add("b", portal()).unwrap();
     }
 }

@@ -49,6 +49,16 @@ impl Source {
         &self.schema
     }
 
+    /// Whether all rows have been taken.
+    pub(crate) fn is_read(&self) -> bool {
+        self.has_ended && self.rest.is_none()
+    }
+
+    /// How much memory the rows take that have come and have not been taken.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.rest.as_ref().map_or(0, RecordBatch::get_array_memory_size)
+    }
+
     /// The next rows, but no more than so many; nothing at the end.
     pub(crate) async fn next(&mut self, rows_max: usize) -> Result<Option<RecordBatch>> {
         loop {

@@ -134,6 +134,7 @@ impl State {
         if !declare.is_held && !self.transaction.is_block() {
             return Err(outside("DECLARE CURSOR"));
         }
+        self.portals.check_running()?;
         let Opened::Rows(source, _) = self.open(planned, values).await? else {
             return Err(Failure::unsupported("a cursor takes a query"));
         };

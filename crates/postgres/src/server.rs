@@ -1,5 +1,6 @@
 //! The server: takes connections, as many as it may, and ends them when it ends.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,13 +18,10 @@ use crate::clock::{sleep, within};
 use crate::startup::Door;
 
 /// How long a client may take to log in.
-const LOGIN: Duration = Duration::from_secs(30);
+const LOGIN: Duration = Duration::from_secs(10);
 
 /// How long connections may take to end when the server does.
 const END: Duration = Duration::from_secs(15);
-
-/// How many clients may be at the door when there is no place for them: they are told so, or end a statement of another connection.
-const WAITING_MAX: usize = 64;
 
 /// The name of the protocol within TLS.
 const PROTOCOL: &[u8] = b"postgresql";
@@ -40,14 +38,14 @@ pub struct Config {
     pub require_tls: bool,
     /// The name of the one database.
     pub database: String,
-    /// How many clients there may be at once.
+    /// How many clients there may be at once. Besides, as many may be logging in: who comes then takes the place of who has tried longest.
     pub connections_max: usize,
 }
 
 /// Answers clients that speak the protocol of PostgreSQL.
 pub struct Server {
     door: Door,
-    sockets: Arc<Semaphore>,
+    connections_max: usize,
 }
 
 impl Server {
@@ -63,7 +61,6 @@ impl Server {
             tls.alpn_protocols = vec![PROTOCOL.to_vec()];
             TlsAcceptor::from(Arc::new(tls))
         });
-        let connections_max = connections_max.min(Semaphore::MAX_PERMITS - WAITING_MAX);
         let door = Door {
             session,
             users,
@@ -71,18 +68,20 @@ impl Server {
             requires_tls: require_tls,
             database,
             cancellations: Arc::<Cancellations>::default(),
-            places: Arc::new(Semaphore::new(connections_max)),
+            places: Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS))),
             shutdown: CancellationToken::new(),
         };
-        Ok(Self { door, sockets: Arc::new(Semaphore::new(connections_max + WAITING_MAX)) })
+        Ok(Self { door, connections_max })
     }
 
     /// Serves clients until `shutdown`; then ends what they do, and returns when all are gone.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
-        let Self { mut door, sockets } = self;
+        let Self { mut door, connections_max } = self;
         door.shutdown = shutdown.clone();
         let door = Arc::new(door);
         let mut connections = JoinSet::new();
+        // The last who came, logged in or not: no others can still be at the door.
+        let mut newcomers = VecDeque::new();
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -91,16 +90,14 @@ impl Server {
                 Some(_) = connections.join_next() => continue,
             };
             match accepted {
-                Ok((stream, address)) => match Arc::clone(&sockets).try_acquire_owned() {
-                    Ok(socket) => {
-                        let door = Arc::clone(&door);
-                        connections.spawn(async move {
-                            serve_client(&door, stream).await;
-                            drop(socket);
-                        });
+                Ok((stream, _)) => {
+                    let turned_away = CancellationToken::new();
+                    newcomers.push_back(turned_away.clone().drop_guard());
+                    if newcomers.len() > connections_max {
+                        newcomers.pop_front();
                     }
-                    Err(_) => debug!("a client from {address} is turned away: there are too many"),
-                },
+                    connections.spawn(serve_client(Arc::clone(&door), stream, turned_away));
+                }
                 Err(error) => {
                     // Often there are too many open files: some will be closed.
                     warn!("a connection cannot be accepted: {error}");
@@ -117,13 +114,14 @@ impl Server {
     }
 }
 
-async fn serve_client(door: &Door, stream: TcpStream) {
+async fn serve_client(door: Arc<Door>, stream: TcpStream, turned_away: CancellationToken) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let opened = tokio::select! {
         biased;
         () = door.shutdown.cancelled() => return,
+        () = turned_away.cancelled() => return debug!("a client is turned away: many others have come since"),
         opened = within(LOGIN, door.open(stream)) => opened.flatten(),
     };
     if let Some((connection, _place)) = opened {

@@ -40,6 +40,7 @@ pub(crate) const DUPLICATE_TABLE: &str = "42P07";
 pub(crate) const OUT_OF_MEMORY: &str = "53200";
 pub(crate) const TOO_MANY_CONNECTIONS: &str = "53300";
 pub(crate) const LIMIT_EXCEEDED: &str = "53400";
+pub(crate) const TOO_MANY_COLUMNS: &str = "54011";
 pub(crate) const WRONG_STATE: &str = "55000";
 pub(crate) const CANNOT_CHANGE_NOW: &str = "55P02";
 pub(crate) const QUERY_CANCELED: &str = "57014";
@@ -48,10 +49,11 @@ pub(crate) const IO_ERROR: &str = "58030";
 pub(crate) const INTERNAL_ERROR: &str = "XX000";
 pub(crate) const DATA_CORRUPTED: &str = "XX001";
 
-/// What a message must have in it, all of it, to be of a code. The first that fits counts.
+/// What a message must have in it outside of quotes, all of it, to be of a code. The first that fits counts.
 const BY_MESSAGE: &[(&[&str], &str)] = &[
     (&["memory", "exhausted"], OUT_OF_MEMORY),
     (&["not enough memory"], OUT_OF_MEMORY),
+    (&["target lists can have"], TOO_MANY_COLUMNS),
     (&["table ", "already exists"], DUPLICATE_TABLE),
     (&["view ", "already exists"], DUPLICATE_TABLE),
     (&["unknown table function"], UNDEFINED_FUNCTION),
@@ -97,9 +99,27 @@ pub(crate) fn code_of(error: &Error) -> &'static str {
         ErrorKind::Corrupt => DATA_CORRUPTED,
         _ => INTERNAL_ERROR,
     };
-    let message = error.to_string().to_lowercase();
+    let message = unquoted(&error.to_string()).to_lowercase();
     let known = BY_MESSAGE.iter().find(|(parts, _)| parts.iter().all(|part| message.contains(part)));
     known.map_or(by_kind, |(_, code)| code)
+}
+
+/// A message without what stands in quotes: names and values of the user's, which tell nothing. A quote within a word is an apostrophe.
+fn unquoted(message: &str) -> String {
+    let (mut rest, mut open, mut before) = (String::with_capacity(message.len()), None, ' ');
+    let mut characters = message.chars().peekable();
+    while let Some(character) = characters.next() {
+        let begins = !before.is_alphanumeric();
+        let ends = !characters.peek().is_some_and(|next| next.is_alphanumeric());
+        match open {
+            Some(quote) if quote == character && ends => open = None,
+            None if matches!(character, '\'' | '"' | '`') && begins => open = Some(character),
+            Some(_) => {}
+            None => rest.push(character),
+        }
+        before = character;
+    }
+    rest
 }
 
 #[cfg(test)]
@@ -112,6 +132,7 @@ mod tests {
             (Error::invalid("table 'x' not found"), UNDEFINED_TABLE),
             (Error::invalid("column 'x' not found"), UNDEFINED_COLUMN),
             (Error::invalid("unknown function 'f'"), UNDEFINED_FUNCTION),
+            (Error::invalid("target lists can have at most 1664 entries"), TOO_MANY_COLUMNS),
             (Error::invalid("table 't' already exists"), DUPLICATE_TABLE),
             (Error::invalid("expected an expression, found ')'"), SYNTAX_ERROR),
             (Error::invalid("Divide by zero error"), DIVISION_BY_ZERO),
@@ -123,6 +144,19 @@ mod tests {
             (Error::unavailable("nobody answers"), IO_ERROR),
         ] {
             assert_eq!(code_of(&error), code, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_user_has_written_tells_no_code() {
+        for (message, code) in [
+            ("column 'overflow' not found", UNDEFINED_COLUMN),
+            ("'division by zero' is no BIGINT", INVALID_PARAMETER_VALUE),
+            ("the value \"table it's not found\" is too long", INVALID_PARAMETER_VALUE),
+            ("'it's an overflow' is no DATE", INVALID_PARAMETER_VALUE),
+            ("this '(' is not closed", SYNTAX_ERROR),
+        ] {
+            assert_eq!(code_of(&Error::invalid(message)), code, "{message}");
         }
     }
 }

@@ -142,9 +142,6 @@ impl Door {
             let failure = Failure::new(sqlstate::INVALID_AUTHORIZATION, "this server takes encrypted connections only");
             return Err(failure.with_hint("sslmode=require"));
         }
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        let place =
-            place.map_err(|_| Failure::new(sqlstate::TOO_MANY_CONNECTIONS, "sorry, too many clients already"))?;
         if let Some(users) = &self.users {
             authenticate(channel, users, &wish.user).await?;
         }
@@ -157,6 +154,10 @@ impl Door {
             settings.start_with(name, value)?;
         }
         settings.take_changed();
+        // Only who is known takes a place.
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place =
+            place.map_err(|_| Failure::new(sqlstate::TOO_MANY_CONNECTIONS, "sorry, too many clients already"))?;
         let registration = self.cancellations.register();
         backend::authentication_ok(&mut channel.out);
         for (name, value) in settings.reported() {

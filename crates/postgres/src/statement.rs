@@ -30,7 +30,8 @@ pub(crate) struct Sql {
 
 impl Sql {
     fn new(text: &str, before: usize) -> Self {
-        let text = superfluous::without_positions(text);
+        let text = superfluous::without_dollars(text);
+        let text = superfluous::without_positions(&text);
         let is_system = is_query(&text) && is_about_system(&text);
         let text = if is_system { text.into_owned() } else { superfluous::without_collations(&text).into_owned() };
         Self { text, before, is_system }

@@ -2,10 +2,10 @@
 //! operators as nodes of its plan. What reads files and generators has one thread, for their order; tables that Dipper keeps are read by all of them.
 
 mod cooperative;
+mod float_conditions;
 mod host;
 mod node_properties;
 mod operator_exec;
-mod overflow;
 mod planner;
 mod query;
 mod source_exec;
@@ -14,8 +14,8 @@ mod table_scan;
 mod watch;
 mod write;
 
-pub(crate) use host::{Host, Shared};
-pub(crate) use query::plan;
+pub(crate) use host::{Host, Shared, compute};
+pub(crate) use query::{Plan, plan};
 pub(crate) use subquery::answered;
 pub(crate) use watch::Watch;
 pub(crate) use write::insert;

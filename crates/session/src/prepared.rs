@@ -15,7 +15,11 @@ use dipper_types::{Error, Result, sql_type_name};
 use futures::{StreamExt, stream};
 
 use crate::outcome::own_names;
+use crate::panic::caught;
 use crate::{Outcome, Rows, Session};
+
+/// The message of the error that a statement must be prepared again.
+pub const COLUMNS_CHANGED: &str = "the columns of the result have changed since the statement was prepared";
 
 /// A statement whose parameters have types and whose result has columns. It holds nothing that runs.
 #[derive(Debug, Clone)]
@@ -47,14 +51,26 @@ impl Session {
     /// Parses and binds one statement, whose parameters are `$1`, `$2` and so on, of these types as far as they are known. Those of other
     /// parameters follow from where they stand; a parameter that could be of any type is a text. Nothing runs.
     pub async fn prepare(&mut self, sql: &str, types: &[Option<DataType>]) -> Result<Prepared> {
+        let (deadline, sql, types) = (self.deadline(), sql.to_owned(), types.to_vec());
+        let described = caught(Box::pin(async move {
+            self.see_tables().await?;
+            self.aside(async move |mut session| session.described(&sql, &types).await).await
+        }));
+        match deadline {
+            Some(deadline) => deadline.of(described).await,
+            None => described.await,
+        }
+    }
+
+    async fn described(&mut self, sql: &str, types: &[Option<DataType>]) -> Result<Prepared> {
         let count = dipper_sql::parameter_count(sql)?;
         let mut types: Vec<Option<DataType>> = (0..count).map(|index| types.get(index).cloned().flatten()).collect();
-        self.see_tables().await?;
         if types.iter().any(Option::is_none) {
             let parsed = one(sql, &nulls(&types)?)?;
             // Where a parameter cannot stand without a value, the type of one that is unknown is a text.
             if let Ok(Some(plan)) = self.bound(&parsed.statement) {
-                infer(&plan, &mut types)?;
+                let is_insert = matches!(parsed.statement, Statement::Insert(_));
+                infer(&plan, is_insert, &mut types)?;
             }
         }
         let parameter_types: Vec<DataType> = types
@@ -80,14 +96,17 @@ impl Session {
         if wanted != given {
             return Err(Error::invalid(format!("the statement has {wanted} parameters, and {given} values are given")));
         }
+        caught(Box::pin(self.execute_with(prepared, values))).await
+    }
+
+    async fn execute_with(&mut self, prepared: &Prepared, values: &[ScalarValue]) -> Result<Outcome> {
         let literals = values.iter().map(|value| literal(value).map(Some)).collect::<Result<Vec<_>>>()?;
         let parsed = one(&prepared.sql, &literals)?;
         match self.execute(&parsed).await? {
             Outcome::Rows(rows) => {
                 let described = prepared.schema.as_ref().map(|schema| types(schema));
                 if described.is_some_and(|described| described != types(&rows.schema)) {
-                    let message = "the columns of the result have changed since the statement was prepared";
-                    return Err(Error::unsupported(message).with_hint("prepare it again"));
+                    return Err(Error::unsupported(COLUMNS_CHANGED).with_hint("prepare it again"));
                 }
                 Ok(Outcome::Rows(rows))
             }
@@ -132,8 +151,11 @@ fn one(sql: &str, literals: &[Option<String>]) -> Result<Parsed> {
 }
 
 /// What is known of parameters by where they stand.
-fn infer(plan: &LogicalPlan, types: &mut [Option<DataType>]) -> Result<()> {
+fn infer(plan: &LogicalPlan, is_insert: bool, types: &mut [Option<DataType>]) -> Result<()> {
     infer_by_use(plan, types)?;
+    if is_insert {
+        infer_by_target(plan, types);
+    }
     for (name, found) in plan.get_parameter_types().or_plan_error()? {
         if let Some(place) = place_of(&name, types)
             && place.is_none()
@@ -176,6 +198,53 @@ fn infer_by_use(plan: &LogicalPlan, types: &mut [Option<DataType>]) -> Result<()
         })
     };
     plan.apply_with_subqueries(in_node).or_plan_error().map(drop)
+}
+
+/// A parameter that goes into a column of a table as it is has the type of that column.
+fn infer_by_target(plan: &LogicalPlan, types: &mut [Option<DataType>]) {
+    for (index, target) in plan.schema().fields().iter().enumerate() {
+        let mut parameters = Vec::new();
+        parameters_in(plan, index, &mut parameters);
+        for parameter in parameters {
+            if let Some(place) = place_of(&parameter.id, types) {
+                place.get_or_insert_with(|| target.data_type().clone());
+            }
+        }
+    }
+}
+
+/// The parameters that are values of a column.
+fn parameters_in<'a>(plan: &'a LogicalPlan, column: usize, found: &mut Vec<&'a Placeholder>) {
+    match plan {
+        LogicalPlan::Projection(projection) => match projection.expr.get(column).map(converted) {
+            Some(Expr::Placeholder(parameter)) => found.push(parameter),
+            Some(Expr::Column(column)) => {
+                if let Ok(index) = projection.input.schema().index_of_column(column) {
+                    parameters_in(&projection.input, index, found);
+                }
+            }
+            _ => {}
+        },
+        LogicalPlan::Values(values) => {
+            found.extend(values.values.iter().filter_map(|row| match row.get(column).map(converted) {
+                Some(Expr::Placeholder(parameter)) => Some(parameter),
+                _ => None,
+            }));
+        }
+        LogicalPlan::SubqueryAlias(_) | LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Limit(_) => {
+            plan.inputs().into_iter().for_each(|input| parameters_in(input, column, found));
+        }
+        _ => {}
+    }
+}
+
+/// What is under its other names and types.
+fn converted(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => converted(&alias.expr),
+        Expr::Cast(cast) => converted(&cast.expr),
+        _ => expr,
+    }
 }
 
 /// Where what is known of a parameter stands.

@@ -1,56 +1,54 @@
 //! The session: a catalog, settings, and what each statement does to them or with them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::logical_expr::LogicalPlan;
 use dipper_connectors::{source, validate};
-use dipper_graph::JobGraph;
 use dipper_operator_api::Boundedness;
 use dipper_runtime::Checkpointing;
-use dipper_sql::Planner;
 use dipper_sql::ast::{
-    AddColumns, CreateTable, CreateView, Drop, ExplainFormat, Insert, Parsed, Query, RelationKind, Statement,
+    AddColumns, CreateTable, CreateView, Drop, ExplainFormat, Parsed, Query, RelationKind, Statement,
 };
 use dipper_sql::catalog::{
-    Catalog, ColumnDescription, QUERY_MEMORY, QUERY_TIMEOUT, Relation, RuntimeMode, Setting, Settings,
-    Table as CatalogTable, sql_type_name,
+    Catalog, ColumnDescription, QUERY_TIMEOUT, Relation, RuntimeMode, Setting, Settings, Table as CatalogTable,
+    sql_type_name,
 };
-use dipper_sql::logical::is_unbounded;
 use dipper_types::{Error, Result, Span};
-use futures::FutureExt;
 use tokio::runtime::Handle;
 
 use crate::adhoc::{self, Watch};
+use crate::bounds::{WAREHOUSE, refuse_more};
 use crate::clock::Deadline;
 use crate::connector::definition;
+use crate::empty_names::refuse_empty_names;
 use crate::jobs::{self, JobScript, JobService};
 use crate::listing::listing;
-use crate::panic::panicked;
+use crate::panic::caught;
+use crate::planning::PlannedQuery;
 use crate::warehouse::Warehouse;
 use crate::{Column, JobConfig, JobHandle, Outcome, PlannedJob, SessionConfig, Table, checkpoints, dataflow};
-
-/// What an insert is bound as, and where it writes.
-type InsertPlan = (LogicalPlan, Arc<CatalogTable>);
 
 /// Executes statements one after another; holds the catalog and the settings. A clone goes its own way.
 ///
 /// It must be used within a tokio runtime with worker threads of its own, which serves the I/O of its jobs.
 #[derive(Debug, Clone)]
 pub struct Session {
-    catalog: Catalog,
-    settings: Settings,
+    pub(crate) catalog: Catalog,
+    pub(crate) settings: Settings,
     /// The keys that scripts cannot change.
     fixed: BTreeSet<&'static str>,
+    /// What `RESET` goes back to.
+    initial: Settings,
+    /// Whether it is a client's, which cannot go beyond what the server has set.
+    is_clients: bool,
     job: JobConfig,
     warehouse: Warehouse,
     /// How many jobs with checkpoints have been started without a name of their own.
     unnamed_jobs: usize,
     /// The names of those that have one, and what they do.
     named_jobs: BTreeMap<String, String>,
-    shared: Arc<adhoc::Shared>,
+    pub(crate) shared: Arc<adhoc::Shared>,
     /// Who runs the jobs that go on behind a statement; without one, whoever executes it.
     jobs: Option<Arc<dyn JobService>>,
 }
@@ -65,8 +63,10 @@ impl Session {
         }
         Ok(Self {
             catalog: Catalog::new(),
+            initial: if config.fixed { settings.clone() } else { Settings::new() },
             settings,
             fixed: if config.fixed { keys } else { BTreeSet::new() },
+            is_clients: false,
             job: config.job,
             warehouse: Warehouse::default(),
             unnamed_jobs: 0,
@@ -74,6 +74,15 @@ impl Session {
             shared: Arc::new(adhoc::Shared::new()?),
             jobs: config.jobs,
         })
+    }
+
+    /// The session as the clients of a server get it: they cannot set where its tables are, nor more memory or time for a query than it has now,
+    /// and what they `RESET` is as it is now.
+    #[must_use]
+    pub fn for_clients(mut self) -> Self {
+        self.initial.clone_from(&self.settings);
+        self.is_clients = true;
+        self
     }
 
     /// Parses a script; nothing is looked up yet.
@@ -84,8 +93,7 @@ impl Session {
     /// Executes one statement. An insert or a query may go on running when it returns.
     pub async fn execute(&mut self, parsed: &Parsed) -> Result<Outcome> {
         // A statement changes the catalog or the settings in one step at its end: a panic leaves nothing half-done.
-        let outcome = AssertUnwindSafe(Box::pin(self.execute_statement(parsed))).catch_unwind().await;
-        outcome.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+        caught(Box::pin(self.execute_statement(parsed))).await
     }
 
     async fn execute_statement(&mut self, parsed: &Parsed) -> Result<Outcome> {
@@ -104,9 +112,8 @@ impl Session {
                 Ok(Outcome::Done(format!("table {table} truncated")))
             }
             Statement::Query(query) => self.query(query).await,
-            Statement::Insert(insert) => self.insert(std::slice::from_ref(insert), &parsed.text).await,
-            Statement::StatementSet(inserts) => self.insert(inserts, &parsed.text).await,
-            Statement::Explain { format, statement } => self.explain_statement(statement, *format).map(Outcome::Text),
+            Statement::Insert(_) | Statement::StatementSet(_) => self.insert(&parsed.statement, &parsed.text).await,
+            Statement::Explain { format, statement } => self.explained(statement, *format).await.map(Outcome::Text),
             Statement::ShowJobs => jobs::list(self.job_service("SHOW JOBS")?).await,
             Statement::StopJob { id, span } => {
                 self.job_service("STOP JOB")?.stop(id).await.map_err(|error| error.at(*span))?;
@@ -122,9 +129,9 @@ impl Session {
         self.see_tables().await?;
         match &parsed.statement {
             Statement::Query(_) | Statement::Insert(_) | Statement::StatementSet(_) => {
-                self.explain_statement(&parsed.statement, format).map(Some)
+                self.explained(&parsed.statement, format).await.map(Some)
             }
-            Statement::Explain { format, statement } => self.explain_statement(statement, *format).map(Some),
+            Statement::Explain { format, statement } => self.explained(statement, *format).await.map(Some),
             Statement::ShowJobs | Statement::StopJob { .. } => Ok(None),
             // What is kept is left as it is.
             other => self.define(other, &parsed.text).map(|_| None),
@@ -147,17 +154,8 @@ impl Session {
 
     /// The tables and views as they are now, also those that others have made, by name.
     pub async fn relations(&mut self) -> Result<Vec<Table>> {
-        self.see_tables().await?;
+        caught(Box::pin(self.see_tables())).await?;
         Ok(self.tables())
-    }
-
-    /// Binds a query, or what an insert reads.
-    pub(crate) fn bound(&self, statement: &Statement) -> Result<Option<LogicalPlan>> {
-        match statement {
-            Statement::Query(query) => self.planner().shown(query).map(Some),
-            Statement::Insert(insert) => self.planner().insert_plan(insert).map(|(plan, _)| Some(plan)),
-            _ => Ok(None),
-        }
     }
 
     fn job_service(&self, what: &str) -> Result<&Arc<dyn JobService>> {
@@ -167,29 +165,12 @@ impl Session {
         })
     }
 
-    fn planner(&self) -> Planner<'_> {
-        Planner::new(&self.catalog, &self.settings)
-    }
-
-    fn explain_statement(&self, statement: &Statement, format: ExplainFormat) -> Result<String> {
-        let inserts = match statement {
-            Statement::Insert(insert) => std::slice::from_ref(insert.as_ref()),
-            Statement::StatementSet(inserts) => inserts.as_slice(),
-            _ => &[],
-        };
-        if self.settings.runtime_mode() != RuntimeMode::Batch {
-            // What would be refused is not explained.
-            let plans = inserts.iter().map(|insert| self.planner().insert_plan(insert)).collect::<Result<Vec<_>>>()?;
-            self.job_graph(inserts, &plans, &self.job_name(inserts))?;
-        }
-        self.planner().explain(statement, format)
-    }
-
     /// Whatever changes or lists the catalog and the settings.
     fn define(&mut self, statement: &Statement, text: &str) -> Result<Outcome> {
         match statement {
             Statement::CreateView(create) => self.create_view(create, text),
             Statement::CreateTable(create) => {
+                refuse_empty_names(create)?;
                 let table = self.catalog.define_table(create, text)?;
                 self.declare_table(create, table)
             }
@@ -228,7 +209,7 @@ impl Session {
 
     /// Takes note of the tables that there are in the warehouse.
     pub(crate) async fn see_tables(&mut self) -> Result<()> {
-        let url = self.settings.text_of("table.warehouse").unwrap_or_default().to_owned();
+        let url = self.settings.text_of(WAREHOUSE).unwrap_or_default().to_owned();
         self.warehouse.refresh(&url, &mut self.catalog).await?;
         let kept: BTreeSet<&str> = self.catalog.relations().filter_map(|(_, relation)| relation.kept_at()).collect();
         self.shared.keep_open(|path| kept.contains(path));
@@ -253,6 +234,7 @@ impl Session {
     }
 
     async fn create_table(&mut self, create: &CreateTable, text: &str) -> Result<Outcome> {
+        refuse_empty_names(create)?;
         let table = self.catalog.define_table(create, text)?;
         if self.warehouse.is_as_created(&table) {
             // A script can be run once more.
@@ -298,7 +280,11 @@ impl Session {
             let about_value = error.to_string().contains(&format!("'{value}'")) && key != value;
             error.at(if about_value { value_span } else { key_span })
         })?;
-        if self.fixed.contains(Settings::key(key)?) {
+        let known = Settings::key(key)?;
+        if self.is_clients {
+            refuse_more(known, &settings, &self.initial).map_err(|error| error.at(value_span))?;
+        }
+        if self.fixed.contains(known) {
             tracing::info!("SET '{key}' has no effect: the command line sets it");
             return Ok(Outcome::Done(format!("{key} stays as the command line sets it")));
         }
@@ -308,16 +294,14 @@ impl Session {
 
     fn reset(&mut self, key: Option<&(String, Span)>) -> Result<Outcome> {
         match key {
-            Some((key, _)) if Settings::key(key).is_ok_and(|key| self.fixed.contains(key)) => {}
-            Some((key, span)) => self.settings.reset(Some(key)).map_err(|error| error.at(*span))?,
-            None => {
-                let kept: Vec<_> =
-                    self.settings.list().map(|(setting, value)| (setting.key, value.to_owned())).collect();
-                self.settings.reset(None)?;
-                for (key, value) in kept.iter().filter(|(key, _)| self.fixed.contains(*key)) {
-                    self.settings.set(key, value)?;
+            Some((key, span)) => {
+                let known = Settings::key(key).map_err(|error| error.at(*span))?;
+                match self.initial.text_of(known) {
+                    Some(value) => self.settings.set(known, value)?,
+                    None => self.settings.reset(Some(known))?,
                 }
             }
+            None => self.settings.clone_from(&self.initial),
         }
         Ok(Outcome::Done("reset".to_owned()))
     }
@@ -370,29 +354,21 @@ impl Session {
         Ok(schema.fields().iter().map(column).collect())
     }
 
-    async fn query(&self, query: &Query) -> Result<Outcome> {
-        const NAME: &str = "query";
-        let planner = self.planner();
-        let plan = planner.shown(query)?;
-        let unbounded = is_unbounded(&plan);
-        let streaming = match self.settings.runtime_mode() {
-            RuntimeMode::Streaming => true,
-            RuntimeMode::Automatic => unbounded,
-            RuntimeMode::Batch if unbounded => return Err(unbounded_in_batch().at(query.span)),
-            RuntimeMode::Batch => false,
-        };
+    /// When a query that begins now has to be done.
+    pub(crate) fn deadline(&self) -> Option<Deadline> {
         let timeout = self.settings.duration_ms_of(QUERY_TIMEOUT).map(Duration::from_millis);
-        let deadline = timeout.filter(|timeout| !timeout.is_zero()).map(Deadline::after);
-        let host = self.host();
+        timeout.filter(|timeout| !timeout.is_zero()).map(Deadline::after)
+    }
+
+    async fn query(&self, query: &Arc<Query>) -> Result<Outcome> {
+        let (deadline, query) = (self.deadline(), Arc::clone(query));
+        let name = self.settings.pipeline_name().unwrap_or("query").to_owned();
         let rows = async {
-            let plan = self.answered(plan, query, &host).await?;
-            if streaming {
-                let graph = planner.collect(query, &plan, NAME)?;
-                return dataflow::query(&graph, Handle::current());
+            let planned = self.aside(async move |session| session.planned_query(&query).await);
+            match planned.await? {
+                PlannedQuery::Batch(plan) => Ok(plan.rows(&name)),
+                PlannedQuery::Dataflow(graph) => dataflow::query(&graph, Handle::current()),
             }
-            let planned = adhoc::plan(&plan, &host, Arc::default()).await;
-            let plan = planned.map_err(|error| planner.placed(error, query))?;
-            plan.rows(self.settings.pipeline_name().unwrap_or(NAME))
         };
         let rows = match deadline {
             Some(deadline) => deadline.keep(deadline.of(rows).await?),
@@ -401,14 +377,14 @@ impl Session {
         Ok(Outcome::Rows(rows.with_own_names()))
     }
 
-    async fn insert(&mut self, inserts: &[Insert], text: &str) -> Result<Outcome> {
+    async fn insert(&mut self, statement: &Statement, text: &str) -> Result<Outcome> {
         let job = match self.settings.runtime_mode() {
             RuntimeMode::Batch => {
                 checkpoints::refuse_start(&self.job, "a batch takes no checkpoints")?;
-                self.insert_batch(inserts, &self.job_name(inserts)).await?
+                self.insert_batch(statement).await?
             }
             RuntimeMode::Automatic | RuntimeMode::Streaming => {
-                let planned = self.planned(inserts, text).await?;
+                let planned = self.planned(statement, text).await?;
                 if let Some(jobs) = self.jobs.as_ref().filter(|_| planned.goes_on()) {
                     let (name, warnings) = (planned.graph.name.clone(), planned.warnings.clone());
                     let id = jobs.start(planned, self.script(text)).await?;
@@ -418,13 +394,21 @@ impl Session {
                     return Ok(Outcome::Done(format!("job {id} ({name}) is running")));
                 }
                 let started = dataflow::insert(planned, Handle::current());
-                match inserts {
+                match statement.inserts() {
                     [insert] => started.map_err(|error| error.at(insert.source.span))?,
                     _ => started?,
                 }
             }
         };
         Ok(Outcome::Job(job))
+    }
+
+    async fn insert_batch(&self, statement: &Statement) -> Result<JobHandle> {
+        let (watch, name) = (Arc::<Watch>::default(), self.job_name(statement.inserts()));
+        let (statement, shared) = (statement.clone(), Arc::clone(&watch));
+        let plans =
+            self.aside(async move |session| session.planned_batches(statement.inserts(), &shared).await).await?;
+        adhoc::insert(plans, watch, &name)
     }
 
     /// A statement with all that it needs to be planned elsewhere.
@@ -437,11 +421,9 @@ impl Session {
 
     /// Plans the job of an insert or a statement set, for somebody else to run it as a dataflow.
     pub async fn plan_job(&mut self, parsed: &Parsed) -> Result<PlannedJob> {
-        let inserts = match &parsed.statement {
-            Statement::Insert(insert) => std::slice::from_ref(insert.as_ref()),
-            Statement::StatementSet(inserts) => inserts.as_slice(),
-            _ => return Err(Error::internal("a statement that writes to no table is no job")),
-        };
+        if parsed.statement.inserts().is_empty() {
+            return Err(Error::internal("a statement that writes to no table is no job"));
+        }
         if self.settings.runtime_mode() == RuntimeMode::Batch {
             let error = Error::unsupported("a batch runs in one process only");
             return Err(error.with_hint("leave 'execution.runtime-mode' at 'automatic', or use dipper run"));
@@ -449,15 +431,14 @@ impl Session {
         // As with a job that is run here.
         let planned = async {
             self.see_tables().await?;
-            self.planned(inserts, &parsed.text).await
+            self.planned(&parsed.statement, &parsed.text).await
         };
-        let planned = AssertUnwindSafe(planned).catch_unwind().await;
-        planned.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+        caught(planned).await
     }
 
-    async fn planned(&mut self, inserts: &[Insert], text: &str) -> Result<PlannedJob> {
-        let plans = self.insert_plans(inserts, &self.host()).await?;
-        let mut graph = self.job_graph(inserts, &plans, &self.job_name(inserts))?;
+    async fn planned(&mut self, statement: &Statement, text: &str) -> Result<PlannedJob> {
+        let statement = statement.clone();
+        let mut graph = self.aside(async move |session| session.planned_job(statement.inserts()).await).await?;
         let checkpointing = self.checkpointing(text).await?;
         if let Some(checkpointing) = &checkpointing {
             dataflow::refuse_tables_that_change(&graph)?;
@@ -500,61 +481,6 @@ impl Session {
         }
         Ok(checkpointing)
     }
-
-    /// Where the queries of one statement run.
-    fn host(&self) -> Arc<adhoc::Host> {
-        let memory = self.settings.bytes_of(QUERY_MEMORY).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        Arc::new(adhoc::Host::new(&self.shared, self.settings.batch_rows(), memory))
-    }
-
-    /// Runs the subqueries in MEASURES and DEFINE of a query and puts their values in their place.
-    async fn answered(&self, plan: LogicalPlan, query: &Query, host: &Arc<adhoc::Host>) -> Result<LogicalPlan> {
-        let answered = adhoc::answered(plan, Arc::clone(host)).await;
-        answered.map_err(|error| self.planner().placed(error, query))
-    }
-
-    /// Binds the inserts.
-    async fn insert_plans(&self, inserts: &[Insert], host: &Arc<adhoc::Host>) -> Result<Vec<InsertPlan>> {
-        let mut plans = Vec::new();
-        for insert in inserts {
-            let (plan, table) = self.planner().insert_plan(insert)?;
-            plans.push((self.answered(plan, &insert.source, host).await?, table));
-        }
-        Ok(plans)
-    }
-
-    /// The inserts, bound as `plans`, as one job.
-    fn job_graph(&self, inserts: &[Insert], plans: &[InsertPlan], name: &str) -> Result<JobGraph> {
-        let planner = self.planner();
-        let graph = |(insert, (plan, table)): (&Insert, &InsertPlan)| planner.insert(insert, plan, table, name);
-        let graphs = inserts.iter().zip(plans).map(graph).collect::<Result<Vec<_>>>()?;
-        for (insert, graph) in inserts.iter().zip(&graphs).filter(|_| !checkpoints::are_periodic(&self.settings)) {
-            dataflow::refuse_rows_that_never_show(graph, &graphs).map_err(|error| error.at(insert.source.span))?;
-        }
-        Ok(dataflow::merge(graphs, name))
-    }
-
-    async fn insert_batch(&self, inserts: &[Insert], name: &str) -> Result<JobHandle> {
-        let (host, watch) = (self.host(), Arc::<Watch>::default());
-        let mut plans = Vec::new();
-        for (insert, (plan, table)) in inserts.iter().zip(self.insert_plans(inserts, &host).await?) {
-            if is_unbounded(&plan) {
-                return Err(unbounded_in_batch().at(insert.source.span));
-            }
-            let planned = adhoc::plan(&plan, &host, Arc::clone(&watch)).await;
-            let plan = planned.map_err(|error| self.planner().placed(error, &insert.source))?;
-            plans.push((plan, table.written()));
-        }
-        adhoc::insert(plans, watch, name)
-    }
-
-    fn job_name(&self, inserts: &[Insert]) -> String {
-        let by_tables = || {
-            let tables: Vec<_> = inserts.iter().map(|insert| insert.table.to_string()).collect();
-            format!("insert into {}", tables.join(", "))
-        };
-        self.settings.pipeline_name().map_or_else(by_tables, str::to_owned)
-    }
 }
 
 fn kind_name(kind: RelationKind) -> &'static str {
@@ -562,11 +488,6 @@ fn kind_name(kind: RelationKind) -> &'static str {
         RelationKind::Table => "table",
         RelationKind::View => "view",
     }
-}
-
-fn unbounded_in_batch() -> Error {
-    let error = Error::invalid("the query reads a table that never ends, which batch mode cannot");
-    error.with_hint("SET 'execution.runtime-mode' = 'streaming'")
 }
 
 /// Points a connector's complaint at the option that it names.

@@ -9,10 +9,10 @@ use dipper_connectors::TableOptions as Options;
 use dipper_sql::ast::{AddColumns, CreateTable, Statement};
 use dipper_sql::catalog::{Catalog, Table};
 use dipper_tables::{
-    CatalogChange, CatalogVersion, Changes, DEFAULT_DATABASE, DeltaFormat, Snapshot, TableCatalog, TableEntry,
-    TableFormat, TableOptions, TableSpec,
+    CatalogChange, CatalogVersion, Changes, DEFAULT_DATABASE, DeltaFormat, TableCatalog, TableEntry, TableFormat,
+    TableOptions, TableSpec, stored_sql_type,
 };
-use dipper_types::{Error, Result};
+use dipper_types::{Error, Result, sql_type_name};
 use sqlparser::ast::ObjectName;
 
 use crate::{absolute, open_directory};
@@ -121,10 +121,11 @@ impl Warehouse {
             return Err(error.at(add.span).with_hint("write ADD column type"));
         }
         let opened = DeltaFormat.open(&warehouse.table_directory(&id)).await?;
-        let has = |snapshot: &Snapshot| added.iter().all(|field| snapshot.schema().index_of(field.name()).is_ok());
         // The rows first: a table may have columns that its definition does not name yet, and another attempt finds them there.
-        if !has(&*opened.snapshot().await?) {
-            opened.commit(&Changes::add_columns(&Schema::new(added))?).await?.version()?;
+        let missing = missing(added, opened.snapshot().await?.schema()).map_err(|error| error.at(add.span))?;
+        if !missing.is_empty() {
+            let changes = Changes::add_columns(&Schema::new(missing))?;
+            opened.commit(&changes).await.map_err(|error| error.at(add.span))?.version()?;
         }
         let change = |tables: &CatalogVersion| {
             let entry = tables.table(DEFAULT_DATABASE, &name).filter(|entry| entry.id == id && entry.ddl == before.ddl);
@@ -184,6 +185,23 @@ fn kept_table(catalog: &Catalog, name: &ObjectName, done: &str) -> Result<Arc<Ta
         return Err(Error::unsupported(format!("table '{}' has a connector: it cannot be {done}", table.name())));
     }
     Ok(table)
+}
+
+/// The columns that a table has yet to get. What it has already must be what is wanted.
+fn missing(wanted: Vec<FieldRef>, table: &Schema) -> Result<Vec<FieldRef>> {
+    let mut missing = Vec::new();
+    for column in wanted {
+        let (name, sql_type) = (column.name(), sql_type_name(column.data_type()));
+        match table.field_with_name(name).map(stored_sql_type) {
+            Err(_) => missing.push(column),
+            Ok(found) if found == sql_type => {}
+            Ok(found) => {
+                let error = Error::invalid(format!("the table has a column '{name}' of type {found} already"));
+                return Err(error.with_hint(format!("add it as {found}: another ALTER TABLE has not come to its end")));
+            }
+        }
+    }
+    Ok(missing)
 }
 
 /// The table that a statement defines.

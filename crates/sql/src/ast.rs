@@ -11,6 +11,7 @@
 //! | `OVER (… PATTERN (…) …)`, `WINDOW w AS (… PATTERN (…) …)` | `OVER (PARTITION BY __row_pattern_window(i))`, `i` an index into [`Query::windows`] |
 //! | `m OVER w`, a measure of such a window | `__measure(m) OVER w` |
 //! | `RUNNING LAST(A.x)`, `FINAL A.x` | function `__running(LAST(A.x))`, `__final(A.x)` |
+//! | a number of more digits than a `DOUBLE` or a `BIGINT` keeps | function `__number('digits')` |
 //!
 //! The table functions' names and parentheses carry the place of the words they stand for. What the statements mean is
 //! the binder's business.
@@ -18,7 +19,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use dipper_types::{Position, Span};
+use dipper_types::{Error, Position, Span};
 use sqlparser::ast::{DataType, Expr, Ident, ObjectName, OrderByExpr};
 
 /// The table function that stands for a `MATCH_RECOGNIZE` clause.
@@ -36,6 +37,20 @@ pub const MEASURE: &str = "__measure";
 pub const RUNNING: &str = "__running";
 /// The function that stands for the prefix `FINAL`.
 pub const FINAL: &str = "__final";
+
+/// The function that stands for a number of more digits than its type keeps, of the text.
+pub const NUMBER: &str = "__number";
+
+/// The digits that a DECIMAL has at most.
+pub(crate) const DIGITS_MAX: u8 = 38;
+
+/// How many columns a query may have, as in Postgres: planning takes time that grows with their square.
+pub(crate) const COLUMNS_MAX: usize = 1664;
+
+/// A query has more of them.
+pub(crate) fn too_many_columns() -> Error {
+    Error::invalid(format!("target lists can have at most {COLUMNS_MAX} entries"))
+}
 
 /// One statement of a script, with its text.
 #[derive(Debug, Clone)]
@@ -95,11 +110,11 @@ pub enum Statement {
     /// `TRUNCATE TABLE name`.
     Truncate(ObjectName),
     /// `INSERT INTO`.
-    Insert(Box<Insert>),
+    Insert(Arc<Insert>),
     /// A query on its own.
-    Query(Box<Query>),
+    Query(Arc<Query>),
     /// `EXECUTE STATEMENT SET BEGIN … END`: inserts that run as one job.
-    StatementSet(Vec<Insert>),
+    StatementSet(Arc<[Insert]>),
     /// `EXPLAIN`.
     Explain {
         /// How the plan is written.
@@ -141,6 +156,17 @@ pub enum Statement {
     ShowSettings,
     /// `RESET` or `RESET 'key'`.
     Reset(Option<(String, Span)>),
+}
+
+impl Statement {
+    /// The inserts that it runs as one job.
+    pub fn inserts(&self) -> &[Insert] {
+        match self {
+            Self::Insert(insert) => std::slice::from_ref(insert),
+            Self::StatementSet(inserts) => inserts,
+            _ => &[],
+        }
+    }
 }
 
 /// What a name in the catalog stands for.

@@ -7,13 +7,13 @@ use std::any::TypeId;
 use std::cell::Cell;
 
 use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident};
-use sqlparser::ast::{ObjectName, ObjectNamePart};
+use sqlparser::ast::{ObjectName, ObjectNamePart, UnaryOperator, Value};
 use sqlparser::dialect::{Dialect, GenericDialect};
 use sqlparser::keywords::{self, Keyword};
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, TokenWithSpan};
+use sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
-use crate::ast::{FINAL, RUNNING};
+use crate::ast::{DIGITS_MAX, FINAL, NUMBER, RUNNING};
 use crate::interval::with_units_inside;
 
 /// Expressions begun per token before the parser gives up. `sqlparser` goes back and tries again at many places, which
@@ -21,6 +21,9 @@ use crate::interval::with_units_inside;
 const STEPS_PER_TOKEN: u64 = 50;
 /// What a short text may take in any case.
 const STEPS_MIN: u64 = 20_000;
+
+/// The digits of the least BIGINT, of which there is no positive one.
+const LEAST_BIGINT: &str = "9223372036854775808";
 
 /// Words that may stand behind a column named `running` or `final` and before a parenthesis.
 const NOT_A_FUNCTION: &[&str] = &[
@@ -163,20 +166,59 @@ fn parse_semantics(parser: &mut Parser, function: &str) -> Result<Expr, ParserEr
     }
     let operand = parser.parse_prefix()?;
     let operand = parser.parse_compound_expr(operand, Vec::new())?;
-    Ok(Expr::Function(Function {
-        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::with_span(prefix.span, function))]),
+    Ok(call(function, operand, prefix.span))
+}
+
+/// What a number of more digits than its type keeps is parsed as: a call that has its text, or the negative number that there is no positive one of.
+fn parse_long_number(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+    let number = |token: &Token| if let Token::Number(text, _) = token { Some(text.clone()) } else { None };
+    let first = &parser.peek_nth_token_ref(0).token;
+    if *first == Token::Minus && number(&parser.peek_nth_token_ref(1).token)? == LEAST_BIGINT {
+        parser.advance_token();
+        let positive = parser.parse_value().map(|value| Box::new(Expr::Value(value)));
+        return Some(positive.map(|expr| Expr::UnaryOp { op: UnaryOperator::Minus, expr }));
+    }
+    let text = number(first)?;
+    if !is_long(&text) {
+        return None;
+    }
+    let place = parser.next_token().span;
+    let is_whole = !text.contains('.');
+    if is_whole && text.trim_start_matches('0').len() > usize::from(DIGITS_MAX) {
+        let message = format!("a number has at most {DIGITS_MAX} digits{}", place.start);
+        return Some(Err(ParserError::ParserError(message)));
+    }
+    Some(Ok(call(NUMBER, Expr::Value(Value::SingleQuotedString(text).with_span(place)), place)))
+}
+
+/// Whether a BIGINT or a DOUBLE, as which it would be read, does not keep all digits of a number. One with an exponent says itself that it is not exact.
+fn is_long(number: &str) -> bool {
+    if !number.bytes().all(|digit| digit.is_ascii_digit() || digit == b'.') {
+        return false;
+    }
+    if !number.contains('.') {
+        return number.parse::<i64>().is_err();
+    }
+    let digits = number.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0').count();
+    digits > f64::DIGITS as usize
+}
+
+/// A call at the place of what it stands for.
+fn call(function: &str, argument: Expr, place: Span) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::with_span(place, function))]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(FunctionArgumentList {
             duplicate_treatment: None,
-            args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(operand))],
+            args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))],
             clauses: Vec::new(),
         }),
         filter: None,
         null_treatment: None,
         over: None,
         within_group: Vec::new(),
-    }))
+    })
 }
 
 impl Dialect for DipperDialect {
@@ -207,6 +249,9 @@ impl Dialect for DipperDialect {
         }
         if opens_an_interval(parser) {
             return Some(parse_interval(parser));
+        }
+        if let Some(number) = parse_long_number(parser) {
+            return Some(number);
         }
         semantics_prefix(parser).map(|function| parse_semantics(parser, function))
     }

@@ -17,5 +17,5 @@ mod test_catalog;
 
 pub use bind::DipperTableSource;
 pub use explain::unbounded_state;
-pub use parser::{is_complete, parameter_count, parse_script, parse_script_with, with_columns};
+pub use parser::{is_complete, parameter_count, parse_script, parse_script_with, tokenize, with_columns};
 pub use plan::{Planner, own_name};

@@ -43,6 +43,7 @@ pub use garbage::Collected;
 pub use handle::{FileRef, Run, StateHandle, TableHandle};
 pub use list_state::{ListItem, ListState, Redistribution};
 pub use manifest::{CheckpointKind, Manifest, OperatorState, Query, TaskState};
+pub use offload::offload;
 pub use reader::StateReader;
 pub use request::{Answer, JobRequest, RequestKind};
 pub use savepoint::{Savepoint, create_savepoint};

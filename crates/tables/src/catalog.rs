@@ -10,6 +10,7 @@ use dipper_types::{Error, ErrorKind, Result};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::now_ms;
 use crate::concurrent::concurrently;
 
 const FORMAT: &str = "dipper-catalog";
@@ -22,6 +23,9 @@ pub const DEFAULT_DATABASE: &str = "public";
 
 /// From one note of the whole catalog to the next. Whoever opens it later reads on from there.
 const NOTE_EVERY: u64 = 64;
+
+/// How long something half-written stays: its writer may be slow.
+const LEFTOVER_RETENTION_MS: i64 = 7 * 86_400_000;
 
 /// The object that stays of a table which has been dropped.
 pub const DROPPED: &str = "_dropped";
@@ -249,8 +253,8 @@ impl TableCatalog {
     /// of one.
     async fn goes_on_after(&self, last: u64) -> Result<bool> {
         let listed = self.log.list_after(Some(&object(last))).await?;
-        let mut later = listed.iter().filter(|entry| entry.name != NOTE && entry.name > object(last));
-        match later.next() {
+        // Neither the note nor what is being written, or was when its writer died.
+        match listed.iter().find(|entry| is_object(&entry.name) && entry.name > object(last)) {
             // It has come meanwhile.
             Some(next) if next.name == object(last + 1) => Ok(true),
             Some(later) => {
@@ -268,16 +272,32 @@ impl TableCatalog {
     async fn note(&self, catalog: &Arc<CatalogVersion>) {
         if catalog.number.is_multiple_of(NOTE_EVERY) {
             let note = Note { format: FORMAT.to_owned(), version: FORMAT_VERSION, catalog: (**catalog).clone() };
-            let put = async { self.log.put(NOTE, &encode(&note)?).await };
+            let put = async {
+                self.log.put(NOTE, &encode(&note)?).await?;
+                self.sweep(now_ms().saturating_sub(LEFTOVER_RETENTION_MS)).await
+            };
             if let Err(error) = put.await {
                 tracing::warn!("the catalog's note could not be written: {error}");
             }
         }
     }
+
+    /// Deletes what writers that died have left half-written, if it is older.
+    async fn sweep(&self, before_ms: i64) -> Result<()> {
+        let listed = self.log.list().await?;
+        let leftovers =
+            listed.iter().filter(|entry| entry.name.rsplit('.').next() == Some("tmp") && entry.modified_ms < before_ms);
+        concurrently(leftovers.map(|entry| self.log.delete(&entry.name).boxed()).collect()).await.map(drop)
+    }
 }
 
 fn object(number: u64) -> String {
     format!("{number:020}.json")
+}
+
+fn is_object(name: &str) -> bool {
+    name.strip_suffix(".json")
+        .is_some_and(|number| number.len() == 20 && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn encode(value: &impl Serialize) -> Result<Bytes> {
@@ -396,5 +416,19 @@ mod tests {
             let error = TableCatalog::new(directory.clone()).latest().await.unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_half_written_is_no_part_of_the_log_and_goes_in_the_end() {
+        let directory = Directory::of(Arc::new(InMemory::new()), Path::default(), "memory:///w");
+        let (catalog, log) = (TableCatalog::new(directory.clone()), directory.child("catalog"));
+        catalog.change(|_| Ok(Some(create("a")))).await.unwrap();
+        let half_written = "00000000000000000002.json.1-0.tmp";
+        log.put(half_written, &Bytes::from_static(b"{")).await.unwrap();
+        let latest = TableCatalog::new(directory.clone()).latest().await.unwrap();
+        assert_eq!(names(&latest), ["a"]);
+        catalog.sweep(i64::MAX).await.unwrap();
+        assert_eq!(log.get(half_written).await.unwrap(), None);
+        assert_eq!(TableCatalog::new(directory).latest().await.unwrap(), latest);
     }
 }

@@ -1,5 +1,6 @@
 //! A data file of a table: as a writer has staged it, and as a snapshot lists it.
 
+mod gone;
 mod reader;
 mod writer;
 
@@ -7,6 +8,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use gone::WatchedReader;
+pub(crate) use gone::gone;
 pub(crate) use reader::{kept_rows, read};
 pub use writer::{DataFileWriter, Staged};
 pub(crate) use writer::{all_durable, conform};

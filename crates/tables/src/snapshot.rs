@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use dipper_state::Directory;
 use dipper_types::{Error, Result};
@@ -75,6 +75,16 @@ impl Snapshot {
     /// The last epoch of an application that has been committed.
     pub fn epoch_of(&self, application: &str) -> Option<i64> {
         self.transactions.get(application).copied()
+    }
+
+    /// The same rows, with the columns too that the table has got since: these are NULL.
+    #[must_use]
+    pub fn with_columns_of(&self, later: &Self) -> Self {
+        let is_new = |field: &&FieldRef| self.schema.index_of(field.name()).is_err();
+        let new = later.schema.fields().iter().filter(is_new);
+        let new = new.map(|field| Arc::new(field.as_ref().clone().with_nullable(true)));
+        let fields = self.schema.fields().iter().cloned().chain(new);
+        Self { schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())), ..self.clone() }
     }
 
     /// Reads columns of one of its files, by their places in the schema: the rows that are not deleted, in the order of the file.

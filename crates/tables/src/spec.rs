@@ -125,6 +125,11 @@ impl TableSpec {
     }
 }
 
+/// The SQL type of a column of a table, which another engine may not have noted.
+pub fn stored_sql_type(column: &Field) -> String {
+    column.metadata().get(SQL_TYPE).cloned().unwrap_or_else(|| sql_type_name(column.data_type()))
+}
+
 /// A column as files hold it.
 pub(crate) fn stored_field(field: &Field) -> Result<FieldRef> {
     let name = field.name();
@@ -136,8 +141,7 @@ pub(crate) fn stored_field(field: &Field) -> Result<FieldRef> {
         ))
         .with_hint(hint));
     };
-    let sql_type = field.metadata().get(SQL_TYPE).cloned().unwrap_or_else(|| sql_type_name(field.data_type()));
-    let metadata = [(SQL_TYPE.to_owned(), sql_type)].into();
+    let metadata = [(SQL_TYPE.to_owned(), stored_sql_type(field))].into();
     Ok(Arc::new(Field::new(name, stored, field.is_nullable()).with_metadata(metadata)))
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 /// Each crate and the crates of ours that it may use. A crate uses only crates that stand above it.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("allocator", &[]),
     ("types", &[]),
     ("pattern", &[]),
     ("checkpoint", &["types"]),
@@ -32,11 +33,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "runtime",
         ],
     ),
-    ("pg-catalog", &["types"]),
+    ("pg-catalog", &["types", "graph"]),
     ("postgres", &["types", "session", "pg-catalog"]),
     ("flight-sql", &["types", "session"]),
     ("cluster", &["types", "checkpoint", "state", "graph", "operator-api", "runtime", "session"]),
-    ("cli", &["types", "session", "postgres", "flight-sql", "cluster"]),
+    ("cli", &["allocator", "types", "session", "postgres", "flight-sql", "cluster"]),
 ];
 
 #[test]

@@ -147,3 +147,13 @@ fn options_win_over_the_environment_and_that_over_a_file() {
     assert_eq!(named(&both, &[]), file("of-the-variable"));
     assert_eq!(named(&both, &["--token-file", "of-the-option"]), file("of-the-option"));
 }
+
+#[test]
+fn a_server_that_requires_encryption_needs_a_certificate() {
+    let workspace = Workspace::new();
+    for listen in ["--listen-postgres", "--listen-flight"] {
+        let refused = workspace.run(&["serve", listen, "127.0.0.1:0", "--require-tls"]);
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(refused.stderr.contains("--require-tls: there is no certificate"), "{refused:?}");
+    }
+}

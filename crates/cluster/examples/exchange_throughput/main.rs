@@ -13,6 +13,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Int64Array, StringArray, StringViewArray};
 use arrow::record_batch::RecordBatch;
 use clock::Stopwatch;
+use dipper_allocator::{Allocator, keep_free_memory};
 use dipper_cluster::exchange::{ChannelName, ElementSink, ExchangeService, Expected, connection, send};
 use dipper_operator_api::StreamElement;
 use dipper_types::{AttemptId, JobId, ManifestNumber, Result};
@@ -23,11 +24,12 @@ use tokio::sync::mpsc;
 use tonic::transport::{Endpoint, Server};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 const ROWS: i64 = 8192;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    keep_free_memory();
     let mut arguments = std::env::args().skip(1);
     let megabytes: usize = arguments.next().map_or(Ok(2000), |text| text.parse())?;
     let channels: u32 = arguments.next().map_or(Ok(1), |text| text.parse())?;

@@ -34,7 +34,7 @@ impl JobService {
 #[tonic::async_trait]
 impl jobs_server::Jobs for JobService {
     async fn submit(&self, request: Request<SubmitRequest>) -> Answer<Job> {
-        self.answer(self.jobs.submit(request.into_inner())).await
+        Box::pin(self.answer(self.jobs.submit(request.into_inner()))).await
     }
 
     async fn list(&self, _: Request<ListRequest>) -> Answer<ListResponse> {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use dipper_operator_api::{Committable, Prepared, Sink, SinkWriter};
-use dipper_tables::{Changes, DROPPED, DataFileWriter, KeyChanges, NewFile, Table, UpsertWriter, compact};
+use dipper_tables::{Changes, DataFileWriter, KeyChanges, NewFile, Table, UpsertWriter, compact};
 use dipper_types::{Epoch, Error, Result, SubtaskId};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use super::DeltaTable;
+use super::rows::TableRows;
+use super::{DeltaTable, is_dropped};
 use crate::sink_rows::{appended_rows, changed_rows};
 
 /// After so many commits files that nobody needs are looked for, for which the whole directory is listed.
@@ -63,7 +64,7 @@ impl DeltaSink {
             staged.1.extend(changes);
         }
         let table = self.table.table().await?;
-        if table.directory().get(DROPPED).await?.is_some() {
+        if is_dropped(table.directory()).await? {
             return Err(Error::invalid("the table has been dropped while the job wrote to it"));
         }
         let epoch = i64::try_from(epoch.0).map_err(|_| Error::internal("an epoch beyond 63 bits"))?;
@@ -85,16 +86,7 @@ impl DeltaSink {
         let Ok(mut expired) = Arc::clone(&self.tidying).try_lock_owned() else { return };
         let table = Arc::clone(table);
         tokio::spawn(async move {
-            let tidied = async {
-                while compact(table.as_ref()).await?.is_some() {}
-                let version = table.known_snapshot().version();
-                if version >= *expired + EXPIRE_EVERY {
-                    table.expire().await?;
-                    *expired = version;
-                }
-                Ok::<(), Error>(())
-            };
-            if let Err(error) = tidied.await {
+            if let Err(error) = tidied(table.as_ref(), &mut expired).await {
                 tracing::warn!(
                     "table in '{}': its files could not be brought together: {error}",
                     table.directory().url()
@@ -102,6 +94,21 @@ impl DeltaSink {
             }
         });
     }
+}
+
+/// Tidies up a table, and removes files if that was done at a version long ago. Of a table that is dropped meanwhile nothing is left to tidy.
+pub(super) async fn tidied(table: &dyn Table, expired: &mut u64) -> Result<()> {
+    let tidied = async {
+        while compact(table).await?.is_some() {}
+        let version = table.known_snapshot().version();
+        if version >= *expired + EXPIRE_EVERY {
+            table.expire().await?;
+            *expired = version;
+        }
+        Ok(())
+    };
+    let Err(error) = tidied.await else { return Ok(()) };
+    if is_dropped(table.directory()).await.unwrap_or(false) { Ok(()) } else { Err(error) }
 }
 
 #[async_trait]
@@ -112,11 +119,7 @@ impl Sink for DeltaSink {
 
     async fn open(&self, run: &str, _subtask: SubtaskId) -> Result<Box<dyn SinkWriter>> {
         let snapshot = self.table.snapshot().await?;
-        let places = self.table.places(&snapshot)?;
-        if places != (0..snapshot.schema().fields().len()).collect::<Vec<_>>() {
-            let message = "the columns declared are not all columns of the table in their order";
-            return Err(self.table.about(Error::invalid(message)));
-        }
+        let shape = TableRows::new(&self.table, &snapshot)?;
         let rows = if snapshot.primary_key().is_empty() {
             let target = snapshot.options().target_file_bytes;
             let (directory, schema) = (snapshot.directory().clone(), Arc::clone(snapshot.schema()));
@@ -126,7 +129,7 @@ impl Sink for DeltaSink {
             let key = key.collect::<Result<Vec<usize>>>()?;
             Rows::ByKey(Box::new(UpsertWriter::new(&snapshot)?), key)
         };
-        Ok(Box::new(DeltaWriter { table: Arc::clone(&self.table), run: run.to_owned(), rows }))
+        Ok(Box::new(DeltaWriter { table: Arc::clone(&self.table), run: run.to_owned(), shape, rows }))
     }
 
     async fn commit(&self, epoch: Epoch, committables: Vec<Committable>) -> Result<()> {
@@ -142,6 +145,7 @@ impl Sink for DeltaSink {
 struct DeltaWriter {
     table: Arc<DeltaTable>,
     run: String,
+    shape: TableRows,
     rows: Rows,
 }
 
@@ -154,9 +158,10 @@ enum Rows {
 impl DeltaWriter {
     async fn write_rows(&mut self, batch: &RecordBatch) -> Result<()> {
         match &mut self.rows {
-            Rows::Appended(writer) => writer.write(&appended_rows(batch, &self.table.columns)?).await,
+            Rows::Appended(writer) => writer.write(&self.shape.of(&appended_rows(batch, &self.table.columns)?)?).await,
             Rows::ByKey(writer, key) => {
                 for (rows, is_gone) in changed_rows(batch, &self.table.columns)? {
+                    let rows = self.shape.of(&rows)?;
                     if is_gone {
                         writer.delete(&rows.project(key)?).await?;
                     } else {

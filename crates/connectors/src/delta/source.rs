@@ -32,9 +32,8 @@ impl DeltaSource {
     }
 
     async fn at(&self, version: u64) -> Result<Arc<Snapshot>> {
-        let table = self.0.table().await?;
-        let known = table.known_snapshot();
-        if known.version() == version { Ok(known) } else { table.snapshot_at(AsOf::Version(version)).await }
+        let known = self.0.table().await?.known_snapshot();
+        if known.version() == version { Ok(known) } else { self.0.snapshot_at(AsOf::Version(version)).await }
     }
 
     async fn open_file(&self, split: &Split, options: ReadOptions) -> Result<FileReader> {
@@ -80,7 +79,10 @@ impl Source for DeltaSource {
         if from.is_some() {
             return Err(Error::internal("a job with checkpoints reads a table that may change"));
         }
-        Ok(Box::new(self.open_file(split, options).await.map_err(|error| self.0.about(error))?))
+        match self.open_file(split, options).await {
+            Ok(reader) => Ok(Box::new(reader)),
+            Err(error) => Err(self.0.about(self.0.cause(error).await)),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Decimal128Array, Int64Array, NullArray, StringArray};
+use arrow::array::{ArrayRef, Decimal128Array, Int64Array, NullArray, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::DataType;
 use arrow_flight::FlightDescriptor;
 use arrow_flight::encode::FlightDataEncoderBuilder;
@@ -58,6 +58,24 @@ async fn values_are_bound_to_marks_and_numbers() {
     assert_eq!(asked(&mut client, "SELECT id FROM totals WHERE id = ?", vec![null]).await.unwrap(), "");
     // Of any type: it takes that of the value.
     assert_eq!(asked(&mut client, "SELECT ? AS x", vec![number(5)]).await.unwrap(), "5");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_is_bound_anew_has_its_own_type() {
+    let served = Served::to_anybody().await;
+    let mut client = served.client().await;
+    let mut prepared = client.prepare("SELECT ? AS x".to_owned(), None).await.unwrap();
+    let moment = TimestampMicrosecondArray::from(vec![-2_208_988_800_000_000]);
+    for (value, shown) in [
+        (Arc::new(Int64Array::from(vec![1])) as ArrayRef, "1"),
+        (Arc::new(moment), "1900-01-01T00:00:00"),
+        (Arc::new(StringArray::from(vec!["text"])), "text"),
+        (Arc::new(Int64Array::from(vec![2])), "2"),
+    ] {
+        prepared.set_parameters(parameters(vec![value])).unwrap();
+        let info = prepared.execute().await.unwrap();
+        assert_eq!(rows(&mut client, info).await.map(|batches| text(&batches)).unwrap(), shown);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

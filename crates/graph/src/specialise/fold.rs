@@ -16,6 +16,7 @@ use super::navigation;
 use super::null_rejection::rejects_null;
 use crate::{
     Define, FrameBuilder, FrameColumn, FrameExpr, FromDataFusion, Logical, MatchRecognizeSpec, Target, shifted_text,
+    simplify_checked,
 };
 
 /// The conditions of a clause, ready to be folded.
@@ -183,9 +184,9 @@ fn by_name(name: String) -> Expr {
 
 /// The expression simplified. One in which that meets an error stays as it is: the error counts only where a row is tested.
 fn simplified(expr: Expr, schema: &SchemaRef) -> Result<Expr> {
-    let schema = DFSchema::try_from(Arc::clone(schema)).or_plan_error()?;
-    let context = SimplifyContext::builder().with_schema(Arc::new(schema)).build();
-    Ok(ExprSimplifier::new(context).simplify(expr.clone()).unwrap_or(expr))
+    let schema = Arc::new(DFSchema::try_from(Arc::clone(schema)).or_plan_error()?);
+    let context = SimplifyContext::builder().with_schema(Arc::clone(&schema)).build();
+    Ok(simplify_checked(expr.clone(), &schema, &ExprSimplifier::new(context)).unwrap_or(expr))
 }
 
 /// A condition with FALSE for NULL where that makes no difference to whether it is true.

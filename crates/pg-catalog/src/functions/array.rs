@@ -4,11 +4,14 @@ use dipper_types::{Error, Result};
 
 use super::{Function, lenient, strict};
 use crate::cell::Cell;
-use crate::kind::Kind::{Int2Vector, Int4, Int4s, OidVector, Pairs, Text};
+use crate::kind::Kind::{Int2Vector, Int4, Int4s, Int8, OidVector, Pairs, Text};
 use crate::snapshot::Snapshot;
 
 /// So many rows a series has at most: nobody needs more to look at the system.
 const SERIES_MAX: i64 = 100_000;
+
+/// As many elements an array has at most that is read beside its row: columns of a key, arguments of a function.
+pub(crate) const POSITIONS_MAX: i64 = 256;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     strict("array_upper", 2..=2, Int4, length),
@@ -23,6 +26,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok((first..first + items(arguments).len() as i32).collect::<Vec<_>>().into())
     }),
     strict("series", 2..=3, Int4s, series),
+    strict("positions", 1..=1, Int8, positions),
     strict("_pg_expandarray", 1..=1, Pairs, |_, arguments| Ok(arguments[0].clone())),
     strict("int2_vector", 1..=1, Int2Vector, vector),
     strict("oid_vector", 1..=1, OidVector, vector),
@@ -62,6 +66,17 @@ fn series(_: &Snapshot, arguments: &[Cell]) -> Result<Cell> {
         return Err(Error::unsupported(format!("a series of {count} rows is too long here, the most is {SERIES_MAX}")));
     }
     Ok((0..count as i64).map(|place| first + place * step).collect::<Vec<_>>().into())
+}
+
+/// A count of positions, which must not be more than are read.
+fn positions(_: &Snapshot, arguments: &[Cell]) -> Result<Cell> {
+    match arguments[0].integer() {
+        Some(count) if count > POSITIONS_MAX => {
+            let message = format!("{count} rows beside another are too many here, the most is {POSITIONS_MAX}");
+            Err(Error::unsupported(message))
+        }
+        count => Ok(count.into()),
+    }
 }
 
 fn array_to_string(_: &Snapshot, arguments: &[Cell]) -> Result<Cell> {

@@ -160,14 +160,15 @@ pub(super) fn literal(literal: &str) -> Option<Expr> {
     let mut letters = inner.chars().peekable();
     while letters.peek().is_some() {
         let mut element = String::new();
+        while letters.next_if(|letter| letter.is_whitespace()).is_some() {}
         let is_quoted = letters.next_if_eq(&'"').is_some();
         loop {
             match letters.next() {
                 Some('\\') => element.push(letters.next()?),
-                Some('"') if is_quoted => {
-                    letters.next_if_eq(&',');
-                    break;
-                }
+                Some('"') if is_quoted => match letters.find(|letter| !letter.is_whitespace()) {
+                    Some(',') | None => break,
+                    Some(_) => return None,
+                },
                 Some(',') | None if !is_quoted => break,
                 Some('{' | '}' | '"') if !is_quoted => return None,
                 Some(letter) => element.push(letter),
@@ -204,9 +205,11 @@ mod tests {
         assert_eq!(read("{r,v}").unwrap(), "ARRAY['r', 'v']");
         assert_eq!(read("{1,2}").unwrap(), "ARRAY[1, 2]");
         assert_eq!(read(r#"{"a,b",NULL,"c\"d"}"#).unwrap(), r#"ARRAY['a,b', NULL, 'c"d']"#);
+        assert_eq!(read(r#"{ "a" , "b" ,c }"#).unwrap(), "ARRAY['a', 'b', 'c']");
         assert_eq!(read("{}").unwrap(), "ARRAY[]");
         assert_eq!(read("{{1},{2}}"), None);
         assert_eq!(read("plain"), None);
         assert_eq!(read("{\"open}"), None);
+        assert_eq!(read("{\"a\"b}"), None);
     }
 }

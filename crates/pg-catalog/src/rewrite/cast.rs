@@ -83,6 +83,9 @@ fn builtin(name: &str, modifiers: &[String]) -> Option<DataType> {
 
 /// To a text: an identifier of a name prints as the name, a vector as its numbers.
 fn to_text(expr: Expr) -> Expr {
+    if let Some(function) = array::vector_function(&expr) {
+        return call("cast_text", vec![call(function, vec![expr])]);
+    }
     if let Some(printed) = printed(&expr) {
         return printed;
     }

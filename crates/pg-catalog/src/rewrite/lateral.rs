@@ -12,9 +12,7 @@ use super::operator::binary;
 use super::relation::{Source, query};
 use super::substitute::Columns;
 use super::{call, number, quoted, selects};
-
-/// As many elements an array has at most that is read so: columns of a key, arguments of a function.
-const POSITIONS_MAX: i64 = 256;
+use crate::functions::POSITIONS_MAX;
 
 pub(super) fn rewrite(query: &mut Query) {
     let Query { body, order_by, .. } = query;
@@ -101,7 +99,7 @@ fn positions(factor: &mut TableFactor, columns: &mut Columns) -> Option<Expr> {
     let subquery = Box::new(query(vec![(all, quoted("position"))])?);
     let alias = Some(TableAlias { explicit: true, name: rows, columns: Vec::new(), at: None });
     *factor = TableFactor::Derived { lateral: false, subquery, alias, sample: None };
-    Some(binary(position, BinaryOperator::LtEq, count))
+    Some(binary(position, BinaryOperator::LtEq, call("positions", vec![count])))
 }
 
 /// Whether an expression depends on a row.

@@ -20,6 +20,7 @@ use super::shown::is_vector;
 use super::{Format, Style, Write, binary, float, json, list, time};
 use crate::backend::with_length;
 use crate::failure::{Failure, Result};
+use crate::frontend::invalid_text;
 
 /// A column of a batch, ready to be written.
 pub(crate) struct Column {
@@ -163,14 +164,18 @@ fn decimals<T: ArrowPrimitiveType>(
     }
 }
 
-/// Texts are the same in both formats.
+/// Texts are the same in both formats. A zero byte, which ends a text for many clients, is refused as in PostgreSQL.
 fn texts<A>(array: A) -> Write
 where
     A: Send + Sync + 'static,
     for<'a> &'a A: ArrayAccessor<Item = &'a str>,
 {
     Box::new(move |row, out| {
-        out.put_slice((&array).value(row).as_bytes());
+        let text = (&array).value(row).as_bytes();
+        if text.contains(&0) {
+            return Err(invalid_text());
+        }
+        out.put_slice(text);
         Ok(())
     })
 }

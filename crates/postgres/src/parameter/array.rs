@@ -36,13 +36,18 @@ pub(super) fn items(text: &str) -> Result<Vec<Option<String>>> {
         let (mut item, mut was_quoted, mut is_quoted) = (String::new(), false, false);
         let end = loop {
             match rest.next() {
-                Some('\\') => item.push(rest.next().ok_or_else(malformed)?),
-                Some('"') => (was_quoted, is_quoted) = (true, !is_quoted),
+                Some('\\') if is_quoted || !was_quoted => item.push(rest.next().ok_or_else(malformed)?),
+                Some('"') if is_quoted || (!was_quoted && item.is_empty()) => {
+                    (was_quoted, is_quoted) = (true, !is_quoted);
+                }
                 Some(character) if is_quoted => item.push(character),
-                Some('{') => return Err(too_deep()),
-                Some('}') => return Err(malformed()),
                 None if is_quoted => return Err(malformed()),
                 end @ (Some(',') | None) => break end,
+                // Blanks around an item, and around its quotes, are no part of it.
+                Some(character) if character.is_whitespace() && (was_quoted || item.is_empty()) => {}
+                Some('{') => return Err(too_deep()),
+                Some('}' | '"') => return Err(malformed()),
+                Some(_) if was_quoted => return Err(malformed()),
                 Some(character) => item.push(character),
             }
         };

@@ -83,7 +83,7 @@ fn interval(rest: &mut Bytes) -> Result<ScalarValue> {
 fn numeric(rest: &mut Bytes, target: &DataType) -> Result<ScalarValue> {
     let digits = digits(rest)?;
     let number = if target.is_numeric() { target.clone() } else { DataType::Decimal128(NUMERIC.0, NUMERIC.1) };
-    text::value(&digits, &number, "UTC")
+    text::value(&digits, &number)
 }
 
 /// A number as text.

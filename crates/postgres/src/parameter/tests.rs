@@ -7,12 +7,12 @@ use arrow::datatypes::{Field, TimeUnit};
 use super::*;
 
 fn text(text: &str, target: &DataType) -> Result<ScalarValue> {
-    let reading = Reading { format: Format::Text, oid: 0, target, time_zone: "Europe/Berlin" };
+    let reading = Reading { format: Format::Text, oid: 0, target };
     value(Some(&Bytes::copy_from_slice(text.as_bytes())), reading)
 }
 
 fn binary(bytes: &[u8], oid: u32, target: &DataType) -> Result<ScalarValue> {
-    let reading = Reading { format: Format::Binary, oid, target, time_zone: "UTC" };
+    let reading = Reading { format: Format::Binary, oid, target };
     value(Some(&Bytes::copy_from_slice(bytes)), reading)
 }
 
@@ -47,11 +47,11 @@ fn texts_are_read_as_what_the_statement_takes() {
 }
 
 #[test]
-fn a_moment_without_a_zone_is_one_of_the_clients() {
+fn a_moment_without_a_zone_is_one_of_utc() {
     let target = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
     let moment = |micros| ScalarValue::TimestampMicrosecond(Some(micros), Some("+00:00".into()));
-    assert_eq!(text("2000-01-01 01:00:00", &target).unwrap(), moment(946_684_800_000_000));
-    assert_eq!(text("2000-01-01 01:00:00+00", &target).unwrap(), moment(946_688_400_000_000));
+    assert_eq!(text("2000-01-01 01:00:00", &target).unwrap(), moment(946_688_400_000_000));
+    assert_eq!(text("2000-01-01 01:00:00+01", &target).unwrap(), moment(946_684_800_000_000));
 }
 
 #[test]
@@ -87,7 +87,11 @@ fn arrays_are_read() {
         array::items("{\"a,\\\"b\", c d ,\"NULL\"}").unwrap(),
         ["a,\"b", "c d", "NULL"].map(|item| Some(item.to_owned()))
     );
-    for wrong in ["", "{", "{a", "{a,}", "{\"a}", "{{1}}"] {
+    assert_eq!(
+        array::items("{ \"p\", \"f\" ,v, \" \" }").unwrap(),
+        ["p", "f", "v", " "].map(|item| Some(item.to_owned()))
+    );
+    for wrong in ["", "{", "{a", "{a,}", "{\"a}", "{{1}}", "{\"a\"b}", "{a\"b\"}", "{\"a\" \"b\"}"] {
         assert!(array::items(wrong).is_err(), "{wrong}");
     }
     // A length that cannot be reserves nothing.
@@ -132,7 +136,7 @@ fn binary_values_of_another_length_are_errors() {
 
 #[test]
 fn nothing_is_null() {
-    let reading = Reading { format: Format::Binary, oid: 23, target: &DataType::Int32, time_zone: "UTC" };
+    let reading = Reading { format: Format::Binary, oid: 23, target: &DataType::Int32 };
     assert_eq!(value(None, reading).unwrap(), ScalarValue::Int32(None));
 }
 
@@ -140,7 +144,7 @@ fn nothing_is_null() {
 fn a_number_with_many_digits_has_a_type_of_its_own() {
     let target = DataType::Decimal128(38, 18);
     let roomy = |text: &'static str| {
-        let reading = Reading { format: Format::Text, oid: 1700, target: &target, time_zone: "UTC" };
+        let reading = Reading { format: Format::Text, oid: 1700, target: &target };
         roomy_type(Some(&Bytes::from_static(text.as_bytes())), reading)
     };
     for (text, scale) in [

@@ -9,8 +9,8 @@ use crate::encode::is_decimal_text;
 use crate::failure::{Failure, Result, invalid_value};
 use crate::sqlstate;
 
-/// The value that a text says, as one of the type `target`.
-pub(super) fn value(text: &str, target: &DataType, time_zone: &str) -> Result<ScalarValue> {
+/// The value that a text says, as one of the type `target`. A moment that names no zone is one of UTC, as in a literal.
+pub(super) fn value(text: &str, target: &DataType) -> Result<ScalarValue> {
     let trimmed = text.trim();
     let wrong = || invalid_value(&text, target);
     match target {
@@ -48,11 +48,6 @@ pub(super) fn value(text: &str, target: &DataType, time_zone: &str) -> Result<Sc
             let value = Some(ScalarValue::from(date)).filter(|_| is_plain).ok_or_else(wrong)?;
             cast(value, target).map_err(|_| wrong())
         }
-        DataType::Timestamp(unit, Some(_)) => {
-            // A moment that names no zone is one of the session's.
-            let local = DataType::Timestamp(*unit, Some(time_zone.into()));
-            cast(cast(ScalarValue::from(trimmed), &local).map_err(|_| wrong())?, target)
-        }
         DataType::Timestamp(_, None) => {
             // What it says of a zone does not count.
             let time = trimmed.find([' ', 'T']).unwrap_or(trimmed.len());
@@ -62,7 +57,7 @@ pub(super) fn value(text: &str, target: &DataType, time_zone: &str) -> Result<Sc
         list if array::item_of(list).is_some() => {
             let item = array::item_of(list).unwrap_or(list);
             let items = array::items(text)?;
-            let items = items.into_iter().map(|text| text.map(|text| value(&text, item, time_zone)).transpose());
+            let items = items.into_iter().map(|text| text.map(|text| value(&text, item)).transpose());
             array::list(items.collect::<Result<Vec<_>>>()?, item)
         }
         other => cast(ScalarValue::from(trimmed), other).map_err(|_| wrong()),

@@ -1,5 +1,5 @@
 //! What some clients say that says nothing here: the places of all rows in a table, and that texts are ordered by their bytes. Blanks take its place,
-//! so that everything else stays where it was.
+//! so that everything else stays where it was. Texts between dollars are written as others are.
 
 use std::borrow::Cow;
 
@@ -63,6 +63,32 @@ pub(super) fn without_collations(text: &str) -> Cow<'_, str> {
     Cow::Owned(without + &text[copied..])
 }
 
+/// The text with `'…'` in place of `$$…$$` and `$tag$…$tag$`, which Dipper's SQL does not know: a dollar is the end of a partition in its patterns.
+/// Blanks fill up what has become shorter.
+pub(super) fn without_dollars(text: &str) -> Cow<'_, str> {
+    if !text.contains('$') {
+        return Cow::Borrowed(text);
+    }
+    let (mut reader, mut without, mut copied) = (Reader::new(text), String::with_capacity(text.len()), 0);
+    while let Some(token) = reader.peek() {
+        if let Some(said) = between_dollars(reader.text_of(token)).filter(|_| token.kind == Kind::Text) {
+            without.push_str(&text[copied..token.start]);
+            let quoted = format!("'{}'", said.replace('\'', "''"));
+            let shorter = (token.end - token.start).saturating_sub(quoted.len());
+            without.extend([quoted, " ".repeat(shorter)]);
+            copied = token.end;
+        }
+        reader.next();
+    }
+    Cow::Owned(without + &text[copied..])
+}
+
+/// What stands between the dollars, if they are closed.
+fn between_dollars(text: &str) -> Option<&str> {
+    let tag = &text[..text.strip_prefix('$')?.find('$')? + 2];
+    text.strip_prefix(tag)?.strip_suffix(tag)
+}
+
 /// As many blanks as there are characters; lines end where they ended.
 fn push_blanks(text: &str, out: &mut String) {
     out.extend(text.chars().map(|character| if character == '\n' { '\n' } else { ' ' }));
@@ -105,6 +131,18 @@ mod tests {
         let text = "SELECT a COLLATE \"C\", 'COLLATE \"C\"' FROM t ORDER BY b collate pg_catalog.\"default\"";
         assert_eq!(without_collations(text).trim_end(), "SELECT a            , 'COLLATE \"C\"' FROM t ORDER BY b");
         assert_eq!(without_collations("SELECT a COLLATE \"de_DE\""), "SELECT a COLLATE \"de_DE\"");
+    }
+
+    #[test]
+    fn a_text_between_dollars_is_one_in_quotes() {
+        for (text, plain) in [
+            ("SELECT $$a;b$$, 1", "SELECT 'a;b'  , 1"),
+            ("SELECT $x$it's $$ $x$, $1", "SELECT 'it''s $$ '   , $1"),
+            ("SELECT '$$a$$', $1, $$never closed", "SELECT '$$a$$', $1, $$never closed"),
+            ("SELECT * FROM t MATCH_RECOGNIZE (PATTERN (^ A B$ | $) DEFINE A AS x = $1)", ""),
+        ] {
+            assert_eq!(without_dollars(text), if plain.is_empty() { text } else { plain });
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The extended protocol.
 
-use super::client::{Client, code, complete, rows, status, tags};
+use super::client::{Client, code, complete, field, rows, status, tags};
 use super::start;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,6 +102,50 @@ impl Client {
         self.send().await;
         self.until_ready().await
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_without_a_zone_is_the_moment_that_a_literal_is() {
+    let server = start().await;
+    let mut client = Client::connect(server.address).await;
+    client.query("SET TimeZone = 'Europe/Berlin'").await;
+    let moment = "CAST('2024-06-01 12:00:00+00' AS TIMESTAMP(6) WITH TIME ZONE)";
+    client.parse("", &format!("SELECT {moment}, {moment} = '2024-06-01 12:00:00', {moment} = $1"), &[]);
+    client.bind("", "", &[Some("2024-06-01 12:00:00")], 0).execute("", 0);
+    assert_eq!(rows(&client.sync().await), ["2024-06-01 14:00:00+02|t|t"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_so_many_cursors_have_rows_that_are_still_to_be_read() {
+    const ROWS: &str = "SELECT * FROM (VALUES (1), (2)) AS t (a)";
+    let server = start().await;
+    let mut client = Client::connect(server.address).await;
+    let declare = |name: usize| format!("DECLARE c{name} CURSOR WITH HOLD FOR {ROWS}");
+    for name in 0..16 {
+        assert_eq!(tags(&client.query(&declare(name)).await), "CZ");
+    }
+    assert_eq!(code(&client.query(&declare(16)).await), "53400");
+    client.parse("", ROWS, &[]).bind("", "", &[], 0).execute("", 1);
+    assert_eq!(code(&client.sync().await), "53400");
+    // What is read to its end, or at once, takes no place.
+    assert_eq!(rows(&client.query("FETCH ALL FROM c0").await), ["1", "2"]);
+    assert_eq!(tags(&client.query(&declare(16)).await), "CZ");
+    assert_eq!(rows(&client.query(ROWS).await), ["1", "2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_told_that_it_must_prepare_again() {
+    let server = start().await;
+    let mut client = Client::connect(server.address).await;
+    client.query("CREATE VIEW v AS SELECT 1 AS a").await;
+    client.parse("s", "SELECT * FROM v", &[]);
+    client.sync().await;
+    client.query("DROP VIEW v; CREATE VIEW v AS SELECT 'x' AS a").await;
+    let replies = client.bind("", "s", &[], 0).execute("", 0).sync().await;
+    assert_eq!(
+        (code(&replies).as_str(), field(&replies, b'E', b'R').as_deref()),
+        ("0A000", Some("RevalidateCachedQuery"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

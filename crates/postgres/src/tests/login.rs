@@ -120,6 +120,17 @@ async fn prove(client: &mut Client, user: &str, password: &str) -> (u8, Vec<u8>)
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_silent_keeps_nobody_out() {
+    let server = start_with(|config| (config.users, config.connections_max) = (Some(users()), 1)).await;
+    let mut silent = Client::dial(server.address).await;
+    silent.startup(b"user\0ada\0database\0dipper\0\0").await;
+    assert_eq!(silent.reply().await.unwrap().0, b'R');
+    let mut other = Client::dial(server.address).await;
+    assert_eq!(code(&[prove(&mut other, "ada", "wrong").await]), "28P01");
+    assert_eq!(silent.reply().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_and_an_unknown_user_are_told_the_same() {
     let server = start_with(|config| config.users = Some(users())).await;
     for user in ["ada", "eve"] {

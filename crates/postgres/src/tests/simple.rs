@@ -1,7 +1,9 @@
 //! The simple protocol, and what is said in it.
 
+use dipper_session::{Session, SessionConfig};
+
 use super::client::{Client, code, complete, field, rows, status, tags};
-use super::start;
+use super::{start, start_with};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_are_answered_one_after_the_other() {
@@ -89,6 +91,33 @@ async fn settings_are_set_shown_and_reported() {
         "CCZ"
     );
     assert_eq!(tags(&client.query("SHOW TABLES").await), "TCZ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_does_not_go_beyond_what_the_server_has_set() {
+    let settings = vec![("query.memory-limit".to_owned(), "1 gb".to_owned())];
+    let session = Session::new(SessionConfig { settings, ..SessionConfig::default() }).unwrap().for_clients();
+    let server = start_with(|config| config.session = session).await;
+    let mut client = Client::connect(server.address).await;
+    for (sql, answer) in [
+        ("SET 'table.warehouse' = 'elsewhere'", "EZ"),
+        ("SET 'query.memory-limit' = '2 gb'", "EZ"),
+        ("SET 'query.memory-limit' = '5 mb'", "CZ"),
+        ("DISCARD ALL", "CZ"),
+    ] {
+        assert_eq!(tags(&client.query(sql).await), answer, "{sql}");
+    }
+    let set = rows(&client.query("SET").await);
+    assert!(set.iter().any(|row| row.starts_with("query.memory-limit|1 gb|")), "{set:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_are_those_of_postgres() {
+    let server = start().await;
+    let mut client = Client::connect(server.address).await;
+    assert_eq!(rows(&client.query("SELECT $$a;b'c$$, $x$$$$x$; SELECT 2").await), ["a;b'c|$$", "2"]);
+    // A zero byte is no character there.
+    assert_eq!(code(&client.query("SELECT 'a' || chr(0)").await), "22021");
 }
 
 #[tokio::test(flavor = "multi_thread")]

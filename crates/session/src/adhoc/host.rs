@@ -16,8 +16,10 @@ use dipper_sql::catalog::Table;
 use dipper_tables::Snapshot;
 use dipper_types::{Error, Result};
 use tokio::runtime::{Handle, Runtime};
+use tokio::task::JoinSet;
 
 use crate::connector::definition;
+use crate::panic::stopped;
 
 /// The options of a table.
 type Options = BTreeMap<String, String>;
@@ -26,37 +28,35 @@ type Options = BTreeMap<String, String>;
 const STACK_BYTES: usize = 64 << 20;
 
 /// Threads that compute. A computation does not always look up in time, and those who wait for I/O, or to cancel it, must not wait for it.
-#[derive(Debug, Default)]
-struct Threads(OnceLock<Option<Runtime>>);
+/// They are never let go of: some versions of glibc crash where that happens to a thread that is about to end.
+static THREADS: OnceLock<Option<Runtime>> = OnceLock::new();
 
-impl Threads {
-    fn handle(&self) -> Result<Handle> {
-        let start = || {
-            let mut builder = tokio::runtime::Builder::new_multi_thread();
-            // Some may be busy with what nobody waits for any more.
-            builder.worker_threads(4 * Host::threads() + 8).thread_name("query").thread_stack_size(STACK_BYTES);
-            builder.enable_all().build().ok()
-        };
-        let runtime = self.0.get_or_init(start).as_ref();
-        runtime
-            .map(|runtime| runtime.handle().clone())
-            .ok_or_else(|| Error::unavailable("no threads can be started for queries"))
+/// Where to compute.
+pub(super) fn computing() -> Result<Handle> {
+    let start = || {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        // Some may be busy with what nobody waits for any more.
+        builder.worker_threads(4 * Host::threads() + 8).thread_name("query").thread_stack_size(STACK_BYTES);
+        builder.enable_all().build().ok()
+    };
+    let running = THREADS.get_or_init(start).as_ref().map(|threads| threads.handle().clone());
+    running.ok_or_else(|| Error::unavailable("no threads can be started for queries"))
+}
+
+/// Does what may go on for long without looking up, apart from those who wait for I/O. Whoever no longer waits for it lets go of it.
+pub(crate) async fn compute<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    // A set stops its tasks when it goes.
+    let mut task = JoinSet::new();
+    task.spawn_on(work, &computing()?);
+    match task.join_next().await {
+        Some(done) => done.unwrap_or_else(|error| Err(stopped(error))),
+        None => Err(Error::internal("a computation has got lost")),
     }
 }
 
-impl Drop for Threads {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take().flatten() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-/// What the statements of a process share: what has been learnt of Parquet files, tables that are open, where sorts spill, and the threads
-/// that compute.
+/// What the statements of a session and of its copies share: what has been learnt of Parquet files, tables that are open, and where sorts spill.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    threads: Threads,
     cache: Arc<CacheManager>,
     disk: Arc<DiskManager>,
     /// Tables that Dipper keeps, by their options: where they are, and as of when.
@@ -66,7 +66,6 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
-            threads: Threads::default(),
             cache: CacheManager::try_new(&CacheManagerConfig::default()).or_plan_error()?,
             disk: Arc::new(DiskManagerBuilder::default().build().or_plan_error()?),
             tables: Mutex::default(),
@@ -134,11 +133,6 @@ impl Host {
     /// Memory, disk, caches and stores.
     pub(super) fn runtime(&self) -> &Arc<RuntimeEnv> {
         &self.runtime
-    }
-
-    /// Where to compute.
-    pub(super) fn computing(&self) -> Result<Handle> {
-        self.shared.threads.handle()
     }
 
     /// The most rows in a batch.

@@ -15,11 +15,12 @@ use datafusion::logical_expr::{LogicalPlan, TableScan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
-use dipper_graph::{OperatorSpec, SourceSpec, into_datafusion, with_functions};
+use dipper_graph::{CheckedArithmetic, OperatorSpec, SourceSpec, into_datafusion, optimizer_rules, with_functions};
 use dipper_sql::DipperTableSource;
 use dipper_sql::catalog::Table;
 use dipper_sql::logical::{MatchRecognizeNode, RowPatternWindowNode, WindowTvfNode};
 
+use super::float_conditions;
 use super::host::Host;
 use super::operator_exec::OperatorExec;
 use super::source_exec::SourceExec;
@@ -41,7 +42,9 @@ pub(super) fn planning_state(plan: &LogicalPlan, host: &Arc<Host>, watch: Arc<Wa
     let config = SessionConfig::new().with_target_partitions(threads).with_batch_size(rows);
     let planner = DipperPlanner { nodes: Arc::new(NodePlanner { host: Arc::clone(host), watch }) };
     let state = SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::clone(host.runtime()));
-    let mut state = with_functions(state).with_query_planner(Arc::new(planner)).build();
+    let state = with_functions(state).with_query_planner(Arc::new(planner)).with_optimizer_rules(optimizer_rules());
+    let state = state.with_analyzer_rule(Arc::new(CheckedArithmetic));
+    let mut state = state.with_physical_optimizer_rules(float_conditions::with_rule()).build();
     // What CURRENT_TIMESTAMP says.
     state.mark_start_execution();
     Ok(state)
@@ -134,7 +137,7 @@ impl NodePlanner {
         let Some((open, snapshot)) = seen else { return Ok(None) };
         let places = open.places(&snapshot).map_err(into_datafusion)?;
         let places: Vec<usize> = wanted.into_iter().map(|column| places[column]).collect();
-        table_scan::scan(&snapshot, &places, declared, scan.fetch, self.host.runtime()).await.map(Some)
+        table_scan::scan(table.name(), &snapshot, &places, declared, scan.fetch, self.host.runtime()).await.map(Some)
     }
 }
 

@@ -6,18 +6,18 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::Result as DfResult;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use dipper_graph::FromDataFusion;
 use dipper_types::{Error, Result};
-use futures::{FutureExt, StreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::cooperative;
-use super::host::Host;
-use super::overflow;
+use super::host::{Host, computing};
 use super::planner::planning_state;
 use super::watch::Watch;
 use crate::panic::stopped;
@@ -34,18 +34,17 @@ pub(crate) struct Plan {
 /// Optimises the plan and makes it executable; options are checked, nothing is read but the logs of tables. Its nodes count into `watch`.
 pub(crate) async fn plan(logical: &LogicalPlan, host: &Arc<Host>, watch: Arc<Watch>) -> Result<Plan> {
     let state = planning_state(logical, host, Arc::clone(&watch)).or_plan_error()?;
-    let planned = state.create_physical_plan(logical).await.and_then(overflow::checked);
-    let physical = planned.and_then(cooperative::joins).or_plan_error()?;
+    let physical = state.create_physical_plan(logical).await.and_then(cooperative::joins).or_plan_error()?;
     watch.look_at_scans(&physical);
-    Ok(Plan { physical, context: state.task_ctx(), watch, threads: host.computing()? })
+    Ok(Plan { physical, context: state.task_ctx(), watch, threads: computing()? })
 }
 
 impl Plan {
     /// Runs the query. Nothing happens before the first row is asked for.
-    pub(crate) fn rows(self, name: &str) -> Result<Rows> {
+    pub(crate) fn rows(self, name: &str) -> Rows {
         let schema = self.physical.schema();
         let watch = Arc::clone(&self.watch);
-        let running = self.start()?;
+        let running = self.start();
         let (sender, ended) = oneshot::channel();
         let running = Told { running, teller: Some(sender) };
         let stream =
@@ -53,17 +52,17 @@ impl Plan {
         // A stream that is dropped before its end has been cancelled by whoever read it.
         let end = async move { ended.await.unwrap_or_else(|_| Err(Error::cancelled())) };
         let job = JobHandle::new(name, watch, end.boxed());
-        Ok(Rows { schema, stream: stream.boxed(), job: Some(job) })
+        Rows { schema, stream: stream.boxed(), job: Some(job) }
     }
 
     /// Runs the query for someone who waits for its end himself.
-    pub(super) fn start(self) -> Result<Running> {
-        // What a node starts by itself is started there, too.
-        let computing = self.threads.enter();
-        let rows = execute_stream(self.physical, self.context).or_plan_error()?;
-        drop(computing);
-        let cancelled = self.watch.cancellation();
-        Ok(Running { rows: Some(rows), pump: None, cancelled, watch: self.watch, threads: self.threads })
+    pub(super) fn start(self) -> Running {
+        let Self { physical, context, watch, threads } = self;
+        let schema = physical.schema();
+        // There are nodes that begin to read as soon as they are executed.
+        let rows = stream::once(async move { execute_stream(physical, context) }).try_flatten();
+        let rows: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(schema, rows));
+        Running { rows: Some(rows), pump: None, cancelled: watch.cancellation(), watch, threads }
     }
 }
 
@@ -161,7 +160,6 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test")]
 
     use arrow::datatypes::Schema;
-    use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
     use dipper_types::ErrorKind;
 
     use super::*;

@@ -16,7 +16,7 @@ pub(crate) fn answered(plan: LogicalPlan, host: Arc<Host>) -> BoxFuture<'static,
         let mut answers = Vec::new();
         for subquery in clause_subqueries(&plan)? {
             let subquery = answered(subquery, Arc::clone(&host)).await?;
-            let mut running = super::plan(&subquery, &host, Arc::default()).await?.start()?;
+            let mut running = super::plan(&subquery, &host, Arc::default()).await?.start();
             let mut rows = Vec::new();
             while let Some(batch) = running.next().await? {
                 rows.push(batch);

@@ -1,28 +1,34 @@
 //! A table that Dipper keeps as a node of a DataFusion plan: the Parquet files of one snapshot, read by DataFusion's own scan.
 //!
 //! What the table's log says of each file goes along: how many rows there are, and bounds of their values. So files that cannot hold what is asked
-//! for are not opened, and a count is answered without reading.
+//! for are not opened, and a count is answered without reading. Of floating point numbers nothing is said: others leave NaN out of their bounds.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use datafusion::common::stats::Precision;
-use datafusion::common::{ColumnStatistics, Result, ScalarValue, Statistics};
+use datafusion::common::{ColumnStatistics, Result, ScalarValue, Statistics, internal_datafusion_err};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetRowSelection};
+use datafusion::datasource::physical_plan::parquet::{
+    CachedParquetFileReaderFactory, ParquetFileReaderFactory, ParquetRowSelection,
+};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::parquet::arrow::async_reader::AsyncFileReader;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{CastExpr, Column};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use dipper_graph::into_datafusion;
-use dipper_tables::{DataFile, Snapshot, Value};
+use dipper_state::Directory;
+use dipper_tables::{DataFile, Snapshot, Value, WatchedReader};
 
-/// Reads the columns of `snapshot` at `places`, as `declared` names and types them, at most `limit` rows if that is given.
+/// Reads the columns of the table's `snapshot` at `places`, as `declared` names and types them, at most `limit` rows if that is given.
 pub(super) async fn scan(
+    table: &str,
     snapshot: &Snapshot,
     places: &[usize],
     declared: &[FieldRef],
@@ -41,7 +47,7 @@ pub(super) async fn scan(
     let mut statistics = Vec::with_capacity(files.capacity());
     for file in snapshot.files() {
         let known = Arc::new(of_file(file, &stored));
-        let mut listed = PartitionedFile::new("", file.bytes());
+        let mut listed = PartitionedFile::new("", file.bytes()).with_extension(Arc::clone(file));
         listed.object_meta.location = snapshot.directory().location(file.name()).map_err(into_datafusion)?;
         if let Some(kept) = snapshot.kept_rows(file).await.map_err(into_datafusion)? {
             listed = listed.with_extension(ParquetRowSelection::new(kept));
@@ -50,14 +56,42 @@ pub(super) async fn scan(
         statistics.push(known);
     }
     let statistics = Statistics::try_merge_iter(statistics.iter().map(Arc::as_ref), &stored)?;
-    let reader = CachedParquetFileReaderFactory::new(store, runtime.cache_manager.get_file_metadata_cache());
-    let source = ParquetSource::new(Arc::clone(&stored)).with_parquet_file_reader_factory(Arc::new(reader));
+    let cache = runtime.cache_manager.get_file_metadata_cache();
+    let readers = TableReaders {
+        table: table.to_owned(),
+        directory: snapshot.directory().clone(),
+        readers: CachedParquetFileReaderFactory::new(store, cache),
+    };
+    let source = ParquetSource::new(Arc::clone(&stored)).with_parquet_file_reader_factory(Arc::new(readers));
     let config = FileScanConfigBuilder::new(store_url, Arc::new(source))
         .with_file_group(FileGroup::new(files))
         .with_statistics(statistics)
         .with_projection_indices(Some(places.to_vec()))?
         .with_limit(limit);
     as_declared(DataSourceExec::from_data_source(config.build()), declared)
+}
+
+/// DataFusion's readers, with errors that say so if the file is gone.
+#[derive(Debug)]
+struct TableReaders {
+    table: String,
+    directory: Directory,
+    readers: CachedParquetFileReaderFactory,
+}
+
+impl ParquetFileReaderFactory for TableReaders {
+    fn create_reader(
+        &self,
+        partition: usize,
+        listed: PartitionedFile,
+        metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        let file = listed.extension::<Arc<DataFile>>();
+        let name = file.ok_or_else(|| internal_datafusion_err!("a file that no table has listed"))?.name().to_owned();
+        let reader = self.readers.create_reader(partition, listed, metadata_size_hint, metrics)?;
+        Ok(Box::new(WatchedReader::new(reader, self.table.as_str(), self.directory.clone(), name)))
+    }
 }
 
 /// The columns with the types that they were declared with: a table format knows fewer of them.
@@ -114,15 +148,13 @@ fn is_exact(bound: &Value) -> bool {
     !matches!(bound, Value::Text(_) | Value::Timestamp(_))
 }
 
-/// A bound as a value of the column's type.
+/// A bound as a value of the column's type; none of a floating point number, as there may be a NaN that it does not know of.
 fn scalar(bound: &Value, data_type: &DataType) -> Option<ScalarValue> {
     Some(match (bound, data_type) {
         (Value::Integer(value), DataType::Int8) => ScalarValue::Int8(Some(i8::try_from(*value).ok()?)),
         (Value::Integer(value), DataType::Int16) => ScalarValue::Int16(Some(i16::try_from(*value).ok()?)),
         (Value::Integer(value), DataType::Int32) => ScalarValue::Int32(Some(i32::try_from(*value).ok()?)),
         (Value::Integer(value), DataType::Int64) => ScalarValue::Int64(Some(*value)),
-        (Value::Float(value), DataType::Float32) => ScalarValue::Float32(Some(*value as f32)),
-        (Value::Float(value), DataType::Float64) => ScalarValue::Float64(Some(*value)),
         (Value::Decimal(value), DataType::Decimal128(precision, scale)) => {
             ScalarValue::Decimal128(Some(*value), *precision, *scale)
         }

@@ -21,7 +21,7 @@ pub(crate) fn insert(inserts: Vec<(Plan, TableSpec)>, watch: Arc<Watch>, name: &
         let sink = dipper_connectors::sink(&definition(&table))?;
         let run = dipper_runtime::unique_run_id(&format!("{name}-{index}"));
         let not_null = NotNull::of(&table);
-        Ok(Insert { rows: Some(plan.start()?), sink, not_null, run, staged: Vec::new(), wrote: false })
+        Ok(Insert { rows: Some(plan.start()), sink, not_null, run, staged: Vec::new(), wrote: false })
     };
     let inserts: Vec<Insert> = inserts.into_iter().enumerate().map(prepare).collect::<Result<_>>()?;
     let written = tokio::spawn(write(inserts));

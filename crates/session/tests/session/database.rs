@@ -13,13 +13,13 @@ use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType};
 
 /// A session with a catalog and a warehouse of its own.
 pub(crate) struct Database {
-    session: Session,
-    _warehouse: tempfile::TempDir,
+    pub(crate) session: Session,
+    pub(crate) warehouse: tempfile::TempDir,
 }
 
 /// An error with its place in front: `1:8: unknown column 'x'`.
 #[derive(Debug)]
-pub(crate) struct Placed(Error);
+pub(crate) struct Placed(pub(crate) Error);
 
 impl fmt::Display for Placed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,7 +39,7 @@ impl Database {
         let settings = settings.iter().copied().chain([("table.warehouse", path.as_str())]);
         let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let session = Session::new(SessionConfig { settings, ..SessionConfig::default() }).map_err(Placed)?;
-        Ok(Self { session, _warehouse: warehouse })
+        Ok(Self { session, warehouse })
     }
 
     /// The rows that statements put out, as text.

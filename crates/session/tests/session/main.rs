@@ -4,6 +4,8 @@
 
 mod database;
 mod hosts_agree;
+mod kept_tables;
+mod planning;
 mod prepared;
 
 use std::path::{Path, PathBuf};

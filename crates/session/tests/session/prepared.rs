@@ -56,6 +56,27 @@ async fn the_type_of_a_parameter_follows_from_where_it_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parameter_that_is_inserted_has_the_type_of_its_column() {
+    let (mut session, _directory) = session();
+    run(&mut session, "CREATE TABLE kept (i INT, st STRING, b BYTES, d DATE)", &[]).await.unwrap();
+    let cases: &[(&str, &[DataType])] = &[
+        ("INSERT INTO kept (b) VALUES ($1)", &[DataType::Binary]),
+        ("INSERT INTO kept (i, st) SELECT $1, $2", &[DataType::Int32, DataType::Utf8]),
+        ("INSERT INTO kept (d, b) SELECT $2, $1 LIMIT 1", &[DataType::Binary, DataType::Date32]),
+        ("INSERT INTO kept (i, d) VALUES (1, $1), ($2, NULL)", &[DataType::Date32, DataType::Int32]),
+    ];
+    for (sql, types) in cases {
+        assert_eq!(session.prepare(sql, &[]).await.unwrap().parameter_types(), *types, "{sql}");
+    }
+    let insert = "INSERT INTO kept (i, b) SELECT $1, $2";
+    let prepared = session.prepare(insert, &[]).await.unwrap();
+    let values = [ScalarValue::Int32(Some(7)), ScalarValue::Binary(Some(vec![0, 255]))];
+    let Outcome::Job(job) = session.execute_prepared(&prepared, &values).await.unwrap() else { panic!("{insert}") };
+    job.wait().await.unwrap();
+    assert_eq!(run(&mut session, "SELECT i, b FROM kept", &[]).await.unwrap(), [["7", "00ff"]]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn values_of_every_type_arrive_as_they_are() {
     let (mut session, _directory) = session();
     let list = ScalarValue::List(ScalarValue::new_list_nullable(
@@ -169,4 +190,13 @@ async fn counts_and_filters_of_a_kept_table_are_those_of_its_rows() {
     ] {
         assert_eq!(run(&mut session, query, &[]).await.unwrap(), [wanted], "{query}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn arithmetic_with_a_parameter_fails_on_overflow() {
+    let (mut session, _directory) = session();
+    let error = run(&mut session, "SELECT $1 + 1", &[ScalarValue::Int64(Some(i64::MAX))]).await.unwrap_err();
+    assert!(error.to_string().starts_with("arithmetic overflow"), "{error}");
+    let least = run(&mut session, "SELECT $1 - 1", &[ScalarValue::Int64(Some(i64::MIN + 1))]).await.unwrap();
+    assert_eq!(least, [["-9223372036854775808"]]);
 }

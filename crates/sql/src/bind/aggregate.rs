@@ -13,6 +13,7 @@ use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart, Spanned, Value,
 };
 
+use super::number::exact;
 use super::reference::{function_name, reference_of};
 use super::rewrite::{Mode, Rewriter, quoted};
 use super::variables::Variable;
@@ -88,8 +89,9 @@ impl Rewriter<'_, '_> {
         let text = Expr::Function(call);
         let planned = subquery::planned(&text, &schema, self.scope, self.planner).map_err(|error| error.at(here))?;
         let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
-        let coerced =
-            ExprSimplifier::new(context).coerce(planned, &schema).map_err(|error| plan_error(error).at(here))?;
+        let coerced = exact(planned, &schema)
+            .and_then(|planned| ExprSimplifier::new(context).coerce(planned.data, &schema))
+            .map_err(|error| plan_error(error).at(here))?;
         let bound = coerced.unalias_nested().data;
         if !matches!(bound, DfExpr::AggregateFunction(_)) {
             return Err(Error::unsupported("this form of aggregate is not supported in MATCH_RECOGNIZE").at(here));

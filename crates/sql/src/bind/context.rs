@@ -15,22 +15,26 @@ use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, 
 use datafusion::optimizer::OptimizerContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::prelude::SessionConfig;
-use dipper_graph::{into_datafusion, with_functions};
+use dipper_graph::{
+    into_datafusion, optimizer_rules, simplify_checked, with_checked_arithmetic, with_functions, with_plain_arithmetic,
+};
 use dipper_types::Error;
 
+use super::number;
 use super::relation::DipperRelations;
 use super::table_source::{DipperTableSource, ViewSource};
 use super::views::BoundViews;
+use crate::ast::NUMBER;
 use crate::catalog::{Catalog, Relation, SqlTypes, is_known, unknown_qualifier};
 
-/// DataFusion's functions and our options.
+/// The functions and rules that queries are planned with, and our options.
 pub(super) fn functions() -> &'static SessionState {
     static STATE: LazyLock<SessionState> = LazyLock::new(|| {
         let mut config = SessionConfig::new().with_target_partitions(1);
         let parser = &mut config.options_mut().sql_parser;
         parser.collect_spans = true;
         parser.map_string_types_to_utf8view = false;
-        with_functions(SessionStateBuilder::new().with_config(config)).build()
+        with_functions(SessionStateBuilder::new().with_config(config)).with_optimizer_rules(optimizer_rules()).build()
     });
     &STATE
 }
@@ -47,7 +51,7 @@ pub(crate) fn optimizer_context() -> OptimizerContext {
 
 /// The plan after all of DataFusion's rules.
 pub(crate) fn optimized_by_datafusion(plan: &LogicalPlan) -> DfResult<LogicalPlan> {
-    functions().optimize(plan)
+    functions().optimize(&with_checked_arithmetic(plan.clone())?).and_then(with_plain_arithmetic)
 }
 
 /// What one query is planned against.
@@ -90,7 +94,8 @@ impl ContextProvider for QueryContext<'_> {
             ));
         };
         let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_current_time().build());
-        let constant = |arg| simplifier.coerce(arg, &DFSchema::empty()).and_then(|arg| simplifier.simplify(arg));
+        let row = DFSchema::empty();
+        let constant = |arg| simplifier.coerce(arg, &row).and_then(|arg| simplify_checked(arg, &row, &simplifier));
         let args = args.into_iter().map(constant).collect::<DfResult<Vec<_>>>()?;
         let provider = function.create_table_provider_with_args(TableFunctionArgs::new(&args, functions()))?;
         Ok(provider_as_source(provider))
@@ -113,7 +118,8 @@ impl ContextProvider for QueryContext<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        functions().scalar_functions().get(name).cloned()
+        let known = functions().scalar_functions().get(name);
+        known.or_else(|| (name == NUMBER).then(number::function)).cloned()
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {

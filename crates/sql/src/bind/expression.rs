@@ -10,11 +10,12 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
-use dipper_graph::BoundExpr;
+use dipper_graph::{BoundExpr, simplify_checked};
 use dipper_types::{Error, Result};
 use sqlparser::ast::{Expr as SqlExpr, Spanned};
 
 use super::context::{QueryContext, options};
+use super::number::exact;
 use super::relation::DipperRelations;
 use super::views::BoundViews;
 use super::{check_depth, plan_error};
@@ -71,7 +72,8 @@ impl Scalar {
             .with_current_time()
             .build();
         let simplifier = ExprSimplifier::new(context);
-        let expr = simplifier.coerce(expr, schema).map_err(plan_error)?;
+        let exact = exact(expr, schema).and_then(|expr| simplifier.coerce(expr.data, schema));
+        let expr = exact.map_err(plan_error)?;
         Ok(Self { expr: expr.unalias_nested().data })
     }
 
@@ -114,7 +116,7 @@ fn simplify(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         .with_config_options(Arc::clone(options()))
         .with_current_time()
         .build();
-    ExprSimplifier::new(context).simplify(expr).map_err(plan_error)
+    simplify_checked(expr, schema, &ExprSimplifier::new(context)).map_err(plan_error)
 }
 
 fn refuse_other_than_scalar(expr: &Expr) -> Result<()> {

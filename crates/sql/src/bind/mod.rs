@@ -14,6 +14,7 @@ mod expression;
 mod input;
 mod match_recognize;
 mod navigation;
+mod number;
 mod ordering;
 mod output;
 mod own_expressions;
@@ -24,7 +25,6 @@ mod reference;
 mod relation;
 mod rewrite;
 mod row_pattern_window;
-mod sql_words;
 mod subquery;
 mod table_source;
 mod variables;
@@ -39,6 +39,7 @@ pub(crate) use expression::bind_column_expression;
 pub(crate) use place::{duplicate_columns, placed};
 pub(crate) use plan_error::plan_error;
 pub(crate) use query::{analyse, bind_definition, bind_query, bind_view};
+pub(crate) use reference::function_name;
 pub use table_source::DipperTableSource;
 
 #[cfg(test)]

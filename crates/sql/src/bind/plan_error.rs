@@ -1,11 +1,10 @@
 //! DataFusion's planning errors in our words and with their place.
 
 use datafusion::common::{DataFusionError, Diagnostic};
-use dipper_graph::FromDataFusion;
+use dipper_graph::{FromDataFusion, in_sql_words};
 use dipper_types::{Error, ErrorKind, Position, Span};
 
 use super::function_names;
-use super::sql_words::in_sql_words;
 use crate::catalog::nearest;
 
 /// Functions that exist only inside the clause.

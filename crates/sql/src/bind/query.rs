@@ -8,6 +8,7 @@ use sqlparser::ast::Statement;
 
 use super::context::{QueryContext, options};
 use super::depth::check_plan_depth;
+use super::number::with_exact_numbers;
 use super::place::placed;
 use super::relation::DipperRelations;
 use super::views::{BoundViews, bind_all};
@@ -74,5 +75,6 @@ pub(super) fn rename(plan: LogicalPlan, view: &View) -> Result<LogicalPlan> {
 
 /// Coerces types, so that every node has the types that it will have when it runs.
 pub(crate) fn analyse(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let plan = with_exact_numbers(plan).map_err(plan_error)?;
     Analyzer::new().execute_and_check(plan, options(), |_, _| {}).map_err(plan_error)
 }

@@ -25,7 +25,7 @@ pub(super) fn reference_of<V: Visit>(
 }
 
 /// The lower-case name of a called function.
-pub(super) fn function_name(function: &Function) -> String {
+pub(crate) fn function_name(function: &Function) -> String {
     match function.name.0.as_slice() {
         [part] => part.as_ident().map_or_else(String::new, |ident| ident.value.to_lowercase()),
         _ => String::new(),

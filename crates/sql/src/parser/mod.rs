@@ -29,3 +29,4 @@ mod window_error_tests;
 pub use parameter::parameter_count;
 pub use script::{is_complete, parse_script, parse_script_with};
 pub use statement::with_columns;
+pub use tokens::tokenize;

@@ -79,11 +79,24 @@ mod tests {
             ("TO_TIMESTAMP('x', 'YYYY-MM-DD HH24:MI:SS.US')", "TO_TIMESTAMP ( 'x' , '%Y-%m-%d %H:%M:%S.%6f' )"),
             ("to_date(concat(a, 'YYYY'), 'DD.MM.YYYY')", "to_date ( concat ( a , 'YYYY' ) , '%d.%m.%Y' )"),
             ("TO_TIMESTAMP('x', '%Y')", "TO_TIMESTAMP ( 'x' , '%Y' )"),
+            ("to_char(ts, 'Dy DD Mon YY \"at\" FMHH12:MI am')", "to_char ( ts , '%a %d %b %y at %-I:%M %P' )"),
+            ("to_char(f(a, b), 'DDD')", "to_char ( f ( a , b ) , '%j' )"),
+            ("to_char(ts, 'yyyy-mm-dd hh24:mi:ss')", "to_char ( ts , '%Y-%m-%d %H:%M:%S' )"),
+            ("to_char(ts, '%Y')", "to_char ( ts , '%Y' )"),
         ] {
             let tokens = understood(&tokenize(sql).unwrap()).unwrap();
             assert_eq!(tokens.iter().map(|token| token.to_string()).collect::<Vec<_>>().join(" "), wanted);
         }
-        let refused = understood(&tokenize("to_date(a, 'YYYY-Q')").unwrap()).unwrap_err();
-        assert_eq!(refused.to_string(), "'Q' in the format 'YYYY-Q' is not supported");
+        for (sql, element, format) in [
+            ("to_date(a, 'YYYY-Q')", "Q", "YYYY-Q"),
+            ("to_char(a, '999.9')", "999", "999.9"),
+            ("to_char(a, 'DD Month')", "Month", "DD Month"),
+            ("to_char(a, 'SSSS')", "SSSS", "SSSS"),
+            ("to_date(a, 'DD Mon YYYY')", "Mon", "DD Mon YYYY"),
+        ] {
+            let refused = understood(&tokenize(sql).unwrap()).unwrap_err();
+            assert_eq!(refused.to_string(), format!("'{element}' in the format '{format}' is not supported"));
+            assert!(refused.span().is_some(), "{sql}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use sqlparser::ast::{Expr, ObjectNamePart, Select, SetExpr, Spanned, Visit, Visi
 
 use super::cursor::Cursor;
 use super::rewrite::Rewriter;
-use crate::ast::{HOP, MATCH_RECOGNIZE, Query, TUMBLE};
+use crate::ast::{COLUMNS_MAX, HOP, MATCH_RECOGNIZE, Query, TUMBLE, too_many_columns};
 use crate::source_text::span;
 
 /// Parses the tokens up to the end as one query.
@@ -62,6 +62,9 @@ impl Visitor for Check {
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Error> {
+        if let Some(beyond) = select.projection.get(COLUMNS_MAX) {
+            return ControlFlow::Break(too_many_columns().at(span(beyond.span())));
+        }
         if select.top.is_none() {
             return ControlFlow::Continue(());
         }

@@ -1,5 +1,7 @@
 //! Our own statements: everything but `CREATE TABLE`, which has its own file, and the queries inside.
 
+use std::sync::Arc;
+
 use dipper_types::{Error, Result, Span};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
@@ -24,10 +26,10 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
 
 fn parse_any(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if query_follows(cursor.rest()) {
-        return Ok(Statement::Query(Box::new(query::parse_rest(cursor)?)));
+        return Ok(Statement::Query(Arc::new(query::parse_rest(cursor)?)));
     }
     if cursor.at_words(&["INSERT"]) {
-        return Ok(Statement::Insert(Box::new(parse_insert(cursor)?)));
+        return Ok(Statement::Insert(Arc::new(parse_insert(cursor)?)));
     }
     if cursor.at_words(&["CREATE"]) {
         return parse_create(cursor);
@@ -239,9 +241,9 @@ fn parse_explain(cursor: &mut Cursor<'_>) -> Result<Statement> {
         cursor.eat_words(&["PLAN", "FOR"]);
     }
     let statement = if query_follows(cursor.rest()) {
-        Statement::Query(Box::new(query::parse_rest(cursor)?))
+        Statement::Query(Arc::new(query::parse_rest(cursor)?))
     } else if cursor.at_words(&["INSERT"]) {
-        Statement::Insert(Box::new(parse_insert(cursor)?))
+        Statement::Insert(Arc::new(parse_insert(cursor)?))
     } else if cursor.at_words(&["EXECUTE"]) || cursor.at_words(&["STATEMENT"]) {
         parse_statement_set(cursor)?
     } else {
@@ -282,7 +284,7 @@ fn parse_statement_set(cursor: &mut Cursor<'_>) -> Result<Statement> {
         let message = "a statement set needs at least one INSERT INTO";
         return Err(Error::invalid(message).at(cursor.last_span()));
     }
-    Ok(Statement::StatementSet(inserts))
+    Ok(Statement::StatementSet(inserts.into()))
 }
 
 fn tokens_span(tokens: &[TokenWithSpan]) -> Span {

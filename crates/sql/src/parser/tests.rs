@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use sqlparser::ast::Ident;
 
@@ -19,7 +20,7 @@ fn one(sql: &str) -> Statement {
 
 fn query(sql: &str) -> Query {
     match one(sql) {
-        Statement::Query(query) => *query,
+        Statement::Query(query) => Arc::unwrap_or_clone(query),
         other => panic!("{other:?}"),
     }
 }
@@ -56,8 +57,8 @@ fn show_statement(statement: &Statement, out: &mut String) {
         }
         Statement::StatementSet(inserts) => {
             let _ = writeln!(out, "set of {}", inserts.len());
-            for insert in inserts {
-                show_statement(&Statement::Insert(Box::new(insert.clone())), out);
+            for insert in inserts.iter() {
+                show_statement(&Statement::Insert(Arc::new(insert.clone())), out);
             }
         }
         Statement::Explain { format, statement } => {

@@ -3,7 +3,7 @@
 use dipper_types::{Error, Result, Span};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, TokenizerError, Whitespace};
 
-use crate::ast::{FINAL, HOP, MATCH_RECOGNIZE, MEASURE, ROW_PATTERN_WINDOW, RUNNING, TUMBLE};
+use crate::ast::{FINAL, HOP, MATCH_RECOGNIZE, MEASURE, NUMBER, ROW_PATTERN_WINDOW, RUNNING, TUMBLE};
 use crate::dialect::DipperDialect;
 use crate::source_text::{character, position, span};
 
@@ -17,7 +17,7 @@ const SET_OPERATIONS_MAX: usize = 500;
 const CHAIN_MAX: usize = 5_000;
 
 /// The tokens of a script, without white space and comments.
-pub(super) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
+pub fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
     let dialect = DipperDialect::for_tokens(&[]);
     let mut all = Vec::new();
     if let Err(error) = Tokenizer::new(&dialect, sql).tokenize_with_location_into_buf(&mut all) {
@@ -44,7 +44,8 @@ pub(super) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
 
 /// The names that stand for our clauses in `sqlparser`'s tree: a user's text may not forge them.
 fn is_internal(name: &str) -> bool {
-    [MATCH_RECOGNIZE, TUMBLE, HOP, RUNNING, FINAL, MEASURE].iter().any(|internal| name.eq_ignore_ascii_case(internal))
+    let names = [MATCH_RECOGNIZE, TUMBLE, HOP, RUNNING, FINAL, MEASURE, NUMBER];
+    names.iter().any(|internal| name.eq_ignore_ascii_case(internal))
         // The columns of such a window have names that begin so.
         || name.get(..ROW_PATTERN_WINDOW.len()).is_some_and(|start| start.eq_ignore_ascii_case(ROW_PATTERN_WINDOW))
 }

@@ -4,11 +4,13 @@ use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use dipper_types::{Error, Result, Span};
-use sqlparser::ast::{CastKind, DataType as SqlType, Expr as SqlExpr, Ident, SelectItem, SetExpr, Value};
+use sqlparser::ast::{
+    CastKind, DataType as SqlType, Expr as SqlExpr, Ident, SelectItem, SetExpr, UnaryOperator, Value,
+};
 use sqlparser::parser::Parser;
 
-use crate::ast::{Insert, Query};
-use crate::bind::{analyse, duplicate_columns, plan_error};
+use crate::ast::{Insert, NUMBER, Query};
+use crate::bind::{analyse, duplicate_columns, function_name, plan_error};
 use crate::catalog::{Table, column_name, sql_type_name};
 use crate::dialect::DipperDialect;
 use crate::source_text::span;
@@ -21,27 +23,58 @@ pub(super) fn with_distinct_names(source: &Query) -> Query {
     source
 }
 
-/// Gives each text and each parameter in the VALUES of an insert the type of the column that it goes into, as Postgres does. What is not
-/// written as a literal keeps its type.
+/// Gives each text and each parameter in the VALUES of an insert the type of the column that it goes into, as Postgres does, and each number that goes
+/// into a DECIMAL its digits. What is not written as a literal keeps its type.
 pub(super) fn type_literals(source: &mut Query, insert: &Insert, table: &Table) -> Result<()> {
-    let SetExpr::Values(values) = source.query.body.as_mut() else { return Ok(()) };
     let (sink, targets) = (table.written(), target_columns(insert, table)?);
-    for row in &mut values.rows {
-        for (value, target) in row.content.iter_mut().zip(&targets) {
-            let is_open = match value {
-                SqlExpr::Value(literal) => {
-                    matches!(literal.value, Value::SingleQuotedString(_) | Value::Placeholder(_))
+    let wanted = |column: usize| targets.get(column).map(|target| sink.columns.field(*target).data_type());
+    match source.query.body.as_mut() {
+        SetExpr::Values(values) => {
+            for row in &mut values.rows {
+                for (column, value) in row.content.iter_mut().enumerate() {
+                    match wanted(column) {
+                        Some(DataType::Utf8 | DataType::Binary) | None => {}
+                        Some(wanted) if is_open(value) || is_exact(value, wanted) => cast_literal(value, wanted)?,
+                        Some(_) => {}
+                    }
                 }
-                _ => false,
-            };
-            let wanted = sink.columns.field(*target).data_type();
-            if is_open && !matches!(wanted, DataType::Utf8 | DataType::Binary) {
-                let data_type = sql_type(wanted)?;
-                let expr = Box::new(std::mem::replace(value, SqlExpr::Value(Value::Null.into())));
-                *value = SqlExpr::Cast { kind: CastKind::Cast, expr, data_type, array: false, format: None };
             }
         }
+        SetExpr::Select(select) => {
+            for (column, item) in select.projection.iter_mut().enumerate() {
+                let (SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. }) = item else {
+                    break;
+                };
+                if let Some(wanted) = wanted(column).filter(|wanted| is_exact(value, wanted)) {
+                    cast_literal(value, wanted)?;
+                }
+            }
+        }
+        _ => {}
     }
+    Ok(())
+}
+
+fn is_open(value: &SqlExpr) -> bool {
+    let SqlExpr::Value(literal) = value else { return false };
+    matches!(literal.value, Value::SingleQuotedString(_) | Value::Placeholder(_))
+}
+
+/// Whether this is a number for a DECIMAL.
+fn is_exact(value: &SqlExpr, wanted: &DataType) -> bool {
+    let is_number = match value {
+        SqlExpr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => return is_exact(expr, wanted),
+        SqlExpr::Value(literal) => matches!(literal.value, Value::Number(..)),
+        SqlExpr::Function(function) => function_name(function) == NUMBER,
+        _ => false,
+    };
+    is_number && wanted.is_decimal()
+}
+
+fn cast_literal(value: &mut SqlExpr, wanted: &DataType) -> Result<()> {
+    let data_type = sql_type(wanted)?;
+    let expr = Box::new(std::mem::replace(value, SqlExpr::Value(Value::Null.into())));
+    *value = SqlExpr::Cast { kind: CastKind::Cast, expr, data_type, array: false, format: None };
     Ok(())
 }
 

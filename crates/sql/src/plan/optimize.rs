@@ -13,6 +13,7 @@ use datafusion::optimizer::propagate_empty_relation::PropagateEmptyRelation;
 use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
+use dipper_graph::{with_checked_arithmetic, with_plain_arithmetic};
 use dipper_types::{Error, Result};
 
 use crate::bind::{optimized_by_datafusion, optimizer_context, plan_error};
@@ -32,7 +33,10 @@ pub(crate) fn for_dataflow(plan: LogicalPlan) -> Result<LogicalPlan> {
         Arc::new(PushDownFilter::new()),
         Arc::new(OptimizeProjections::new()),
     ];
-    Optimizer::with_rules(rules).optimize(plan, &optimizer_context(), |_, _| {}).map_err(plan_error)
+    let optimized = with_checked_arithmetic(plan)
+        .and_then(|plan| Optimizer::with_rules(rules).optimize(plan, &optimizer_context(), |_, _| {}));
+    // The operators of a dataflow fail on overflow by themselves.
+    optimized.and_then(with_plain_arithmetic).map_err(plan_error)
 }
 
 /// Optimises a bound plan as the batch host does.

@@ -8,7 +8,7 @@ use dipper_graph::JobGraph;
 use dipper_types::{Error, Result};
 
 use super::{dataflow, insert, optimize};
-use crate::ast::{CreateView, ExplainFormat, Insert, Query, Statement};
+use crate::ast::{COLUMNS_MAX, CreateView, ExplainFormat, Insert, Query, Statement, too_many_columns};
 use crate::bind::{bind_definition, bind_query, bind_view, check_depth, function_names, placed};
 use crate::catalog::{Catalog, Settings, Table, View, relation_name};
 use crate::explain;
@@ -36,7 +36,9 @@ impl<'a> Planner<'a> {
     /// Binds a query whose rows are shown, and whose columns may have one name: [`own_name`](crate::own_name) tells it of each column of the plan.
     pub fn shown(&self, query: &Query) -> Result<LogicalPlan> {
         check_depth(&query.query)?;
-        self.logical(&insert::with_distinct_names(query))
+        let plan = self.logical(&insert::with_distinct_names(query))?;
+        // A wildcard may stand for too many.
+        if plan.schema().fields().len() > COLUMNS_MAX { Err(too_many_columns().at(query.span)) } else { Ok(plan) }
     }
 
     /// Checks a view's query, before the view is registered.

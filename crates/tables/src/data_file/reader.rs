@@ -20,6 +20,8 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use roaring::RoaringTreemap;
 
+use super::gone;
+
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8192;
 
@@ -116,12 +118,9 @@ impl AsyncFileReader for Object {
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
         async move {
-            let gone = || {
-                let hint = "the snapshot is older than files are kept: take a new one, or raise the table's retention";
-                Error::unavailable(format!("the file '{}' is gone", self.name)).with_hint(hint)
-            };
             let read = self.directory.get_ranges(&self.name, &ranges).await;
-            read.and_then(|read| read.ok_or_else(gone)).map_err(|error| ParquetError::External(Box::new(error)))
+            let read = read.and_then(|read| read.ok_or_else(|| gone(&self.name)));
+            read.map_err(|error| ParquetError::External(Box::new(error)))
         }
         .boxed()
     }

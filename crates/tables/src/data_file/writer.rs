@@ -11,10 +11,11 @@ use dipper_state::Directory;
 use dipper_types::{Error, ErrorKind, Result, sql_type_name};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::basic::{Compression, Type, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnDescPtr;
 use uuid::Uuid;
 
 use super::NewFile;
@@ -131,15 +132,27 @@ impl DataFileWriter {
 
 impl OpenFile {
     fn new(folder: &str, schema: &SchemaRef) -> Result<Self> {
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(failed)?))
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .set_created_by(concat!("Dipper ", env!("CARGO_PKG_VERSION")).to_owned())
-            .build();
-        let parquet = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties)).map_err(failed)?;
+        let parquet = properties(schema)
+            .and_then(|properties| ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties)));
+        let parquet = parquet.map_err(failed)?;
         let name = format!("{folder}part-{}.parquet", Uuid::new_v4());
         Ok(Self { name, parquet, statistics: Collector::new(Arc::clone(schema)) })
     }
+}
+
+/// How files are written. They have no bounds of floating point numbers: those pass over a NaN, which is the greatest number to a query, so
+/// that a reader would leave it out.
+fn properties(schema: &SchemaRef) -> parquet::errors::Result<WriterProperties> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_created_by(concat!("Dipper ", env!("CARGO_PKG_VERSION")).to_owned());
+    let stored = ArrowSchemaConverter::new().convert(schema)?;
+    let floats = stored.columns().iter().filter(|leaf| matches!(leaf.physical_type(), Type::FLOAT | Type::DOUBLE));
+    let without = |properties: WriterPropertiesBuilder, leaf: &ColumnDescPtr| {
+        properties.set_column_statistics_enabled(leaf.path().clone(), EnabledStatistics::None)
+    };
+    Ok(floats.fold(properties, without).build())
 }
 
 /// Waits for several writers' files.
@@ -176,4 +189,37 @@ pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordB
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(crate) fn failed(error: ParquetError) -> Error {
     Error::new(ErrorKind::Internal, format!("cannot write parquet: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use std::collections::BTreeMap;
+
+    use arrow::array::{ArrayRef, Float64Array, Int64Array, ListArray};
+    use arrow::datatypes::Float32Type;
+    use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaDataReader};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn files_have_no_bounds_of_floating_point_numbers() {
+        let directory = Directory::open("memory://", &BTreeMap::new()).unwrap();
+        let reals = ListArray::from_iter_primitive::<Float32Type, _, _>([Some([Some(0.5)]), Some([Some(f32::NAN)])]);
+        let columns: [(&str, ArrayRef); 3] = [
+            ("n", Arc::new(Int64Array::from(vec![1, 2]))),
+            ("real", Arc::new(Float64Array::from(vec![0.5, f64::NAN]))),
+            ("reals", Arc::new(reals)),
+        ];
+        let rows = RecordBatch::try_from_iter(columns).unwrap();
+        let mut writer = DataFileWriter::new(directory.clone(), rows.schema(), 1 << 20);
+        writer.write(&rows).await.unwrap();
+        let [file] = writer.finish().await.unwrap().try_into().unwrap();
+        let bytes = directory.get(&file.name).await.unwrap().unwrap();
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes).unwrap();
+        let has_bounds = |column: &ColumnChunkMetaData| column.statistics().is_some();
+        let has_bounds: Vec<bool> = metadata.row_group(0).columns().iter().map(has_bounds).collect();
+        assert_eq!(has_bounds, [true, false, false]);
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Fields, Schema};
 use arrow::json::{LineDelimitedWriter, ReaderBuilder};
 use bytes::Bytes;
+use dipper_state::offload;
 use dipper_types::{Error, ErrorKind, Result};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
@@ -44,15 +45,6 @@ pub(crate) async fn read(log: &Log, version: u64) -> Result<Option<Vec<Line>>> {
     let Some(bytes) = log.directory.get(&name).await? else { return Ok(None) };
     let lines = offload(move || from_parquet(bytes)).await;
     lines.map(Some).map_err(|error| log.about(error.context(format!("checkpoint '{name}'"))))
-}
-
-/// Runs `work` away from the threads that serve I/O.
-async fn offload<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) if error.is_cancelled() => Err(Error::cancelled()),
-        Err(error) => Err(Error::internal(format!("a checkpoint of a table: {error}"))),
-    }
 }
 
 fn encode(lines: &[Line]) -> Result<Bytes> {

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use crate::data_file::gone;
+
 /// Begins every vector.
 const MAGIC: u32 = 1_681_511_377;
 
@@ -103,10 +105,7 @@ impl DeletionVector {
         let start = u64::from(self.descriptor.offset.unwrap_or(1).max(0).unsigned_abs());
         let framed = start..start + bytes as u64 + 8;
         let read = directory.get_ranges(&file, std::slice::from_ref(&framed)).await?;
-        let framed = read.and_then(|mut read| read.pop()).ok_or_else(|| {
-            let hint = "the snapshot is older than files are kept: take a new one, or raise the table's retention";
-            Error::unavailable(format!("the deletion vector '{file}' is gone")).with_hint(hint)
-        })?;
+        let framed = read.and_then(|mut read| read.pop()).ok_or_else(|| gone(&file))?;
         let about = |error: Error| error.context(format!("file '{file}'"));
         if framed.len() != bytes + 8 || framed[..4] != (bytes as u32).to_be_bytes() {
             return Err(about(corrupt("its length is another one")));

@@ -114,6 +114,9 @@ fn a_column_is_added_and_is_null_in_the_rows_before() {
         let file = snapshot.files().next().unwrap();
         let read: Vec<_> = snapshot.read(file, &[2, 0]).await.unwrap().try_collect().await.unwrap();
         assert_eq!(read[0].column(0).null_count(), 1);
+        let before = table.snapshot_at(AsOf::Version(1)).await.unwrap();
+        assert_eq!(before.schema().fields().len(), 2);
+        assert_eq!(before.with_columns_of(&snapshot).schema(), snapshot.schema());
 
         let again = table.commit(&Changes::add_columns(&added).unwrap()).await.unwrap_err();
         assert_eq!(again.to_string(), "table 'memory://': column 'at': there is another one of this name");

@@ -38,7 +38,7 @@ pub(super) async fn list_jobs(State(api): State<Api>) -> Answer<Json<JobList>> {
     ))
 )]
 pub(super) async fn submit_job(State(api): State<Api>, Sent(submit): Sent<Submit>) -> Answer<impl IntoResponse> {
-    let job = api.answer(api.jobs.submit(submit.into())).await?;
+    let job = Box::pin(api.answer(api.jobs.submit(submit.into()))).await?;
     let location = format!("/v1/jobs/{}", job.id);
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(Job::from(job))))
 }

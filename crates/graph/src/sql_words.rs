@@ -1,7 +1,7 @@
 //! DataFusion's messages in the words of SQL: its types and literals are Arrow's.
 
 /// The message with `Float64` as DOUBLE, `Timestamp(ms)` as TIMESTAMP(3) and `Int64(1)` as 1.
-pub(super) fn in_sql_words(message: &str) -> String {
+pub fn in_sql_words(message: &str) -> String {
     let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let mut out = String::with_capacity(message.len());
     let mut rest = message;

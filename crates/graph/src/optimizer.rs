@@ -1,0 +1,155 @@
+//! DataFusion's rules for logical plans, one of them kept from what it does wrong.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::{NullEquality, Result};
+use datafusion::logical_expr::utils::can_hash;
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinType, LogicalPlan};
+use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion::optimizer::{Optimizer, OptimizerConfig, OptimizerRule};
+
+/// DataFusion's rules in their order.
+pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let mut rules = Optimizer::new().rules;
+    let careful = CarefulJoinOrder(EliminateCrossJoin::new());
+    if let Some(rule) = rules.iter_mut().find(|rule| rule.name() == careful.name()) {
+        *rule = Arc::new(careful);
+    }
+    rules
+}
+
+/// `EliminateCrossJoin` puts inner joins into another order. In DataFusion 55 it loses a condition that takes more than two
+/// relations, as the second in `a CROSS JOIN b JOIN c ON c.x = a.x AND c.y = a.y + b.y`, and it compares the keys of all joins as
+/// the outermost one does, so that `IS NOT DISTINCT FROM` becomes `=` or the other way round. Plans with such joins keep their order.
+#[derive(Debug)]
+struct CarefulJoinOrder(EliminateCrossJoin);
+
+impl OptimizerRule for CarefulJoinOrder {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        if has_fixed_join(&plan)? { Ok(Transformed::no(plan)) } else { self.0.rewrite(plan, config) }
+    }
+}
+
+/// Whether a plan has a join whose conditions the rule would change.
+fn has_fixed_join(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Join(join) = node
+            && join.join_type == JoinType::Inner
+        {
+            found = is_fixed(join)?;
+        }
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
+}
+
+fn is_fixed(join: &Join) -> Result<bool> {
+    if join.null_equality == NullEquality::NullEqualsNull {
+        return Ok(true);
+    }
+    for (left, right) in &join.on {
+        let is_movable = is_of_one_relation(left, &join.left)
+            && is_of_one_relation(right, &join.right)
+            && can_hash(&left.get_type(join.left.schema())?)
+            && can_hash(&right.get_type(join.right.schema())?);
+        if !is_movable {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether all columns of an expression, and there are some, come from one of the relations that `input` joins.
+fn is_of_one_relation(expr: &Expr, input: &LogicalPlan) -> bool {
+    let columns = expr.column_refs();
+    if columns.is_empty() {
+        return false;
+    }
+    let mut relation = input;
+    while let LogicalPlan::Join(join) = relation
+        && join.join_type == JoinType::Inner
+    {
+        let sides = [join.left.as_ref(), join.right.as_ref()];
+        let from = |side: &&LogicalPlan| columns.iter().all(|column| side.schema().has_column(column));
+        match sides.into_iter().find(from) {
+            Some(side) => relation = side,
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::logical_expr::builder::table_scan;
+    use datafusion::logical_expr::{LogicalPlanBuilder, Operator, binary_expr, col};
+    use datafusion::optimizer::OptimizerContext;
+
+    use super::*;
+
+    fn relation(name: &str) -> LogicalPlan {
+        let columns = vec![Field::new("x", DataType::Int64, true), Field::new("y", DataType::Int64, true)];
+        table_scan(Some(name), &Schema::new(columns), None).unwrap().build().unwrap()
+    }
+
+    fn optimized(plan: LogicalPlan) -> String {
+        let optimizer = Optimizer::with_rules(optimizer_rules());
+        optimizer.optimize(plan, &OptimizerContext::new(), |_, _| {}).unwrap().display_indent().to_string()
+    }
+
+    #[test]
+    fn a_condition_on_three_relations_is_kept() {
+        let plan = LogicalPlanBuilder::from(relation("a"))
+            .cross_join(relation("b"))
+            .unwrap()
+            .join_on(
+                relation("c"),
+                JoinType::Inner,
+                [col("c.x").eq(col("a.x")), col("c.y").eq(col("a.y") + col("b.y"))],
+            )
+            .unwrap()
+            .build()
+            .unwrap();
+        let optimized = optimized(plan);
+        assert!(optimized.contains("a.y + b.y = c.y"), "{optimized}");
+        assert!(optimized.contains("a.x = c.x"), "{optimized}");
+    }
+
+    #[test]
+    fn joins_that_compare_nulls_in_other_ways_stay_apart() {
+        let plan = LogicalPlanBuilder::from(relation("a"))
+            .join_on(relation("b"), JoinType::Inner, [binary_expr(col("a.y"), Operator::IsNotDistinctFrom, col("b.y"))])
+            .unwrap()
+            .join_on(relation("c"), JoinType::Inner, [col("c.x").eq(col("a.x"))])
+            .unwrap()
+            .build()
+            .unwrap();
+        let optimized = optimized(plan);
+        let joins: Vec<&str> = optimized.lines().map(str::trim).filter(|line| line.starts_with("Inner Join")).collect();
+        assert_eq!(joins, ["Inner Join: a.x = c.x", "Inner Join: a.y = b.y"]);
+    }
+
+    #[test]
+    fn relations_between_commas_are_joined_by_their_keys() {
+        let plan = LogicalPlanBuilder::from(relation("a"))
+            .cross_join(relation("b"))
+            .unwrap()
+            .cross_join(relation("c"))
+            .unwrap()
+            .filter(col("a.x").eq(col("c.x")).and(col("c.y").eq(col("b.y"))))
+            .unwrap()
+            .build()
+            .unwrap();
+        let optimized = optimized(plan);
+        assert!(!optimized.contains("Cross Join"), "{optimized}");
+    }
+}
