@@ -8,6 +8,10 @@ import datetime
 import os
 import sys
 import tempfile
+import time
+from contextlib import closing
+
+import psycopg2
 
 SCRATCH = tempfile.TemporaryDirectory()
 with open(os.path.join(SCRATCH.name, "superset_config.py"), "w") as config:
@@ -147,6 +151,44 @@ def filters_offer_values():
     equal(sorted(table.values_for_column("symbol")), ["ACME", "BOLT", "CORE", "DART"])
 
 
+def charts_follow_a_running_job():
+    """A job that a client has submitted commits twice a second what it has read since. A chart shows what has been committed, and later more."""
+    with closing(psycopg2.connect(host="127.0.0.1", port=port(), user="dipper", dbname="dipper")) as connection:
+        connection.autocommit = True
+        client = connection.cursor()
+        for statement in (
+            "CREATE TABLE beats (n BIGINT, ts TIMESTAMP(3))",
+            """CREATE TEMPORARY TABLE heart (n BIGINT, ts TIMESTAMP(3)) WITH ('connector' = 'datagen', 'rows-per-second' = '1000',
+               'fields.n.kind' = 'sequence', 'fields.n.start' = '1',
+               'fields.ts.start' = '2026-01-01 00:00:00', 'fields.ts.step' = '1 ms')""",
+            "SET 'state.checkpoints.dir' = 'checkpoints'",
+            "SET 'execution.checkpointing.interval' = '500 ms'",
+            "SET 'pipeline.name' = 'beats'",
+            "INSERT INTO beats SELECT n, ts FROM heart",
+        ):
+            client.execute(statement)
+        try:
+            table = data_set("beats", "ts")
+            table.metrics.append(SqlMetric(metric_name="highest", expression="MAX(n)"))
+            table.metrics.append(SqlMetric(metric_name="total", expression="SUM(n)"))
+            seen, until = set(), time.monotonic() + 60
+            while len(seen) < 5 and time.monotonic() < until:
+                [row] = chart(table, metrics=["count", "highest", "total"])
+                rows = row["count"]
+                if rows:
+                    equal((row["highest"], row["total"]), (rows, rows * (rows + 1) // 2))
+                    assert rows >= max(seen, default=0), f"{rows} rows, after {max(seen)}"
+                    seen.add(rows)
+                time.sleep(0.2)
+            assert len(seen) >= 5, f"the chart has shown no more than {sorted(seen)} rows"
+            steps = sorted(over_time(table, "PT1S").items())
+            assert all(count == 1000 for _, count in steps[1:-1]), steps
+        finally:
+            client.execute("SHOW JOBS")
+            [job] = [row[0] for row in client.fetchall() if "beats" in row]
+            client.execute(f"STOP JOB '{job}'")
+
+
 run(
     schemas_tables_and_views_are_listed,
     columns_are_described,
@@ -156,4 +198,5 @@ run(
     charts_have_steps_of_weeks_to_years,
     charts_are_grouped_and_filtered,
     filters_offer_values,
+    charts_follow_a_running_job,
 )
