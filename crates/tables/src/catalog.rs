@@ -277,7 +277,7 @@ impl TableCatalog {
                 self.sweep(now_ms().saturating_sub(LEFTOVER_RETENTION_MS)).await
             };
             if let Err(error) = put.await {
-                tracing::warn!("the catalog's note could not be written: {error}");
+                tracing::warn!("the catalog could not be tidied up: {error}");
             }
         }
     }
