@@ -13,7 +13,7 @@ use crate::clock;
 use crate::cluster::{client, rows};
 use crate::cluster_args::{ClusterArgument, JobCommand};
 use crate::failure::{Failure, Phase};
-use crate::script::Script;
+use crate::script::{self, Script};
 use crate::statement::Console;
 use crate::stored::{failed, show_rows};
 
@@ -129,7 +129,7 @@ async fn submit(
     settings: &SettingArguments,
     checkpoints: &CheckpointArguments,
 ) -> Result<Job, Failure> {
-    let name = file.file_stem().and_then(|stem| stem.to_str()).filter(|stem| *stem != "-").unwrap_or("job");
+    let name = script::job_name(file).unwrap_or_else(|| "job".to_owned());
     let settings: HashMap<String, String> = settings.pairs().into_iter().chain(checkpoints.pairs()).collect();
     let start_from = match checkpoints.start_from() {
         dipper_session::StartFrom::Latest => StartFrom::Latest,
@@ -138,7 +138,7 @@ async fn submit(
             StartFrom::Savepoint { url, over, allow_non_restored_state: checkpoints.allow_non_restored_state }
         }
     };
-    let submitted = client.submit(script.text.as_ref().to_owned(), name.to_owned(), settings, start_from).await;
+    let submitted = client.submit(script.text.as_ref().to_owned(), name, settings, start_from).await;
     submitted.map_err(|error| Failure::statement(error, Phase::Planning, script))
 }
 

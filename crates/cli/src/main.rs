@@ -106,9 +106,8 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         }
         Command::Run(run) => {
             let script = Script::read(&run.file)?;
-            let name = run.file.file_stem().and_then(|stem| stem.to_str()).filter(|stem| *stem != "-");
             let job = JobConfig {
-                name: name.map(str::to_owned),
+                name: script::job_name(&run.file),
                 start_from: run.checkpoints.start_from(),
                 allow_non_restored_state: run.checkpoints.allow_non_restored_state,
             };
@@ -136,8 +135,11 @@ async fn dispatch(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
             let given = !sql.command.is_empty() || !sql.file.is_empty();
             let console = console(sql.output.format, !given);
             for file in &sql.file {
+                session.name_jobs(script::job_name(file));
                 console.run_script(&mut session, &Script::read(file)?).await?;
             }
+            // What follows is in no file.
+            session.name_jobs(None);
             for text in &sql.command {
                 console.run_script(&mut session, &Script::new("<command>", text)).await?;
             }

@@ -60,6 +60,11 @@ impl Script {
     }
 }
 
+/// What the jobs of a file are called.
+pub(crate) fn job_name(file: &Path) -> Option<String> {
+    file.file_stem().and_then(|stem| stem.to_str()).filter(|stem| *stem != "-").map(str::to_owned)
+}
+
 fn unreadable(name: &str, error: &io::Error) -> Failure {
     let reason = match error.kind() {
         io::ErrorKind::NotFound => "no such file".to_owned(),

@@ -17,7 +17,7 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::cluster_jobs::ClusterJobs;
 use crate::failure::Failure;
-use crate::script::Script;
+use crate::script::{self, Script};
 use crate::serve_args::{ListenArguments, ServeArguments};
 use crate::statement::Console;
 use crate::stored::failed;
@@ -48,6 +48,7 @@ pub(crate) async fn serve(console: &Console, arguments: ServeArguments) -> Resul
     };
     let mut session = Session::new(config).map_err(crate::not_started)?;
     for file in &file {
+        session.name_jobs(script::job_name(file));
         console.run_script(&mut session, &Script::read(file)?).await?;
     }
     let doors = open(console, &listen.or_default(), session, &security).await?;
@@ -89,7 +90,7 @@ async fn open(
         let error = Error::invalid("--require-tls: there is no certificate with which clients could encrypt");
         return Err(Failure::Usage(error.with_hint("--tls-cert FILE --tls-key FILE")));
     }
-    let mut session = session.for_clients();
+    let mut session = session.for_clients().map_err(failed)?;
     // Whoever comes later begins with what is known then.
     session.relations().await.map_err(failed)?;
     let cancel = console.interrupt.token();

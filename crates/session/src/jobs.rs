@@ -75,9 +75,15 @@ impl Debug for Known {
 impl JobService for LocalJobs {
     async fn start(&self, job: PlannedJob, _script: JobScript) -> Result<String> {
         let name = job.graph.name.clone();
+        let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let runs = |known: &Known| known.control.is_some() && known.status.name == name;
+        if job.checkpointing.is_some() && jobs.values().any(runs) {
+            // They would take each other's checkpoints over.
+            let error = Error::invalid(format!("job '{name}' is running already"));
+            return Err(error.with_hint("stop it first (SHOW JOBS, STOP JOB), or SET another 'pipeline.name'"));
+        }
         let mut running = dataflow::insert(job, Handle::current())?;
         let mut notices = running.notices();
-        let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = jobs.last_key_value().map_or(1, |(last, _)| last + 1);
         // Nobody takes a job of an earlier process for one of this one.
         let id = format!("{:08x}-{number}", clock::nonce() as u32);

@@ -77,12 +77,19 @@ impl Session {
     }
 
     /// The session as the clients of a server get it: they cannot set where its tables are, nor more memory or time for a query than it has now,
-    /// and what they `RESET` is as it is now.
-    #[must_use]
-    pub fn for_clients(mut self) -> Self {
+    /// and what they `RESET` is as it is now. They inherit no name for their jobs.
+    pub fn for_clients(mut self) -> Result<Self> {
+        self.name_jobs(None);
+        self.settings.reset(Some("pipeline.name"))?;
         self.initial.clone_from(&self.settings);
         self.is_clients = true;
-        self
+        Ok(self)
+    }
+
+    /// What the next jobs are called that have no `pipeline.name`, for example by the file that they are in.
+    pub fn name_jobs(&mut self, name: Option<String>) {
+        self.job.name = name;
+        self.unnamed_jobs = 0;
     }
 
     /// Parses a script; nothing is looked up yet.
@@ -438,13 +445,18 @@ impl Session {
 
     async fn planned(&mut self, statement: &Statement, text: &str) -> Result<PlannedJob> {
         let statement = statement.clone();
-        let mut graph = self.aside(async move |session| session.planned_job(statement.inserts()).await).await?;
-        let checkpointing = self.checkpointing(text).await?;
-        if let Some(checkpointing) = &checkpointing {
-            dataflow::refuse_tables_that_change(&graph)?;
-            graph.name.clone_from(&checkpointing.job.0);
+        let graph = self.aside(async move |session| session.planned_job(statement.inserts()).await).await?;
+        let mut job = PlannedJob { warnings: dataflow::unbounded_state(&graph), graph, checkpointing: None };
+        // Without a name, nothing would tell what a client inserts at once from its next insert.
+        if !self.is_clients || job.goes_on() || self.next_job_name().is_some() {
+            job.checkpointing = self.checkpointing(text).await?;
         }
-        Ok(PlannedJob { warnings: dataflow::unbounded_state(&graph), graph, checkpointing })
+        if let Some(checkpointing) = &job.checkpointing {
+            dataflow::refuse_tables_that_change(&job.graph)?;
+            job.graph.name.clone_from(&checkpointing.job.0);
+            self.note_job(&checkpointing.job.0, text)?;
+        }
+        Ok(job)
     }
 
     /// The name by which the next job would find its checkpoints, if it has one.
@@ -458,28 +470,32 @@ impl Session {
     }
 
     /// How the next job takes checkpoints, if it does. It needs a name by which it is found again.
-    async fn checkpointing(&mut self, text: &str) -> Result<Option<Checkpointing>> {
+    async fn checkpointing(&self, text: &str) -> Result<Option<Checkpointing>> {
         let named = self.next_job_name();
         let name = named.as_deref().unwrap_or_default();
         let checkpointing = checkpoints::checkpointing(&self.settings, &self.catalog, &self.job, name, text).await?;
-        if checkpointing.is_some() {
-            if named.is_none() {
-                let error = Error::invalid("a job with checkpoints needs a name, by which it finds them again");
-                return Err(error.with_hint("SET 'pipeline.name' = '…'"));
-            }
-            match self.settings.pipeline_name() {
-                None => self.unnamed_jobs += 1,
-                // The same job may be started once more, and goes on; another one would find the checkpoints of this one.
-                Some(name) if self.named_jobs.get(name).is_some_and(|known| known != text) => {
-                    let error =
-                        Error::invalid(format!("there has been another job with checkpoints by the name '{name}'"));
-                    let hint = "SET another 'pipeline.name' before each, or make them one job: EXECUTE STATEMENT SET BEGIN … END";
-                    return Err(error.with_hint(hint));
-                }
-                Some(name) => drop(self.named_jobs.insert(name.to_owned(), text.to_owned())),
-            }
+        if checkpointing.is_some() && named.is_none() {
+            let error = Error::invalid("a job with checkpoints needs a name, by which it finds them again");
+            return Err(error.with_hint("SET 'pipeline.name' = '…'"));
         }
         Ok(checkpointing)
+    }
+
+    /// Remembers a job with checkpoints, unless it would find those of another one.
+    fn note_job(&mut self, name: &str, text: &str) -> Result<()> {
+        let has_own_name = self.settings.pipeline_name().is_some();
+        // The same job may be started once more by its own name, and goes on; two files of one name are not the same.
+        if self.named_jobs.get(name).is_some_and(|known| known != text || !has_own_name) {
+            let error = Error::invalid(format!("there has been another job with checkpoints by the name '{name}'"));
+            let hint =
+                "SET another 'pipeline.name' before each, or make them one job: EXECUTE STATEMENT SET BEGIN … END";
+            return Err(error.with_hint(hint));
+        }
+        self.named_jobs.insert(name.to_owned(), text.to_owned());
+        if !has_own_name {
+            self.unnamed_jobs += 1;
+        }
+        Ok(())
     }
 }
 

@@ -352,7 +352,10 @@ fn a_job_says_what_it_goes_on_from_and_when_it_has_finished() {
     let second = run(&[]);
     assert_eq!(
         (second.code, second.stderr.as_str()),
-        (0, "job 'job' has finished before and is not run again; --fresh starts it over\n")
+        (
+            0,
+            "job 'job' has finished before and is not run again; --fresh, or another 'pipeline.name', starts it over\n"
+        )
     );
     assert_eq!(lines(&workspace, "even").len(), ROWS / 2);
     let third = run(&["--fresh"]);

@@ -96,7 +96,7 @@ async fn settings_are_set_shown_and_reported() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_does_not_go_beyond_what_the_server_has_set() {
     let settings = vec![("query.memory-limit".to_owned(), "1 gb".to_owned())];
-    let session = Session::new(SessionConfig { settings, ..SessionConfig::default() }).unwrap().for_clients();
+    let session = Session::new(SessionConfig { settings, ..SessionConfig::default() }).unwrap().for_clients().unwrap();
     let server = start_with(|config| config.session = session).await;
     let mut client = Client::connect(server.address).await;
     for (sql, answer) in [

@@ -78,7 +78,10 @@ impl fmt::Display for JobNotice {
                 write!(f, "goes on from checkpoint {checkpoint}{taken}")
             }
             Self::AlreadyFinished { job } => {
-                write!(f, "job '{job}' has finished before and is not run again; --fresh starts it over")
+                write!(
+                    f,
+                    "job '{job}' has finished before and is not run again; --fresh, or another 'pipeline.name', starts it over"
+                )
             }
             Self::Restarting { error, delay } => {
                 write!(f, "{error}; the job is restarted in {:.1} s", delay.as_secs_f64())

@@ -194,7 +194,10 @@ async fn a_bounded_job_commits_at_each_checkpoint_and_is_not_run_again() {
     let (job, mut notices) = bench.start(ScriptedSource::new(vec![split]), 2);
     finish(job).await.unwrap();
     bench.assert_numbered(300);
-    assert_eq!(drain(&mut notices), ["job 'job' has finished before and is not run again; --fresh starts it over"]);
+    assert_eq!(
+        drain(&mut notices),
+        ["job 'job' has finished before and is not run again; --fresh, or another 'pipeline.name', starts it over"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

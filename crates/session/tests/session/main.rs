@@ -2,6 +2,7 @@
 //! the files, for a review by eye.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
+mod clients;
 mod database;
 mod hosts_agree;
 mod kept_tables;

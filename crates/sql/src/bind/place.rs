@@ -18,7 +18,9 @@ pub(crate) fn placed(error: Error, query: &ParsedQuery) -> Error {
         return error;
     }
     let message = error.to_string();
-    if message.starts_with("projections require unique expression names") {
+    if message.starts_with("projections require unique expression names")
+        || message.contains("which would be ambiguous")
+    {
         return two_columns_of_one_name(query);
     }
     match query.query.visit(&mut Search { message }) {
@@ -50,7 +52,8 @@ fn two_columns_of_one_name(query: &ParsedQuery) -> Error {
     error.at(query.span).with_hint("name one of them: AS another_name")
 }
 
-/// The positions and names of the columns that have the name of one before them. Beside a wildcard any may have.
+/// The positions and names of the columns that may have the name of one before them: beside a wildcard any may, and so may a subquery, which
+/// DataFusion calls as its column.
 pub(crate) fn duplicate_columns(select: &Select) -> Vec<(usize, String)> {
     let mut seen: Vec<String> = Vec::new();
     let mut duplicates = Vec::new();
@@ -59,22 +62,33 @@ pub(crate) fn duplicate_columns(select: &Select) -> Vec<(usize, String)> {
         .iter()
         .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
     for (position, item) in select.projection.iter().enumerate() {
-        let name = match item {
-            SelectItem::UnnamedExpr(expr) => match under_casts(expr) {
-                Expr::Identifier(name) => column_name(name),
-                Expr::CompoundIdentifier(parts) => parts.last().map(column_name).unwrap_or_default(),
-                other => plain_name(other),
-            },
-            SelectItem::ExprWithAlias { alias, .. } => column_name(alias),
+        let (name, is_subquery) = match item {
+            SelectItem::UnnamedExpr(expr) => (name_of(expr), matches!(under_casts(expr), Expr::Subquery(_))),
+            SelectItem::ExprWithAlias { alias, .. } => (column_name(alias), false),
             _ => continue,
         };
-        if has_wildcard || seen.contains(&name) {
+        // DataFusion writes functions in small letters.
+        let key = name.to_lowercase();
+        if has_wildcard || is_subquery || seen.contains(&key) {
             duplicates.push((position, name));
-        } else {
-            seen.push(name);
         }
+        seen.push(key);
     }
     duplicates
+}
+
+/// What a column is called that is given no name.
+fn name_of(expr: &Expr) -> String {
+    match under_casts(expr) {
+        Expr::Identifier(name) => column_name(name),
+        Expr::CompoundIdentifier(parts) => parts.last().map(column_name).unwrap_or_default(),
+        Expr::Subquery(query) => match query.body.as_select().map(|select| select.projection.as_slice()) {
+            Some([SelectItem::UnnamedExpr(expr)]) => name_of(expr),
+            Some([SelectItem::ExprWithAlias { alias, .. }]) => column_name(alias),
+            _ => plain_name(expr),
+        },
+        other => plain_name(other),
+    }
 }
 
 /// DataFusion names a column without its casts.
