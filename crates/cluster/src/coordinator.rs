@@ -32,7 +32,7 @@ use crate::worker::cannot_listen;
 use crate::{CoordinatorId, ElectionOptions, Registry, Writer, rpc};
 use hub::Hub;
 use job_service::JobService;
-use jobs::Jobs;
+use jobs::{Jobs, is_not_leading};
 use worker_service::WorkerService;
 
 pub(crate) use hub::Share;
@@ -153,7 +153,10 @@ impl Leaders {
         if jobs.generation().is_none() {
             return Err(self.elsewhere().await);
         }
-        call.await.map_err(|error| rpc::Error::from(&error))
+        match call.await {
+            Err(error) if is_not_leading(&error) => Err(self.elsewhere().await),
+            answer => answer.map_err(|error| rpc::Error::from(&error)),
+        }
     }
 
     /// The answer of one that does not lead.

@@ -186,7 +186,7 @@ impl Jobs {
             error.with_hint("the job may have been submitted all the same: dipper job list shows it if it has")
         })?;
         let mut term = self.term();
-        let Some(term) = &mut *term else { return Err(not_leading()) };
+        let Some(term) = &mut *term else { return Err(leads_no_more()) };
         let slots = slots(&planned);
         let entry = term.lead(&submission, Start::New(Box::new(log), Box::new(planned)));
         entry.view.takes(slots);
@@ -307,7 +307,7 @@ impl Jobs {
             return Err(ended());
         }
         entry.inputs.send(input(reply)).map_err(|_| ended())?;
-        answer.await.unwrap_or_else(|_| Err(if entry.view.is_over() { ended() } else { not_leading() }))?;
+        answer.await.unwrap_or_else(|_| Err(if entry.view.is_over() { ended() } else { leads_no_more() }))?;
         Ok(entry.view.message())
     }
 
@@ -383,8 +383,21 @@ impl Drop for Reserved {
     }
 }
 
+const NOT_LEADING: &str = "this coordinator does not lead";
+
+/// Nothing has been done.
 fn not_leading() -> Error {
-    Error::new(ErrorKind::Unavailable, "this coordinator does not lead")
+    Error::unavailable(NOT_LEADING)
+}
+
+/// Whether a call has done nothing, because the coordinator has ceased to lead since it came.
+pub(super) fn is_not_leading(error: &Error) -> bool {
+    error.kind() == ErrorKind::Unavailable && error.to_string() == NOT_LEADING
+}
+
+fn leads_no_more() -> Error {
+    let error = Error::unavailable("the coordinator has ceased to lead meanwhile");
+    error.with_hint("it may have been done all the same: dipper job list shows it")
 }
 
 /// A place for a savepoint: better refused now than when it is taken.

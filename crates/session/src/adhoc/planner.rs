@@ -25,6 +25,7 @@ use super::host::Host;
 use super::operator_exec::OperatorExec;
 use super::source_exec::SourceExec;
 use super::table_scan;
+use super::text_views::TextViews;
 use super::watch::Watch;
 
 /// Rows of a batch that is read from a table that Dipper keeps: as many as DataFusion is made for. A join of two large batches would not look up
@@ -44,7 +45,9 @@ pub(super) fn planning_state(plan: &LogicalPlan, host: &Arc<Host>, watch: Arc<Wa
     let state = SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::clone(host.runtime()));
     let state = with_functions(state).with_query_planner(Arc::new(planner)).with_optimizer_rules(optimizer_rules());
     let state = state.with_analyzer_rule(Arc::new(CheckedArithmetic));
-    let mut state = state.with_physical_optimizer_rules(float_conditions::with_rule()).build();
+    let mut rules = float_conditions::with_rule();
+    rules.push(Arc::new(TextViews));
+    let mut state = state.with_physical_optimizer_rules(rules).build();
     // What CURRENT_TIMESTAMP says.
     state.mark_start_execution();
     Ok(state)
