@@ -146,6 +146,17 @@ fn opens_an_interval(parser: &Parser) -> bool {
         && matches!(parser.peek_nth_token_ref(1).token, Token::SingleQuotedString(_))
 }
 
+/// Parses what follows `IS DISTINCT FROM`, which holds looser than arithmetic and comparisons, and tighter than NOT, AND and OR: `sqlparser` takes
+/// all of `b AND c` for it.
+fn parse_distinct(parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+    let is_distinct = parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]);
+    if !is_distinct && !parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]) {
+        return None;
+    }
+    let node = if is_distinct { Expr::IsDistinctFrom } else { Expr::IsNotDistinctFrom };
+    Some(parser.parse_subexpr(precedence).map(|right| node(Box::new(left.clone()), Box::new(right))))
+}
+
 /// Parses an interval, of one unit or several.
 fn parse_interval(parser: &mut Parser) -> Result<Expr, ParserError> {
     parser.advance_token();
@@ -254,6 +265,10 @@ impl Dialect for DipperDialect {
             return Some(number);
         }
         semantics_prefix(parser).map(|function| parse_semantics(parser, function))
+    }
+
+    fn parse_infix(&self, parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        parse_distinct(parser, left, precedence)
     }
 
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
