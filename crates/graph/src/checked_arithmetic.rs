@@ -20,6 +20,8 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr_common::datum::apply;
 
+use crate::careful_lists;
+
 /// The rule by which a session that runs plans has such functions in them. It comes after the coercion of types.
 #[derive(Debug, Default)]
 pub struct CheckedArithmetic;
@@ -46,7 +48,7 @@ pub fn with_plain_arithmetic(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 /// The expression, simplified; what overflows is not folded, and fails where it is computed.
 pub fn simplify_checked(expr: Expr, schema: &DFSchema, simplifier: &ExprSimplifier) -> Result<Expr> {
-    let simplified = simplifier.simplify(checked(expr, schema)?.data)?;
+    let simplified = careful_lists::simplify(checked(expr, schema)?.data, simplifier)?;
     plain(simplified).map(|expr| expr.data)
 }
 
@@ -64,16 +66,7 @@ pub fn rewrite_expressions(
         if let LogicalPlan::TableScan(scan) = &node {
             schema.merge(&DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?);
         }
-        let names = NamePreserver::new(&node);
-        let named = |expr: Expr| {
-            let name = names.save(&expr);
-            rewrite(expr, &schema).map(|expr| expr.update_data(|expr| name.restore(expr)))
-        };
-        let rewritten = node.map_expressions(|expr| match expr {
-            // It has no name of its own.
-            Expr::GroupingSet(_) => expr.map_children(named),
-            _ => named(expr),
-        })?;
+        let rewritten = rewrite_named(node, |expr| rewrite(expr, &schema))?;
         // The types may be others, those of the inputs, too.
         rewritten.map_data(|node| match node {
             LogicalPlan::Values(Values { schema, values }) => {
@@ -85,6 +78,23 @@ pub fn rewrite_expressions(
         })
     };
     plan.transform_up_with_subqueries(in_node).map(|plan| plan.data)
+}
+
+/// The node with other expressions of the same names.
+pub(crate) fn rewrite_named(
+    node: LogicalPlan,
+    mut rewrite: impl FnMut(Expr) -> Result<Transformed<Expr>>,
+) -> Result<Transformed<LogicalPlan>> {
+    let names = NamePreserver::new(&node);
+    let mut named = |expr: Expr| {
+        let name = names.save(&expr);
+        rewrite(expr).map(|expr| expr.update_data(|expr| name.restore(expr)))
+    };
+    node.map_expressions(|expr| match expr {
+        // It has no name of its own.
+        Expr::GroupingSet(_) => expr.map_children(&mut named),
+        _ => named(expr),
+    })
 }
 
 fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {

@@ -3,6 +3,7 @@
 //! Use it to build, serialise, chain or print a job. It plans nothing (that is `sql`) and runs nothing (that is `runtime`).
 
 mod bounded_function;
+mod careful_lists;
 mod chain;
 mod checked_arithmetic;
 mod checked_sum;
@@ -19,6 +20,7 @@ mod row_pattern_window;
 mod specialise;
 mod sql_words;
 
+pub use careful_lists::CarefulSimplification;
 pub use chain::{Task, TaskEdge, TaskGraph};
 pub use checked_arithmetic::{
     CheckedArithmetic, rewrite_expressions, simplify_checked, with_checked_arithmetic, with_plain_arithmetic,

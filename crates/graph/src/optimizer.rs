@@ -1,4 +1,4 @@
-//! DataFusion's rules for logical plans, one of them kept from what it does wrong.
+//! DataFusion's rules for logical plans, two of them kept from what they do wrong.
 
 use std::sync::Arc;
 
@@ -9,12 +9,17 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinType, LogicalPlan}
 use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
 use datafusion::optimizer::{Optimizer, OptimizerConfig, OptimizerRule};
 
+use crate::careful_lists::CarefulSimplification;
+
 /// DataFusion's rules in their order.
 pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
-    let careful = CarefulJoinOrder(EliminateCrossJoin::new());
-    if let Some(rule) = rules.iter_mut().find(|rule| rule.name() == careful.name()) {
-        *rule = Arc::new(careful);
+    let careful: [Arc<dyn OptimizerRule + Send + Sync>; 2] =
+        [Arc::new(CarefulJoinOrder(EliminateCrossJoin::new())), Arc::new(CarefulSimplification::default())];
+    for careful in careful {
+        for rule in rules.iter_mut().filter(|rule| rule.name() == careful.name()) {
+            *rule = Arc::clone(&careful);
+        }
     }
     rules
 }

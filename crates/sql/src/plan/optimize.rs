@@ -11,9 +11,8 @@ use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::optimize_unions::OptimizeUnions;
 use datafusion::optimizer::propagate_empty_relation::PropagateEmptyRelation;
 use datafusion::optimizer::push_down_filter::PushDownFilter;
-use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
-use dipper_graph::{with_checked_arithmetic, with_plain_arithmetic};
+use dipper_graph::{CarefulSimplification, with_checked_arithmetic, with_plain_arithmetic};
 use dipper_types::{Error, Result};
 
 use crate::bind::{optimized_by_datafusion, optimizer_context, plan_error};
@@ -26,7 +25,7 @@ pub(crate) fn for_dataflow(plan: LogicalPlan) -> Result<LogicalPlan> {
     }
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
         Arc::new(OptimizeUnions::new()),
-        Arc::new(SimplifyExpressions::new()),
+        Arc::new(CarefulSimplification::default()),
         Arc::new(EliminateDuplicatedExpr::new()),
         Arc::new(EliminateFilter::new()),
         Arc::new(PropagateEmptyRelation::new()),
