@@ -11,6 +11,7 @@ mod query;
 mod source_exec;
 mod subquery;
 mod table_scan;
+mod text_conditions;
 mod text_views;
 mod watch;
 mod write;

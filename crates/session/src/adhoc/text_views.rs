@@ -1,5 +1,5 @@
-//! Texts that rows are grouped by are read as views: a group is found by looking at the first bytes, which lie beside the length, and a page's
-//! dictionary is not copied out value by value. Behind the grouping they are texts again, of which there are as many as groups.
+//! Texts that rows are grouped by, or that a condition compares with constants, are read as views: the first bytes lie beside the length, and a
+//! page's dictionary is not copied out value by value. Behind that they are texts again, of which there are as many as groups, or as rows are left.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,19 +15,28 @@ use datafusion::physical_expr::expressions::{CastExpr, Column};
 use datafusion::physical_expr::projection::ProjectionExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
-use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
-/// Groups what is read from tables that Dipper keeps by views of texts.
+use super::text_conditions::{by_views, compared};
+
+/// Groups and filters what is read from tables that Dipper keeps by views of texts.
 #[derive(Debug)]
 pub(super) struct TextViews;
 
 impl PhysicalOptimizerRule for TextViews {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let by_views = |node| Ok(grouped_by_views(&node)?.map_or_else(|| Transformed::no(node), Transformed::yes));
-        plan.transform_up(by_views).map(|plan| plan.data)
+        let over_views = |node| {
+            let found = match grouped_by_views(&node)? {
+                None => filtered_by_views(&node)?,
+                grouped => grouped,
+            };
+            Ok(found.map_or_else(|| Transformed::no(node), Transformed::yes))
+        };
+        // A grouping looks through the conditions below it.
+        plan.transform_down(over_views).map(|plan| plan.data)
     }
 
     fn name(&self) -> &'static str {
@@ -78,21 +87,30 @@ fn grouped_by_views(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Exec
         views,
         schema,
     )?;
-    as_texts(Arc::new(grouped), &node.schema()).map(Some)
+    as_typed(Arc::new(grouped), &node.schema()).map(Some)
 }
 
-/// Rows of a table of which these columns are views; nothing if something else needs them as texts.
+/// The same rows; nothing if no texts are compared with constants.
+fn filtered_by_views(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let Some(filter) = node.downcast_ref::<FilterExec>() else { return Ok(None) };
+    if compared(filter.predicate(), &filter.input().schema())?.is_empty() {
+        return Ok(None);
+    }
+    read_as_views(node, &BTreeSet::new())
+}
+
+/// Rows of a table of which these columns are views, and no others; nothing if something else needs them as texts.
 fn read_as_views(node: &Arc<dyn ExecutionPlan>, texts: &BTreeSet<String>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let needs = |expr: &Arc<dyn PhysicalExpr>, names: &BTreeSet<String>| {
-        collect_columns(expr).iter().any(|column| names.contains(column.name()))
-    };
     if let Some(filter) = node.downcast_ref::<FilterExec>() {
-        if needs(filter.predicate(), texts) {
+        let compared = compared(filter.predicate(), &filter.input().schema())?;
+        if needs(filter.predicate(), &(texts - &compared)) {
             return Ok(None);
         }
-        let Some(rows) = read_as_views(filter.input(), texts)? else { return Ok(None) };
-        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-        return Arc::clone(node).replace_children(vec![rows], options).map(Some);
+        let texts_read = texts | &compared;
+        let Some(rows) = read_as_views(filter.input(), &texts_read)? else { return Ok(None) };
+        let condition = by_views(Arc::clone(filter.predicate()), &texts_read, &rows.schema())?;
+        let filtered = FilterExecBuilder::from(filter).with_predicate(condition).with_input(rows).build()?;
+        return as_typed(Arc::new(filtered), &with_views(&node.schema(), texts)).map(Some);
     }
     let Some(scan) = node.downcast_ref::<DataSourceExec>() else { return Ok(None) };
     let Some((config, source)) = scan.downcast_to_file_source::<ParquetSource>() else { return Ok(None) };
@@ -109,30 +127,44 @@ fn read_as_views(node: &Arc<dyn ExecutionPlan>, texts: &BTreeSet<String>) -> Res
         };
     }
     let is_needed = |projected: &ProjectionExpr| !texts.contains(&projected.alias) && needs(&projected.expr, &stored);
-    if projection.iter().any(is_needed) || source.filter().is_some_and(|condition| needs(&condition, &stored)) {
+    if projection.iter().any(is_needed) {
         return Ok(None);
     }
-    let as_view = |field: &Arc<Field>| {
-        if stored.contains(field.name()) {
-            Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View))
-        } else {
-            Arc::clone(field)
-        }
-    };
-    let schema: SchemaRef =
-        Arc::new(Schema::new(config.file_schema().fields().iter().map(as_view).collect::<Vec<_>>()));
-    let mut views = ParquetSource::new(schema).with_parquet_file_reader_factory(Arc::clone(readers));
+    let schema = with_views(config.file_schema(), &stored);
+    let mut views = ParquetSource::new(Arc::clone(&schema)).with_parquet_file_reader_factory(Arc::clone(readers));
     if let Some(condition) = source.filter() {
-        views = views.with_predicate(condition);
+        if needs(&condition, &(&stored - &compared(&condition, config.file_schema())?)) {
+            return Ok(None);
+        }
+        views = views.with_predicate(by_views(condition, &stored, &schema)?);
     }
     let Some(views) = views.try_pushdown_projection(projection)? else { return Ok(None) };
     let config = FileScanConfigBuilder::from(config.clone()).with_source(views).build();
     Ok(Some(DataSourceExec::from_data_source(config)))
 }
 
+fn needs(expr: &Arc<dyn PhysicalExpr>, names: &BTreeSet<String>) -> bool {
+    collect_columns(expr).iter().any(|column| names.contains(column.name()))
+}
+
+/// The schema in which these columns are views of texts.
+fn with_views(schema: &Schema, names: &BTreeSet<String>) -> SchemaRef {
+    let as_view = |field: &Arc<Field>| {
+        if names.contains(field.name()) {
+            Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View))
+        } else {
+            Arc::clone(field)
+        }
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(as_view).collect::<Vec<_>>()))
+}
+
 /// The rows with the types of `schema`.
-fn as_texts(rows: Arc<dyn ExecutionPlan>, schema: &Schema) -> Result<Arc<dyn ExecutionPlan>> {
+fn as_typed(rows: Arc<dyn ExecutionPlan>, schema: &Schema) -> Result<Arc<dyn ExecutionPlan>> {
     let found = rows.schema();
+    if found.fields().iter().zip(schema.fields()).all(|(found, field)| found.data_type() == field.data_type()) {
+        return Ok(rows);
+    }
     let columns = schema.fields().iter().enumerate().map(|(index, field)| {
         let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), index));
         let expr = if found.field(index).data_type() == field.data_type() {
@@ -143,4 +175,103 @@ fn as_texts(rows: Arc<dyn ExecutionPlan>, schema: &Schema) -> Result<Arc<dyn Exe
         ProjectionExpr { expr, alias: field.name().clone() }
     });
     Ok(Arc::new(ProjectionExec::try_new(columns, rows)?))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use datafusion::datasource::physical_plan::parquet::DefaultParquetFileReaderFactory;
+    use datafusion::execution::object_store::ObjectStoreUrl;
+    use datafusion::execution::runtime_env::RuntimeEnv;
+    use datafusion::logical_expr::Operator;
+    use datafusion::physical_expr::expressions::{binary, in_list, is_not_null, like, lit};
+    use datafusion::physical_plan::aggregates::PhysicalGroupBy;
+
+    use super::*;
+
+    fn word() -> Arc<dyn PhysicalExpr> {
+        Arc::new(Column::new("word", 1))
+    }
+
+    fn schema() -> SchemaRef {
+        Arc::new(Schema::new(vec![
+            Field::new("id", DataType::Int64, true),
+            Field::new("word", DataType::Utf8, true),
+            Field::new("name", DataType::Utf8, true),
+        ]))
+    }
+
+    fn scan(condition: Option<&Arc<dyn PhysicalExpr>>) -> Arc<dyn ExecutionPlan> {
+        let store_url = ObjectStoreUrl::local_filesystem();
+        let store = RuntimeEnv::default().object_store(&store_url).unwrap();
+        let readers = Arc::new(DefaultParquetFileReaderFactory::new(store));
+        let mut source = ParquetSource::new(schema()).with_parquet_file_reader_factory(readers);
+        if let Some(condition) = condition {
+            source = source.with_predicate(Arc::clone(condition));
+        }
+        DataSourceExec::from_data_source(FileScanConfigBuilder::new(store_url, Arc::new(source)).build())
+    }
+
+    fn filter(condition: &Arc<dyn PhysicalExpr>) -> Arc<dyn ExecutionPlan> {
+        Arc::new(FilterExec::try_new(Arc::clone(condition), scan(Some(condition))).unwrap())
+    }
+
+    fn groups(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+        let by_word = PhysicalGroupBy::new_single(vec![(word(), "word".to_owned())]);
+        let schema = input.schema();
+        Arc::new(AggregateExec::try_new(AggregateMode::Partial, by_word, vec![], vec![], input, schema).unwrap())
+    }
+
+    fn compare(text: Arc<dyn PhysicalExpr>, operator: Operator, other: Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
+        binary(text, operator, other, &schema()).unwrap()
+    }
+
+    /// Which columns of the table are read as views.
+    fn views(plan: Arc<dyn ExecutionPlan>) -> Vec<String> {
+        let before = plan.schema();
+        let mut node = TextViews.optimize(plan, &ConfigOptions::default()).unwrap();
+        assert_eq!(node.schema(), before);
+        while let Some(child) = node.children().first().map(|child| Arc::clone(child)) {
+            node = child;
+        }
+        let schema = node.schema();
+        let views = schema.fields().iter().filter(|field| *field.data_type() == DataType::Utf8View);
+        views.map(|field| field.name().clone()).collect()
+    }
+
+    #[test]
+    fn texts_that_are_compared_with_constants_are_read_as_views() {
+        for condition in [
+            compare(word(), Operator::Eq, lit("a")),
+            compare(lit("a"), Operator::IsDistinctFrom, word()),
+            compare(is_not_null(word()).unwrap(), Operator::Or, compare(word(), Operator::Lt, lit("b"))),
+            like(false, false, word(), lit("a%"), &schema()).unwrap(),
+            in_list(word(), vec![lit("a"), lit("b")], &true, &schema()).unwrap(),
+        ] {
+            assert_eq!(views(filter(&condition)), ["word"], "{condition}");
+            assert_eq!(views(groups(filter(&condition))), ["word"], "{condition}");
+        }
+    }
+
+    #[test]
+    fn texts_that_something_else_needs_are_read_as_texts() {
+        let name: Arc<dyn PhysicalExpr> = Arc::new(Column::new("name", 2));
+        let equal = compare(word(), Operator::Eq, lit("a"));
+        let both = compare(word(), Operator::Eq, Arc::clone(&name));
+        assert!(views(filter(&both)).is_empty());
+        assert!(views(filter(&compare(both, Operator::And, equal))).is_empty());
+        assert!(views(filter(&compare(Arc::new(Column::new("id", 0)), Operator::Eq, lit(1_i64)))).is_empty());
+        // The other column, and not this one.
+        let joined = compare(word(), Operator::StringConcat, lit("!"));
+        let condition =
+            compare(compare(joined, Operator::Eq, lit("a!")), Operator::And, compare(name, Operator::Gt, lit("b")));
+        assert_eq!(views(filter(&condition)), ["name"]);
+        assert_eq!(views(groups(filter(&condition))), ["name"]);
+    }
+
+    #[test]
+    fn texts_that_rows_are_grouped_by_are_read_as_views() {
+        assert_eq!(views(groups(scan(None))), ["word"]);
+    }
 }
