@@ -1,8 +1,11 @@
-//! Membership in lists, kept from what DataFusion 55 makes of two lists that one expression is looked up in. Its simplification forgets NULL:
-//! `a NOT IN (1, 2) OR a NOT IN (3)` becomes TRUE, `a IN (1, 2) AND a NOT IN (3, NULL)` becomes `a IN (1, 2)`, and so do comparisons with
-//! constants that it makes lists of. So while it simplifies, what is looked up in several places is of another name in each of them.
+//! Membership in lists, kept from what DataFusion 55 makes of several lists that one expression is looked up in. Its simplification forgets NULL, and
+//! that members may be columns: `a NOT IN (1, 2) OR a NOT IN (3)` becomes TRUE, `a IN (1, 2) AND a NOT IN (3, NULL)` becomes `a IN (1, 2)`,
+//! `a IN (b) AND a IN (c)` becomes FALSE, and so do comparisons with constants that it makes lists of.
+//!
+//! So while it simplifies, what is looked up goes by another name at each place. One place is what it may put together: `a = 1 OR a = 2`,
+//! `a <> 1 AND a NOT IN (2, 3)`. What is repeated word for word has the name that it had, so that it is found to be a repetition.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, FieldRef};
@@ -15,6 +18,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::simplify_expressions::{ExprSimplifier, SimplifyExpressions};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+use indexmap::IndexMap;
 
 use crate::checked_arithmetic::rewrite_named;
 
@@ -33,11 +37,12 @@ impl OptimizerRule for CarefulSimplification {
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         let apart = rewrite_named(plan, told_apart)?;
-        if !apart.transformed {
-            return self.0.rewrite(apart.data, config);
-        }
         let simplified = self.0.rewrite(apart.data, config)?;
-        rewrite_named(simplified.data, as_it_was)
+        if !apart.transformed {
+            return Ok(simplified);
+        }
+        let as_it_was = rewrite_named(simplified.data, as_it_was)?.data;
+        Ok(Transformed::new_transformed(as_it_was, simplified.transformed))
     }
 }
 
@@ -48,37 +53,42 @@ pub(crate) fn simplify(expr: Expr, simplifier: &ExprSimplifier) -> Result<Expr> 
     if apart.transformed { as_it_was(simplified).map(|expr| expr.data) } else { Ok(simplified) }
 }
 
-/// The expression in which what is looked up in several lists is called differently at each place.
+/// The expression in which what is looked up at several places has the number of its place.
 fn told_apart(expr: Expr) -> Result<Transformed<Expr>> {
-    let mut places = HashMap::new();
-    count_places(&expr, &mut places)?;
-    places.retain(|looked_up, places| *places > 1 && looked_up.any_column_refs());
-    if places.is_empty() {
+    let lookups = lookups(&expr)?;
+    let places = places(&lookups);
+    let (mut first, mut apart) = (HashMap::new(), HashSet::new());
+    for (lookup, place) in lookups.iter().zip(&places) {
+        let leaves = leaves(lookup.looked_up)?;
+        // A constant may be looked up in a list of columns.
+        let named = if leaves.is_empty() { vec![lookup.looked_up] } else { leaves };
+        apart.extend(named.into_iter().filter(|leaf| *first.entry(*leaf).or_insert(*place) != *place).cloned());
+    }
+    if apart.is_empty() {
         return Ok(Transformed::no(expr));
     }
-    let places: HashMap<Expr, usize> = places.into_iter().map(|(expr, places)| (expr.clone(), places)).collect();
-    let mut place = 0_i64;
-    let mut named = |expr: Box<Expr>| {
-        if !places.contains_key(&expr) {
-            return expr;
-        }
-        place += 1;
-        Box::new(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&AT), vec![*expr, lit(place)])))
-    };
+    // Lookups are met in the order in which they were found.
+    let mut places = places.into_iter();
     expr.transform_down(|part| {
-        let named = match part {
-            Expr::InList(InList { expr, list, negated }) => Expr::InList(InList { expr: named(expr), list, negated }),
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_equality(op) => {
-                let (left, right) = match (left.as_ref(), right.as_ref()) {
-                    (Expr::Column(_), Expr::Literal(..)) => (named(left), right),
-                    (Expr::Literal(..), Expr::Column(_)) => (left, named(right)),
-                    _ => (left, right),
-                };
-                Expr::BinaryExpr(BinaryExpr { left, op, right })
-            }
-            other => return Ok(Transformed::no(other)),
-        };
-        Ok(Transformed::yes(named))
+        let Some((looked_up, _)) = lookup(&part)? else { return Ok(Transformed::no(part)) };
+        let Some(place) = places.next() else { return internal_err!("a lookup that was not found before") };
+        let looked_up = looked_up.clone();
+        let at_its_place = at(looked_up.clone(), place, &apart)?.data;
+        part.map_children(|child| {
+            let same = child == looked_up;
+            Ok(if same { Transformed::yes(at_its_place.clone()) } else { Transformed::no(child) })
+        })
+    })
+}
+
+/// The expression in which these parts have the number of a place.
+fn at(expr: Expr, place: usize, apart: &HashSet<Expr>) -> Result<Transformed<Expr>> {
+    expr.transform_down(|part| {
+        if !apart.contains(&part) {
+            return Ok(Transformed::no(part));
+        }
+        let call = ScalarFunction::new_udf(Arc::clone(&AT), vec![part, lit(place as u64)]);
+        Ok(Transformed::new(Expr::ScalarFunction(call), true, TreeNodeRecursion::Jump))
     })
 }
 
@@ -91,64 +101,111 @@ fn as_it_was(expr: Expr) -> Result<Transformed<Expr>> {
     })
 }
 
-/// At how many places each expression is looked up. What is looked up here or there, or neither here nor there, is so at one place: such lists are
-/// put together as they should be.
-fn count_places<'a>(expr: &'a Expr, places: &mut HashMap<&'a Expr, usize>) -> Result<()> {
-    expr.apply(|part| {
-        let Expr::BinaryExpr(BinaryExpr { op: operator @ (Operator::And | Operator::Or), .. }) = part else {
-            if let Some((looked_up, _)) = lookup(part) {
-                *places.entry(looked_up).or_default() += 1;
+/// A part of an expression that looks something up in a list, or compares it with a constant.
+struct Lookup<'a> {
+    part: &'a Expr,
+    looked_up: &'a Expr,
+    /// The ANDs or ORs that it stands between, if DataFusion may put it together with others there; its own number if not.
+    chain: usize,
+    /// Whether it asks for what is not there, if that is known: a NOT may come to any part of a CASE.
+    negated: Option<bool>,
+}
+
+/// A part that is still to be looked through.
+struct Open<'a> {
+    part: &'a Expr,
+    /// Whether the number of NOTs above it is odd, if nothing but AND and OR stands there as well.
+    inverted: Option<bool>,
+    /// What it stands between.
+    chain: Option<(Operator, usize)>,
+}
+
+/// The lookups of an expression, in order.
+fn lookups(expr: &Expr) -> Result<Vec<Lookup<'_>>> {
+    let (mut lookups, mut chains) = (Vec::new(), 0..);
+    let mut new_chain = || chains.next().unwrap_or_default();
+    let mut open = vec![Open { part: expr, inverted: Some(false), chain: None }];
+    while let Some(Open { part, inverted, chain }) = open.pop() {
+        match part {
+            Expr::Not(operand) => {
+                open.push(Open { part: operand, inverted: inverted.map(|inverted| !inverted), chain: None });
             }
-            return Ok(TreeNodeRecursion::Continue);
-        };
-        let mut together: HashMap<&Expr, usize> = HashMap::new();
-        let mut open = vec![part];
-        while let Some(operand) = open.pop() {
-            match operand {
-                Expr::BinaryExpr(BinaryExpr { left, op, right }) if op == operator => {
-                    open.extend([left.as_ref(), right.as_ref()]);
+            Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
+                let chain = chain.filter(|(operator, _)| operator == op).unwrap_or_else(|| (*op, new_chain()));
+                open.extend([right, left].map(|part| Open { part, inverted, chain: Some(chain) }));
+            }
+            _ => {
+                if let Some((looked_up, negated)) = lookup(part)? {
+                    let chain = chain.filter(|(operator, _)| negated == (*operator == Operator::And));
+                    let chain = chain.map_or_else(&mut new_chain, |(_, chain)| chain);
+                    let negated = inverted.map(|inverted| inverted != negated);
+                    lookups.push(Lookup { part, looked_up, chain, negated });
                 }
-                other => match lookup(other) {
-                    Some((looked_up, negated)) if negated == (*operator == Operator::And) => {
-                        together.insert(looked_up, 1);
-                        if let Expr::InList(list) = other {
-                            count_places(&list.expr, places)?;
-                        }
-                    }
-                    _ => count_places(other, places)?,
-                },
+                let first = open.len();
+                part.apply_children(|part| {
+                    open.push(Open { part, inverted: None, chain: None });
+                    Ok(TreeNodeRecursion::Continue)
+                })?;
+                open[first..].reverse();
             }
         }
-        for (looked_up, place) in together {
-            *places.entry(looked_up).or_default() += place;
-        }
-        Ok(TreeNodeRecursion::Jump)
-    })?;
-    Ok(())
-}
-
-/// What an expression looks up in a list, or compares with a constant, and whether it asks for what is not there.
-fn lookup(expr: &Expr) -> Option<(&Expr, bool)> {
-    match expr {
-        Expr::InList(InList { expr, negated, .. }) => Some((expr, *negated)),
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_equality(*op) => match (left.as_ref(), right.as_ref()) {
-            (column @ Expr::Column(_), Expr::Literal(..)) | (Expr::Literal(..), column @ Expr::Column(_)) => {
-                Some((column, *op == Operator::NotEq))
-            }
-            _ => None,
-        },
-        _ => None,
     }
+    Ok(lookups)
 }
 
-fn is_equality(operator: Operator) -> bool {
-    matches!(operator, Operator::Eq | Operator::NotEq)
+/// The number of each lookup's place.
+fn places(lookups: &[Lookup<'_>]) -> Vec<usize> {
+    let mut together: IndexMap<(usize, &Expr), Vec<usize>> = IndexMap::new();
+    for (number, lookup) in lookups.iter().enumerate() {
+        together.entry((lookup.chain, lookup.looked_up)).or_default().push(number);
+    }
+    let mut places = vec![0; lookups.len()];
+    let mut known: HashMap<(Vec<&Expr>, bool), usize> = HashMap::new();
+    for numbers in together.into_values() {
+        let own = numbers[0];
+        let parts = numbers.iter().map(|number| lookups[*number].part).collect();
+        let place = lookups[own].negated.map_or(own, |negated| *known.entry((parts, negated)).or_insert(own));
+        for number in numbers {
+            places[number] = place;
+        }
+    }
+    places
+}
+
+/// What an expression looks up in a list, or compares with a constant, and whether it asks for what is not there. Below a NOT a `<>` is a `=`.
+fn lookup(expr: &Expr) -> Result<Option<(&Expr, bool)>> {
+    Ok(match expr {
+        Expr::InList(InList { expr: looked_up, negated, .. }) => {
+            (!leaves(expr)?.is_empty()).then_some((looked_up.as_ref(), *negated))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Eq | Operator::NotEq), right }) => {
+            let looked_up = match (leaves(left)?.is_empty(), leaves(right)?.is_empty()) {
+                (false, true) => left,
+                (true, false) => right,
+                _ => return Ok(None),
+            };
+            Some((looked_up.as_ref(), *op == Operator::NotEq))
+        }
+        _ => None,
+    })
+}
+
+/// What an expression is computed from.
+fn leaves(expr: &Expr) -> Result<Vec<&Expr>> {
+    let mut leaves = Vec::new();
+    expr.apply(|part| {
+        if matches!(part, Expr::Column(_) | Expr::OuterReferenceColumn(..) | Expr::ScalarSubquery(_)) {
+            leaves.push(part);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(leaves)
 }
 
 static AT: LazyLock<Arc<ScalarUDF>> =
     LazyLock::new(|| Arc::new(ScalarUDF::from(At { signature: Signature::any(2, Volatility::Immutable) })));
 
-/// Its first argument under another name, by the number of the place. Nothing computes it.
+/// Its first argument, at the place of a number. Nothing computes it.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct At {
     signature: Signature,
@@ -183,21 +240,21 @@ impl ScalarUDFImpl for At {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test")]
 
-    use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
+    use arrow::array::{ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch};
     use arrow::datatypes::{Field, Schema};
     use datafusion::common::{DFSchema, ScalarValue};
     use datafusion::logical_expr::execution_props::ExecutionProps;
     use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
     use datafusion::logical_expr::simplify::SimplifyContext;
-    use datafusion::logical_expr::{col, not, when};
+    use datafusion::logical_expr::{cast, col, not, when};
     use datafusion::physical_expr::create_physical_expr;
     use proptest::prelude::*;
 
     use super::*;
 
     fn schema() -> DFSchema {
-        let columns = ["a", "b"].map(|name| Field::new(name, DataType::Int64, true));
-        DFSchema::try_from(Schema::new(columns.to_vec())).unwrap()
+        let columns = [("a", DataType::Int64), ("b", DataType::Int64), ("n", DataType::Int32)];
+        DFSchema::try_from(Schema::new(columns.map(|(name, of)| Field::new(name, of, true)).to_vec())).unwrap()
     }
 
     fn simplified(expr: Expr) -> Expr {
@@ -205,12 +262,12 @@ mod tests {
         simplify(expr, &ExprSimplifier::new(context)).unwrap()
     }
 
-    /// Of all pairs of NULL and the numbers to 4.
+    /// For all triples of NULL and the numbers to 4.
     fn values(expr: &Expr) -> BooleanArray {
-        let numbers = || [None, Some(0), Some(1), Some(2), Some(3), Some(4)].into_iter();
-        let a: Int64Array = numbers().flat_map(|a| numbers().map(move |_| a)).collect();
-        let b: Int64Array = numbers().flat_map(|_| numbers()).collect();
-        let columns: Vec<ArrayRef> = vec![Arc::new(a), Arc::new(b)];
+        let number = |row: i32, weight: i32| Some(row / weight % 6).filter(|number| *number < 5);
+        let long = |weight| (0..216).map(|row| number(row, weight).map(i64::from)).collect::<Int64Array>();
+        let n: Int32Array = (0..216).map(|row| number(row, 36)).collect();
+        let columns: Vec<ArrayRef> = vec![Arc::new(long(1)), Arc::new(long(6)), Arc::new(n)];
         let rows = RecordBatch::try_new(Arc::clone(schema().inner()), columns).unwrap();
         let expr =
             create_physical_expr(expr, &schema(), &ExecutionProps::new(), &PhysicalPlanningContext::default()).unwrap();
@@ -218,17 +275,21 @@ mod tests {
     }
 
     fn condition() -> impl Strategy<Value = Expr> {
-        let column = || prop::sample::select(vec![col("a"), col("b")]);
-        let constant = || prop::option::weighted(0.9, 0..5_i64).prop_map(|value| lit(ScalarValue::Int64(value)));
+        let column = || {
+            let same = when(lit(true), col("a")).end().unwrap();
+            prop::sample::select(vec![col("a"), col("b"), cast(col("n"), DataType::Int64), same, col("b") + lit(1_i64)])
+        };
+        let number = || prop::option::weighted(0.9, 0..5_i64).prop_map(|value| lit(ScalarValue::Int64(value)));
+        let constant =
+            || prop_oneof![9 => number(), 1 => (0..5_i32).prop_map(|value| cast(lit(value), DataType::Int64))];
+        let list = |members| prop::collection::vec(prop_oneof![9 => constant(), 1 => column()], 1..members);
         let one = prop_oneof![
-            (column(), constant()).prop_map(|(column, value)| column.eq(value)),
-            (column(), constant()).prop_map(|(column, value)| value.not_eq(column)),
-            (column(), constant()).prop_map(|(column, value)| column.lt(value)),
-            column().prop_map(Expr::is_null),
-            (column(), prop::collection::vec(constant(), 1..6), any::<bool>())
-                .prop_map(|(column, list, negated)| column.in_list(list, negated)),
-            (column(), prop::collection::vec(constant(), 1..4), any::<bool>())
-                .prop_map(|(column, list, negated)| (column + lit(1_i64)).in_list(list, negated)),
+            2 => (column(), constant()).prop_map(|(column, value)| column.eq(value)),
+            1 => (column(), constant()).prop_map(|(column, value)| value.not_eq(column)),
+            1 => (column(), constant()).prop_map(|(column, value)| column.lt(value)),
+            1 => column().prop_map(Expr::is_null),
+            4 => (column(), list(6), any::<bool>()).prop_map(|(column, list, negated)| column.in_list(list, negated)),
+            1 => (constant(), list(3), any::<bool>()).prop_map(|(value, list, negated)| value.in_list(list, negated)),
         ];
         one.prop_recursive(4, 24, 3, |part| {
             prop_oneof![
@@ -251,14 +312,31 @@ mod tests {
         }
     }
 
+    fn list(values: std::ops::Range<i64>, negated: bool) -> Expr {
+        col("a").in_list(values.map(lit).collect(), negated)
+    }
+
     #[test]
     fn lists_that_are_one_are_put_together() {
         let equal = |value: i64| col("a").eq(lit(value));
-        let list = |values: std::ops::Range<i64>, negated| col("a").in_list(values.map(lit).collect(), negated);
         let any = (2..6).fold(equal(1), |any, value| any.or(equal(value)));
         assert_eq!(simplified(any.and(col("b").eq(lit(1_i64)))), list(1..6, false).and(col("b").eq(lit(1_i64))));
         assert_eq!(simplified(list(0..4, true).and(list(4..7, true))), list(0..7, true));
         let apart = list(0..4, true).or(list(4..8, true));
         assert_eq!(simplified(apart.clone()), apart);
+    }
+
+    #[test]
+    fn what_is_repeated_is_found_to_be_a_repetition() {
+        let both = list(0..4, false).and(col("b").is_null()).and(list(0..4, false));
+        assert_eq!(simplified(both.or(list(0..4, false))), list(0..4, false));
+    }
+
+    #[test]
+    fn casts_are_taken_from_what_is_looked_up() {
+        let list = |of: Expr, values: std::ops::Range<i32>| of.in_list(values.map(lit).collect(), true);
+        let long =
+            |values: std::ops::Range<i64>| cast(col("n"), DataType::Int64).in_list(values.map(lit).collect(), true);
+        assert_eq!(simplified(long(0..4).or(long(4..8))), list(col("n"), 0..4).or(list(col("n"), 4..8)));
     }
 }

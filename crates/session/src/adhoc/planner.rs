@@ -12,6 +12,7 @@ use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, TableScan, UserDefinedLogicalNode};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
@@ -25,7 +26,7 @@ use super::host::Host;
 use super::operator_exec::OperatorExec;
 use super::source_exec::SourceExec;
 use super::table_scan;
-use super::text_views::TextViews;
+use super::text_views::{TextConditions, TextGroups};
 use super::watch::Watch;
 
 /// Rows of a batch that is read from a table that Dipper keeps: as many as DataFusion is made for. A join of two large batches would not look up
@@ -45,12 +46,19 @@ pub(super) fn planning_state(plan: &LogicalPlan, host: &Arc<Host>, watch: Arc<Wa
     let state = SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::clone(host.runtime()));
     let state = with_functions(state).with_query_planner(Arc::new(planner)).with_optimizer_rules(optimizer_rules());
     let state = state.with_analyzer_rule(Arc::new(CheckedArithmetic));
-    let mut rules = float_conditions::with_rule();
-    rules.push(Arc::new(TextViews));
-    let mut state = state.with_physical_optimizer_rules(rules).build();
+    let mut state = state.with_physical_optimizer_rules(physical_rules()).build();
     // What CURRENT_TIMESTAMP says.
     state.mark_start_execution();
     Ok(state)
+}
+
+/// DataFusion's rules, and ours where they belong.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = float_conditions::with_rule();
+    let requirements = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
+    rules.insert(requirements.unwrap_or(0), Arc::new(TextConditions));
+    rules.push(Arc::new(TextGroups));
+    rules
 }
 
 /// Whether every table of a plan is one that Dipper keeps, and there is one.

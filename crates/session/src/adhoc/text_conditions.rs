@@ -50,7 +50,7 @@ pub(super) fn by_views(
         // A list is looked up in a set, which is of the type of its members.
         let compared = if let Some(list) = expr.downcast_ref::<InListExpr>() {
             let members = list.list().iter().map(as_view).collect();
-            in_list(Arc::clone(list.expr()), members, &list.negated(), schema)?
+            in_list(as_view(list.expr()), members, &list.negated(), schema)?
         } else {
             let children = expr.children().into_iter().map(as_view).collect();
             expr.with_new_children(children)?

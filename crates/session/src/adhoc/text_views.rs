@@ -22,30 +22,60 @@ use datafusion::physical_plan::projection::ProjectionExec;
 
 use super::text_conditions::{by_views, compared};
 
-/// Groups and filters what is read from tables that Dipper keeps by views of texts.
+/// Filters what is read from tables that Dipper keeps by views of texts. This comes before the rule that sorts and distributes rows where an operator
+/// wants it, which would rely on what a condition says of a column.
 #[derive(Debug)]
-pub(super) struct TextViews;
+pub(super) struct TextConditions;
 
-impl PhysicalOptimizerRule for TextViews {
+impl PhysicalOptimizerRule for TextConditions {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let over_views = |node| {
-            let found = match grouped_by_views(&node)? {
-                None => filtered_by_views(&node)?,
-                grouped => grouped,
-            };
-            Ok(found.map_or_else(|| Transformed::no(node), Transformed::yes))
-        };
-        // A grouping looks through the conditions below it.
-        plan.transform_down(over_views).map(|plan| plan.data)
+        replace(plan, filtered_by_views)
     }
 
     fn name(&self) -> &'static str {
-        "TextViews"
+        "TextConditions"
     }
 
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// Groups what is read from tables that Dipper keeps by views of texts. This comes last, when it is settled in how many steps rows are grouped.
+#[derive(Debug)]
+pub(super) struct TextGroups;
+
+impl PhysicalOptimizerRule for TextGroups {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        replace(plan, grouped_by_views)
+    }
+
+    fn name(&self) -> &'static str {
+        "TextGroups"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// The plan in which `other` says what stands for a node.
+fn replace(
+    plan: Arc<dyn ExecutionPlan>,
+    other: impl Fn(&Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let replaced = |node| Ok(other(&node)?.map_or_else(|| Transformed::no(node), Transformed::yes));
+    plan.transform_up(replaced).map(|plan| plan.data)
+}
+
+/// The same rows; nothing if no texts are compared with constants.
+fn filtered_by_views(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let Some(filter) = node.downcast_ref::<FilterExec>() else { return Ok(None) };
+    let texts = compared(filter.predicate(), &filter.input().schema())?;
+    let Some(rows) = read_as_views(filter.input(), &texts)? else { return Ok(None) };
+    let condition = by_views(Arc::clone(filter.predicate()), &texts, &rows.schema())?;
+    let filtered = FilterExecBuilder::from(filter).with_predicate(condition).with_input(rows).build()?;
+    as_typed(Arc::new(filtered), &node.schema()).map(Some)
 }
 
 /// The same groups; nothing if there are no texts that only the groups need.
@@ -74,9 +104,6 @@ fn grouped_by_views(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Exec
     for column in others.iter().flat_map(collect_columns) {
         texts.remove(column.name());
     }
-    if texts.is_empty() {
-        return Ok(None);
-    }
     let Some(views) = read_as_views(aggregate.input(), &texts)? else { return Ok(None) };
     let schema = views.schema();
     let grouped = AggregateExec::try_new(
@@ -90,27 +117,20 @@ fn grouped_by_views(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Exec
     as_typed(Arc::new(grouped), &node.schema()).map(Some)
 }
 
-/// The same rows; nothing if no texts are compared with constants.
-fn filtered_by_views(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let Some(filter) = node.downcast_ref::<FilterExec>() else { return Ok(None) };
-    if compared(filter.predicate(), &filter.input().schema())?.is_empty() {
+/// Rows of a table of which these columns are views; nothing if something else needs one of them as a text, or there are none.
+fn read_as_views(node: &Arc<dyn ExecutionPlan>, texts: &BTreeSet<String>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    if texts.is_empty() {
         return Ok(None);
     }
-    read_as_views(node, &BTreeSet::new())
-}
-
-/// Rows of a table of which these columns are views, and no others; nothing if something else needs them as texts.
-fn read_as_views(node: &Arc<dyn ExecutionPlan>, texts: &BTreeSet<String>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     if let Some(filter) = node.downcast_ref::<FilterExec>() {
-        let compared = compared(filter.predicate(), &filter.input().schema())?;
-        if needs(filter.predicate(), &(texts - &compared)) {
+        if needs(filter.predicate(), texts) {
             return Ok(None);
         }
-        let texts_read = texts | &compared;
-        let Some(rows) = read_as_views(filter.input(), &texts_read)? else { return Ok(None) };
-        let condition = by_views(Arc::clone(filter.predicate()), &texts_read, &rows.schema())?;
-        let filtered = FilterExecBuilder::from(filter).with_predicate(condition).with_input(rows).build()?;
-        return as_typed(Arc::new(filtered), &with_views(&node.schema(), texts)).map(Some);
+        let Some(rows) = read_as_views(filter.input(), texts)? else { return Ok(None) };
+        return FilterExecBuilder::from(filter).with_input(rows).build().map(|filter| Some(Arc::new(filter) as _));
+    }
+    if let Some(projection) = node.downcast_ref::<ProjectionExec>() {
+        return project_views(projection, texts);
     }
     let Some(scan) = node.downcast_ref::<DataSourceExec>() else { return Ok(None) };
     let Some((config, source)) = scan.downcast_to_file_source::<ParquetSource>() else { return Ok(None) };
@@ -131,7 +151,9 @@ fn read_as_views(node: &Arc<dyn ExecutionPlan>, texts: &BTreeSet<String>) -> Res
         return Ok(None);
     }
     let schema = with_views(config.file_schema(), &stored);
-    let mut views = ParquetSource::new(Arc::clone(&schema)).with_parquet_file_reader_factory(Arc::clone(readers));
+    let mut views = ParquetSource::new(Arc::clone(&schema))
+        .with_table_parquet_options(source.table_parquet_options().clone())
+        .with_parquet_file_reader_factory(Arc::clone(readers));
     if let Some(condition) = source.filter() {
         if needs(&condition, &(&stored - &compared(&condition, config.file_schema())?)) {
             return Ok(None);
@@ -141,6 +163,35 @@ fn read_as_views(node: &Arc<dyn ExecutionPlan>, texts: &BTreeSet<String>) -> Res
     let Some(views) = views.try_pushdown_projection(projection)? else { return Ok(None) };
     let config = FileScanConfigBuilder::from(config.clone()).with_source(views).build();
     Ok(Some(DataSourceExec::from_data_source(config)))
+}
+
+/// Such rows of which other columns are computed. What is a view below need not become a text first.
+fn project_views(projection: &ProjectionExec, texts: &BTreeSet<String>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let input = projection.input().schema();
+    let is_view = |column: &Column| *input.field(column.index()).data_type() == DataType::Utf8View;
+    let (mut below, mut columns) = (BTreeSet::new(), projection.expr().to_vec());
+    for projected in columns.iter_mut().filter(|projected| texts.contains(&projected.alias)) {
+        if let Some(column) = projected.expr.downcast_ref::<Column>() {
+            below.insert(column.name().to_owned());
+            continue;
+        }
+        let text = projected.expr.downcast_ref::<CastExpr>().map(|cast| Arc::clone(cast.expr()));
+        match text {
+            Some(text) if text.downcast_ref::<Column>().is_some_and(is_view) => projected.expr = text,
+            _ => return Ok(None),
+        }
+    }
+    let is_needed = |projected: &ProjectionExpr| !texts.contains(&projected.alias) && needs(&projected.expr, &below);
+    if columns.iter().any(is_needed) {
+        return Ok(None);
+    }
+    let input = if below.is_empty() {
+        Arc::clone(projection.input())
+    } else {
+        let Some(rows) = read_as_views(projection.input(), &below)? else { return Ok(None) };
+        rows
+    };
+    Ok(Some(Arc::new(ProjectionExec::try_new(columns, input)?)))
 }
 
 fn needs(expr: &Arc<dyn PhysicalExpr>, names: &BTreeSet<String>) -> bool {
@@ -230,7 +281,8 @@ mod tests {
     /// Which columns of the table are read as views.
     fn views(plan: Arc<dyn ExecutionPlan>) -> Vec<String> {
         let before = plan.schema();
-        let mut node = TextViews.optimize(plan, &ConfigOptions::default()).unwrap();
+        let filtered = TextConditions.optimize(plan, &ConfigOptions::default()).unwrap();
+        let mut node = TextGroups.optimize(filtered, &ConfigOptions::default()).unwrap();
         assert_eq!(node.schema(), before);
         while let Some(child) = node.children().first().map(|child| Arc::clone(child)) {
             node = child;
@@ -248,6 +300,7 @@ mod tests {
             compare(is_not_null(word()).unwrap(), Operator::Or, compare(word(), Operator::Lt, lit("b"))),
             like(false, false, word(), lit("a%"), &schema()).unwrap(),
             in_list(word(), vec![lit("a"), lit("b")], &true, &schema()).unwrap(),
+            in_list(lit("a"), vec![lit("b"), word()], &false, &schema()).unwrap(),
         ] {
             assert_eq!(views(filter(&condition)), ["word"], "{condition}");
             assert_eq!(views(groups(filter(&condition))), ["word"], "{condition}");
@@ -273,5 +326,11 @@ mod tests {
     #[test]
     fn texts_that_rows_are_grouped_by_are_read_as_views() {
         assert_eq!(views(groups(scan(None))), ["word"]);
+        let columns = [("word", 2), ("name", 1)].map(|(alias, index)| ProjectionExpr {
+            expr: Arc::new(Column::new(schema().field(index).name(), index)),
+            alias: alias.to_owned(),
+        });
+        let swapped = ProjectionExec::try_new(columns.into_iter().rev(), scan(None)).unwrap();
+        assert_eq!(views(groups(Arc::new(swapped))), ["name"]);
     }
 }
