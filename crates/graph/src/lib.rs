@@ -13,6 +13,7 @@ mod frame_builder;
 mod interval;
 mod job_graph;
 mod match_recognize;
+mod nullable_subqueries;
 mod operator_spec;
 mod optimizer;
 mod render;
@@ -33,6 +34,7 @@ pub use match_recognize::{
     AfterMatch, AggregateCall, ConditionClass, Define, Frame, FrameColumn, FrameExpr, Logical, MatchRecognizeSpec,
     Measure, OrderKey, RowsPerMatch, Semantics, Target, WithinSpec,
 };
+pub use nullable_subqueries::{NullableSubqueries, with_nullable_subqueries};
 pub use operator_spec::{
     AggregateFunction, CalcSpec, ComputedColumn, OperatorSpec, SinkSpec, SourceSpec, TableSpec, ValuesSpec,
     WatermarkSpec, WindowAggregateSpec, WindowKind, WindowTvfSpec,

@@ -1,21 +1,25 @@
-//! DataFusion's rules for logical plans, two of them kept from what they do wrong.
+//! DataFusion's rules for logical plans, three of them kept from what they do wrong.
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{NullEquality, Result};
-use datafusion::logical_expr::utils::can_hash;
-use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinType, LogicalPlan};
+use datafusion::logical_expr::utils::{can_hash, split_conjunction};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, Join, JoinType, LogicalPlan};
 use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
-use datafusion::optimizer::{Optimizer, OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::push_down_filter::PushDownFilter;
+use datafusion::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
 use crate::careful_lists::CarefulSimplification;
 
 /// DataFusion's rules in their order.
 pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
-    let careful: [Arc<dyn OptimizerRule + Send + Sync>; 2] =
-        [Arc::new(CarefulJoinOrder(EliminateCrossJoin::new())), Arc::new(CarefulSimplification::default())];
+    let careful: [Arc<dyn OptimizerRule + Send + Sync>; 3] = [
+        Arc::new(CarefulJoinOrder(EliminateCrossJoin::new())),
+        Arc::new(CarefulPushDown(PushDownFilter::new())),
+        Arc::new(CarefulSimplification::default()),
+    ];
     for careful in careful {
         for rule in rules.iter_mut().filter(|rule| rule.name() == careful.name()) {
             *rule = Arc::clone(&careful);
@@ -88,6 +92,36 @@ fn is_of_one_relation(expr: &Expr, input: &LogicalPlan) -> bool {
         }
     }
     true
+}
+
+/// `PushDownFilter` puts a condition that reads no column below an aggregation, which gives a row even if the condition leaves it none:
+/// `SELECT COUNT(*) FROM a HAVING (SELECT MAX(x) FROM b) > 100`, `a LEFT JOIN (SELECT COUNT(*) AS n FROM b) ON FALSE`. Such filters stay above.
+#[derive(Debug)]
+struct CarefulPushDown(PushDownFilter);
+
+impl OptimizerRule for CarefulPushDown {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        if is_fixed_filter(&plan) { Ok(Transformed::no(plan)) } else { self.0.rewrite(plan, config) }
+    }
+}
+
+/// Whether a filter has a condition without columns, and filters what gives a row of nothing.
+fn is_fixed_filter(plan: &LogicalPlan) -> bool {
+    let (mut input, mut has_no_columns) = (plan, false);
+    while let LogicalPlan::Filter(filter) = input {
+        has_no_columns |= split_conjunction(&filter.predicate).iter().any(|part| part.column_refs().is_empty());
+        input = &filter.input;
+    }
+    let LogicalPlan::Aggregate(Aggregate { group_expr, .. }) = input else { return false };
+    has_no_columns && (group_expr.is_empty() || group_expr.iter().any(|group| matches!(group, Expr::GroupingSet(_))))
 }
 
 #[cfg(test)]

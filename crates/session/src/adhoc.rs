@@ -1,6 +1,7 @@
 //! Queries over bounded inputs as DataFusion plans: everything that DataFusion can do to rows, with our tables and our
 //! operators as nodes of its plan. What reads files and generators has one thread, for their order; tables that Dipper keeps are read by all of them.
 
+mod careful_pushdown;
 mod cooperative;
 mod float_conditions;
 mod host;

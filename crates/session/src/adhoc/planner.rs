@@ -16,11 +16,14 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
-use dipper_graph::{CheckedArithmetic, OperatorSpec, SourceSpec, into_datafusion, optimizer_rules, with_functions};
+use dipper_graph::{
+    CheckedArithmetic, NullableSubqueries, OperatorSpec, SourceSpec, into_datafusion, optimizer_rules, with_functions,
+};
 use dipper_sql::DipperTableSource;
 use dipper_sql::catalog::Table;
 use dipper_sql::logical::{MatchRecognizeNode, RowPatternWindowNode, WindowTvfNode};
 
+use super::careful_pushdown;
 use super::float_conditions;
 use super::host::Host;
 use super::operator_exec::OperatorExec;
@@ -41,20 +44,32 @@ pub(super) fn planning_state(plan: &LogicalPlan, host: &Arc<Host>, watch: Arc<Wa
     } else {
         (1, host.batch_rows())
     };
+    // DataFusion 55 leaves a column out of the sort keys that is constant in each branch of a union, and skips rows of one branch for those of another.
+    let sorts_apart = !has_union(plan)?;
     let config = SessionConfig::new().with_target_partitions(threads).with_batch_size(rows);
+    let config = config.with_repartition_sorts(sorts_apart);
     let planner = DipperPlanner { nodes: Arc::new(NodePlanner { host: Arc::clone(host), watch }) };
     let state = SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::clone(host.runtime()));
     let state = with_functions(state).with_query_planner(Arc::new(planner)).with_optimizer_rules(optimizer_rules());
-    let state = state.with_analyzer_rule(Arc::new(CheckedArithmetic));
+    let state = state.with_analyzer_rule(Arc::new(NullableSubqueries)).with_analyzer_rule(Arc::new(CheckedArithmetic));
     let mut state = state.with_physical_optimizer_rules(physical_rules()).build();
     // What CURRENT_TIMESTAMP says.
     state.mark_start_execution();
     Ok(state)
 }
 
+fn has_union(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found |= matches!(node, LogicalPlan::Union(_));
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
+}
+
 /// DataFusion's rules, and ours where they belong.
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules = float_conditions::with_rule();
+    let mut rules = careful_pushdown::in_place_of_pushdown(float_conditions::with_rule());
     let requirements = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
     rules.insert(requirements.unwrap_or(0), Arc::new(TextConditions));
     rules.push(Arc::new(TextGroups));
