@@ -15,6 +15,7 @@ use dipper_types::{Error, Result};
 use sqlparser::ast::{Expr as SqlExpr, Spanned};
 
 use super::context::{QueryContext, options};
+use super::date_interval::check_date;
 use super::number::exact;
 use super::relation::DipperRelations;
 use super::views::BoundViews;
@@ -74,6 +75,7 @@ impl Scalar {
         let simplifier = ExprSimplifier::new(context);
         let exact = exact(expr, schema).and_then(|expr| simplifier.coerce(expr.data, schema));
         let expr = exact.map_err(plan_error)?;
+        check_date(&expr, schema)?;
         Ok(Self { expr: expr.unalias_nested().data })
     }
 

@@ -9,6 +9,8 @@ mod aggregate;
 mod as_of;
 mod construct;
 mod context;
+mod correlated;
+mod date_interval;
 mod depth;
 mod expression;
 mod input;

@@ -7,6 +7,7 @@ use dipper_types::{Error, Span};
 use sqlparser::ast::{Expr, Query, Select, SelectItem, SetExpr, Spanned, Values, Visit, Visitor};
 
 use super::construct::known;
+use super::date_interval::DATE_AND_TIME;
 use super::reference::function_name;
 use super::window_select::plain_name;
 use crate::ast::Query as ParsedQuery;
@@ -126,7 +127,7 @@ impl Search {
             Expr::InList { .. } => self.message.contains("compatible types to compare"),
             Expr::Between { .. } => self.message.contains("BETWEEN expression"),
             Expr::Substring { .. } => self.message.contains("substring"),
-            Expr::Interval(_) => self.message.contains("type interval"),
+            Expr::Interval(_) => self.message.contains("type interval") || self.message.contains(DATE_AND_TIME),
             Expr::Collate { .. } | Expr::AtTimeZone { .. } => self.message.contains("this form of SQL"),
             _ => false,
         }

@@ -7,6 +7,8 @@ use dipper_types::{Error, Result};
 use sqlparser::ast::Statement;
 
 use super::context::{QueryContext, options};
+use super::correlated::check_correlated;
+use super::date_interval::check_dates;
 use super::depth::check_plan_depth;
 use super::number::with_exact_numbers;
 use super::place::placed;
@@ -54,6 +56,7 @@ fn plan(catalog: &Catalog, query: &Query, skip_errors: SkipErrors, views: &Bound
     let context = QueryContext::new(catalog, relations, views);
     let statement = Statement::Query(Box::new(expanded.into_owned()));
     let plan = SqlToRel::new(&context).sql_statement_to_plan(statement).map_err(plan_error)?;
+    check_correlated(&plan)?;
     let plan = analyse(plan)?;
     check_plan_depth(&plan)?;
     Ok(plan)
@@ -73,8 +76,10 @@ pub(super) fn rename(plan: LogicalPlan, view: &View) -> Result<LogicalPlan> {
     LogicalPlanBuilder::from(plan).project(renamed).and_then(LogicalPlanBuilder::build).map_err(plan_error)
 }
 
-/// Coerces types, so that every node has the types that it will have when it runs.
+/// Coerces types, so that every node has the types that it will have when it runs, and refuses what would be computed wrongly with them.
 pub(crate) fn analyse(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = with_exact_numbers(plan).map_err(plan_error)?;
-    Analyzer::new().execute_and_check(plan, options(), |_, _| {}).map_err(plan_error)
+    let plan = Analyzer::new().execute_and_check(plan, options(), |_, _| {}).map_err(plan_error)?;
+    check_dates(&plan)?;
+    Ok(plan)
 }

@@ -10,6 +10,7 @@ use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, Subquery};
 use dipper_types::{Error, Result, Span};
 use sqlparser::ast::{BinaryOperator, Expr, Ident, ObjectName, Query, Spanned, Visit, Visitor};
 
+use super::correlated::check_correlated;
 use super::rewrite::Scope;
 use super::{own_expressions, plan_error};
 use crate::catalog::{column_name, relation_name};
@@ -73,6 +74,7 @@ fn check(subquery: &Subquery, names: &NamesInside, scope: &Scope<'_>) -> Result<
         let what = what.unwrap_or_else(|| format!("'{}' of an outer query", column.flat_name()));
         return Err(placed(reads(&what, scope), name.map(|name| name.place)));
     }
+    check_correlated(&subquery.subquery)?;
     if is_unbounded(&subquery.subquery) {
         let part = scope.part_name();
         let message =

@@ -6,6 +6,7 @@ use sqlparser::ast::{Expr, Ident, ObjectName};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Span as TokenSpan, Token, TokenWithSpan};
 
+use super::miscomputed;
 use super::tokens::{are_words, is_word, lower_first};
 use crate::dialect::DipperDialect;
 use crate::source_text::{SourceText, character, position, span};
@@ -212,7 +213,9 @@ impl<'a> Cursor<'a> {
     pub(super) fn expr(&mut self) -> Result<(Expr, Span)> {
         let start = self.here();
         let expr = self.sql(|parser| parser.parse_expr())?;
-        Ok((expr, self.since(start)))
+        let place = self.since(start);
+        miscomputed::check(&expr, place)?;
+        Ok((expr, place))
     }
 
     /// Reads by `sqlparser`'s grammar.

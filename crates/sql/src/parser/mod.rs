@@ -2,11 +2,12 @@
 //!
 //! [`tokens`] cuts the text up, [`statement`] reads our own statements, [`query`] hands queries to `sqlparser` after
 //! [`rewrite`] has put calls in place of what it cannot read: [`match_recognize`] clauses, row patterns in windows
-//! ([`window_pattern`]) and window table functions.
+//! ([`window_pattern`]) and window table functions. [`miscomputed`] refuses what DataFusion would compute wrongly.
 
 mod create_table;
 mod cursor;
 mod match_recognize;
+mod miscomputed;
 mod parameter;
 mod postgres;
 mod query;

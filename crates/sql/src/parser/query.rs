@@ -7,6 +7,7 @@ use dipper_types::{Error, Result, Span};
 use sqlparser::ast::{Expr, ObjectNamePart, Select, SetExpr, Spanned, Visit, Visitor};
 
 use super::cursor::Cursor;
+use super::miscomputed;
 use super::rewrite::Rewriter;
 use crate::ast::{COLUMNS_MAX, HOP, MATCH_RECOGNIZE, Query, TUMBLE, too_many_columns};
 use crate::source_text::span;
@@ -25,6 +26,7 @@ pub(super) fn parse_rest(cursor: &mut Cursor<'_>) -> Result<Query> {
     if let ControlFlow::Break(error) = query.visit(&mut check) {
         return Err(error);
     }
+    miscomputed::check(&query, whole)?;
     let (clauses, windows) = rewriter.into_clauses();
     Ok(Query { query, clauses, windows, span: whole })
 }

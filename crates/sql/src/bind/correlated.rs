@@ -1,0 +1,103 @@
+//! Subqueries that read the query around them and that DataFusion would compute wrongly: it makes joins of them, and a join finds no row where
+//! an aggregate over nothing has one, and every row where a LIMIT would have cut some off.
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan, SkipType};
+use dipper_types::{Error, Result};
+
+use crate::logical::subquery_of;
+
+/// Refuses them in a plan as it comes from the planner.
+pub(super) fn check_correlated(plan: &LogicalPlan) -> Result<()> {
+    let mut refused = None;
+    // The closures do not fail.
+    let _ = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                refused = refusal(part);
+                Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            })
+        })
+    });
+    refused.map_or(Ok(()), Err)
+}
+
+fn refusal(part: &Expr) -> Option<Error> {
+    let subquery = subquery_of(part)?;
+    if subquery.outer_ref_columns.is_empty() {
+        return None;
+    }
+    let top = Top::of(&subquery.subquery);
+    let (what, hint) = match part {
+        Expr::Exists(_) if top.aggregates => {
+            ("EXISTS over an aggregate without GROUP BY", "compare its value, as in (SELECT COUNT(*) …) = 0")
+        }
+        Expr::Exists(_) if top.skips => ("EXISTS over OFFSET", "compare (SELECT COUNT(*) …) with the number"),
+        Expr::InSubquery(_) if top.aggregates => {
+            ("IN over an aggregate without GROUP BY", "compare with its value, as in x = (SELECT MAX(…) …)")
+        }
+        Expr::SetComparison(_) if top.aggregates => {
+            ("ANY or ALL over an aggregate without GROUP BY", "compare with its value, as in x > (SELECT MAX(…) …)")
+        }
+        Expr::SetComparison(_) if top.limits => {
+            ("ANY or ALL over LIMIT", "compare with an aggregate, as in x > (SELECT MAX(…) …)")
+        }
+        Expr::ScalarSubquery(_) if top.aggregates && top.filters => (
+            "HAVING without GROUP BY",
+            "put the condition around it, as in CASE WHEN (SELECT COUNT(*) …) > 1 THEN … END",
+        ),
+        _ => return None,
+    };
+    let message = format!("{what} in a subquery that reads the query around it is not supported");
+    Some(Error::unsupported(message).with_hint(hint))
+}
+
+/// What stands at the top of a subquery.
+#[derive(Default)]
+struct Top {
+    /// An aggregate that has one row also over nothing.
+    aggregates: bool,
+    /// A condition: of such an aggregate it is HAVING.
+    filters: bool,
+    /// LIMIT or OFFSET of rows that the query around decides on.
+    limits: bool,
+    /// OFFSET of such rows.
+    skips: bool,
+}
+
+impl Top {
+    fn of(plan: &LogicalPlan) -> Self {
+        let reads_around = |plan: &LogicalPlan| !plan.all_out_ref_exprs().is_empty();
+        let mut top = Self::default();
+        let (mut select, mut node) = (plan, plan);
+        loop {
+            node = match node {
+                LogicalPlan::Projection(projection) => projection.input.as_ref(),
+                LogicalPlan::Sort(sort) => sort.input.as_ref(),
+                LogicalPlan::Distinct(distinct) => distinct.input().as_ref(),
+                LogicalPlan::Window(window) => window.input.as_ref(),
+                LogicalPlan::Filter(filter) => {
+                    top.filters = true;
+                    filter.input.as_ref()
+                }
+                LogicalPlan::Limit(limit) => {
+                    if reads_around(limit.input.as_ref()) {
+                        top.limits = true;
+                        top.skips |= !matches!(limit.get_skip_type(), Ok(SkipType::Literal(0)));
+                    }
+                    limit.input.as_ref()
+                }
+                // What the outer of two reads does not change what the inner one has.
+                LogicalPlan::SubqueryAlias(alias) => {
+                    select = alias.input.as_ref();
+                    select
+                }
+                LogicalPlan::Aggregate(aggregate) => {
+                    top.aggregates = aggregate.group_expr.is_empty() && reads_around(select);
+                    return top;
+                }
+                _ => return top,
+            };
+        }
+    }
+}
