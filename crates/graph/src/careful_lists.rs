@@ -6,55 +6,17 @@
 //! `a <> 1 AND a NOT IN (2, 3)`. What is repeated word for word has the name that it had, so that it is found to be a repetition.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, LazyLock};
 
-use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
-use datafusion::logical_expr::expr::{InList, ScalarFunction};
-use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility, lit,
-};
-use datafusion::optimizer::simplify_expressions::{ExprSimplifier, SimplifyExpressions};
-use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use indexmap::IndexMap;
 
-use crate::checked_arithmetic::rewrite_named;
-
-/// `SimplifyExpressions` that keeps lists apart.
-#[derive(Debug, Default)]
-pub struct CarefulSimplification(SimplifyExpressions);
-
-impl OptimizerRule for CarefulSimplification {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.0.apply_order()
-    }
-
-    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        let apart = rewrite_named(plan, told_apart)?;
-        let simplified = self.0.rewrite(apart.data, config)?;
-        if !apart.transformed {
-            return Ok(simplified);
-        }
-        let as_it_was = rewrite_named(simplified.data, as_it_was)?.data;
-        Ok(Transformed::new_transformed(as_it_was, simplified.transformed))
-    }
-}
-
-/// The expression, simplified with its lists kept apart.
-pub(crate) fn simplify(expr: Expr, simplifier: &ExprSimplifier) -> Result<Expr> {
-    let apart = told_apart(expr)?;
-    let simplified = simplifier.simplify(apart.data)?;
-    if apart.transformed { as_it_was(simplified).map(|expr| expr.data) } else { Ok(simplified) }
-}
+use crate::careful_simplification::marked;
 
 /// The expression in which what is looked up at several places has the number of its place.
-fn told_apart(expr: Expr) -> Result<Transformed<Expr>> {
+pub(crate) fn told_apart(expr: Expr) -> Result<Transformed<Expr>> {
     let lookups = lookups(&expr)?;
     let places = places(&lookups);
     let (mut first, mut apart) = (HashMap::new(), HashSet::new());
@@ -87,17 +49,7 @@ fn at(expr: Expr, place: usize, apart: &HashSet<Expr>) -> Result<Transformed<Exp
         if !apart.contains(&part) {
             return Ok(Transformed::no(part));
         }
-        let call = ScalarFunction::new_udf(Arc::clone(&AT), vec![part, lit(place as u64)]);
-        Ok(Transformed::new(Expr::ScalarFunction(call), true, TreeNodeRecursion::Jump))
-    })
-}
-
-fn as_it_was(expr: Expr) -> Result<Transformed<Expr>> {
-    expr.transform_up(|part| match part {
-        Expr::ScalarFunction(mut call) if call.func.inner().is::<At>() && !call.args.is_empty() => {
-            Ok(Transformed::yes(call.args.swap_remove(0)))
-        }
-        other => Ok(Transformed::no(other)),
+        Ok(Transformed::new(marked(part, place), true, TreeNodeRecursion::Jump))
     })
 }
 
@@ -202,55 +154,25 @@ fn leaves(expr: &Expr) -> Result<Vec<&Expr>> {
     Ok(leaves)
 }
 
-static AT: LazyLock<Arc<ScalarUDF>> =
-    LazyLock::new(|| Arc::new(ScalarUDF::from(At { signature: Signature::any(2, Volatility::Immutable) })));
-
-/// Its first argument, at the place of a number. Nothing computes it.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct At {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for At {
-    fn name(&self) -> &'static str {
-        "at"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        internal_err!("the type of what is looked up depends on its field")
-    }
-
-    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        arguments
-            .arg_fields
-            .first()
-            .map_or_else(|| internal_err!("nothing is looked up"), |field| Ok(Arc::clone(field)))
-    }
-
-    fn invoke_with_args(&self, _call: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        internal_err!("a list was left apart")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test")]
 
+    use std::sync::Arc;
+
     use arrow::array::{ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch};
-    use arrow::datatypes::{Field, Schema};
+    use arrow::datatypes::{DataType, Field, Schema};
     use datafusion::common::{DFSchema, ScalarValue};
     use datafusion::logical_expr::execution_props::ExecutionProps;
     use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
     use datafusion::logical_expr::simplify::SimplifyContext;
-    use datafusion::logical_expr::{cast, col, not, when};
+    use datafusion::logical_expr::{cast, col, lit, not, when};
+    use datafusion::optimizer::simplify_expressions::ExprSimplifier;
     use datafusion::physical_expr::create_physical_expr;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::careful_simplification::simplify;
 
     fn schema() -> DFSchema {
         let columns = [("a", DataType::Int64), ("b", DataType::Int64), ("n", DataType::Int32)];
@@ -259,7 +181,7 @@ mod tests {
 
     fn simplified(expr: Expr) -> Expr {
         let context = SimplifyContext::builder().with_schema(Arc::new(schema())).build();
-        simplify(expr, &ExprSimplifier::new(context)).unwrap()
+        simplify(expr, &schema(), &ExprSimplifier::new(context)).unwrap()
     }
 
     /// For all triples of NULL and the numbers to 4.

@@ -20,7 +20,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr_common::datum::apply;
 
-use crate::careful_lists;
+use crate::careful_simplification;
 
 /// The rule by which a session that runs plans has such functions in them. It comes after the coercion of types.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ pub fn with_plain_arithmetic(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 /// The expression, simplified; what overflows is not folded, and fails where it is computed.
 pub fn simplify_checked(expr: Expr, schema: &DFSchema, simplifier: &ExprSimplifier) -> Result<Expr> {
-    let simplified = careful_lists::simplify(checked(expr, schema)?.data, simplifier)?;
+    let simplified = careful_simplification::simplify(checked(expr, schema)?.data, schema, simplifier)?;
     plain(simplified).map(|expr| expr.data)
 }
 
@@ -62,10 +62,7 @@ pub fn rewrite_expressions(
         if matches!(node, LogicalPlan::Extension(_)) {
             return Ok(Transformed::no(node));
         }
-        let mut schema = merge_schema(&node.inputs());
-        if let LogicalPlan::TableScan(scan) = &node {
-            schema.merge(&DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?);
-        }
+        let schema = readable_columns(&node)?;
         let rewritten = rewrite_named(node, |expr| rewrite(expr, &schema))?;
         // The types may be others, those of the inputs, too.
         rewritten.map_data(|node| match node {
@@ -78,6 +75,15 @@ pub fn rewrite_expressions(
         })
     };
     plan.transform_up_with_subqueries(in_node).map(|plan| plan.data)
+}
+
+/// The columns that the expressions of a node may read.
+pub(crate) fn readable_columns(node: &LogicalPlan) -> Result<DFSchema> {
+    let mut schema = merge_schema(&node.inputs());
+    if let LogicalPlan::TableScan(scan) = node {
+        schema.merge(&DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?);
+    }
+    Ok(schema)
 }
 
 /// The node with other expressions of the same names.

@@ -3,7 +3,9 @@
 //! Use it to build, serialise, chain or print a job. It plans nothing (that is `sql`) and runs nothing (that is `runtime`).
 
 mod bounded_function;
+mod careful_casts;
 mod careful_lists;
+mod careful_simplification;
 mod chain;
 mod checked_arithmetic;
 mod checked_sum;
@@ -21,7 +23,8 @@ mod row_pattern_window;
 mod specialise;
 mod sql_words;
 
-pub use careful_lists::CarefulSimplification;
+pub use careful_casts::{changes_under_cast, loses_digits};
+pub use careful_simplification::CarefulSimplification;
 pub use chain::{Task, TaskEdge, TaskGraph};
 pub use checked_arithmetic::{
     CheckedArithmetic, rewrite_expressions, simplify_checked, with_checked_arithmetic, with_plain_arithmetic,

@@ -2,8 +2,9 @@
 //! operators as nodes of its plan. What reads files and generators has one thread, for their order; tables that Dipper keeps are read by all of them.
 
 mod careful_pushdown;
+mod careful_scans;
+mod compared_casts;
 mod cooperative;
-mod float_conditions;
 mod host;
 mod node_properties;
 mod operator_exec;

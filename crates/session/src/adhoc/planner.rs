@@ -24,7 +24,7 @@ use dipper_sql::catalog::Table;
 use dipper_sql::logical::{MatchRecognizeNode, RowPatternWindowNode, WindowTvfNode};
 
 use super::careful_pushdown;
-use super::float_conditions;
+use super::careful_scans;
 use super::host::Host;
 use super::operator_exec::OperatorExec;
 use super::source_exec::SourceExec;
@@ -69,7 +69,7 @@ fn has_union(plan: &LogicalPlan) -> Result<bool> {
 
 /// DataFusion's rules, and ours where they belong.
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules = careful_pushdown::in_place_of_pushdown(float_conditions::with_rule());
+    let mut rules = careful_pushdown::in_place_of_pushdown(careful_scans::with_rule());
     let requirements = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
     rules.insert(requirements.unwrap_or(0), Arc::new(TextConditions));
     rules.push(Arc::new(TextGroups));
