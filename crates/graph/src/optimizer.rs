@@ -1,4 +1,4 @@
-//! DataFusion's rules for logical plans, three of them kept from what they do wrong.
+//! DataFusion's rules for logical plans, some of them kept from what they do wrong.
 
 use std::sync::Arc;
 
@@ -6,45 +6,49 @@ use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{NullEquality, Result};
 use datafusion::logical_expr::utils::{can_hash, split_conjunction};
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, Join, JoinType, LogicalPlan};
-use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
-use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
 use crate::careful_simplification::CarefulSimplification;
 
 /// DataFusion's rules in their order.
 pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let mut rules = Optimizer::new().rules;
-    let careful: [Arc<dyn OptimizerRule + Send + Sync>; 3] = [
-        Arc::new(CarefulJoinOrder(EliminateCrossJoin::new())),
-        Arc::new(CarefulPushDown(PushDownFilter::new())),
-        Arc::new(CarefulSimplification::default()),
-    ];
-    for careful in careful {
-        for rule in rules.iter_mut().filter(|rule| rule.name() == careful.name()) {
-            *rule = Arc::clone(&careful);
-        }
+    let careful = |rule: Arc<dyn OptimizerRule + Send + Sync>| -> Arc<dyn OptimizerRule + Send + Sync> {
+        let is_wrong = match rule.name() {
+            "eliminate_cross_join" => has_fixed_join,
+            "extract_equijoin_predicate" => is_join_of_nulls,
+            "push_down_filter" => is_fixed_filter,
+            "simplify_expressions" => return Arc::new(CarefulSimplification::default()),
+            _ => return rule,
+        };
+        Arc::new(Unless { is_wrong, rule })
+    };
+    Optimizer::new().rules.into_iter().map(careful).collect()
+}
+
+/// A rule that leaves plans alone that it would make others of.
+#[derive(Debug)]
+struct Unless {
+    is_wrong: fn(&LogicalPlan) -> Result<bool>,
+    rule: Arc<dyn OptimizerRule + Send + Sync>,
+}
+
+impl OptimizerRule for Unless {
+    fn name(&self) -> &str {
+        self.rule.name()
     }
-    rules
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.rule.apply_order()
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        if (self.is_wrong)(&plan)? { Ok(Transformed::no(plan)) } else { self.rule.rewrite(plan, config) }
+    }
 }
 
 /// `EliminateCrossJoin` puts inner joins into another order. In DataFusion 55 it loses a condition that takes more than two
 /// relations, as the second in `a CROSS JOIN b JOIN c ON c.x = a.x AND c.y = a.y + b.y`, and it compares the keys of all joins as
 /// the outermost one does, so that `IS NOT DISTINCT FROM` becomes `=` or the other way round. Plans with such joins keep their order.
-#[derive(Debug)]
-struct CarefulJoinOrder(EliminateCrossJoin);
-
-impl OptimizerRule for CarefulJoinOrder {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        if has_fixed_join(&plan)? { Ok(Transformed::no(plan)) } else { self.0.rewrite(plan, config) }
-    }
-}
-
-/// Whether a plan has a join whose conditions the rule would change.
 fn has_fixed_join(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
@@ -94,34 +98,23 @@ fn is_of_one_relation(expr: &Expr, input: &LogicalPlan) -> bool {
     true
 }
 
-/// `PushDownFilter` puts a condition that reads no column below an aggregation, which gives a row even if the condition leaves it none:
-/// `SELECT COUNT(*) FROM a HAVING (SELECT MAX(x) FROM b) > 100`, `a LEFT JOIN (SELECT COUNT(*) AS n FROM b) ON FALSE`. Such filters stay above.
-#[derive(Debug)]
-struct CarefulPushDown(PushDownFilter);
-
-impl OptimizerRule for CarefulPushDown {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.0.apply_order()
-    }
-
-    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        if is_fixed_filter(&plan) { Ok(Transformed::no(plan)) } else { self.0.rewrite(plan, config) }
-    }
+/// `ExtractEquijoinPredicate` makes keys of a join of conditions with `=`. In DataFusion 55 it compares them as the join does with its other keys, so
+/// that NULL is equal to NULL in `a JOIN b ON a.x IS NOT DISTINCT FROM b.x WHERE a.y = b.y`. There it stays a condition.
+fn is_join_of_nulls(plan: &LogicalPlan) -> Result<bool> {
+    Ok(matches!(plan, LogicalPlan::Join(join) if join.null_equality == NullEquality::NullEqualsNull))
 }
 
-/// Whether a filter has a condition without columns, and filters what gives a row of nothing.
-fn is_fixed_filter(plan: &LogicalPlan) -> bool {
+/// `PushDownFilter` puts a condition that reads no column below an aggregation, which gives a row even if the condition leaves it none:
+/// `SELECT COUNT(*) FROM a HAVING (SELECT MAX(x) FROM b) > 100`, `a LEFT JOIN (SELECT COUNT(*) AS n FROM b) ON FALSE`. Such filters stay above.
+fn is_fixed_filter(plan: &LogicalPlan) -> Result<bool> {
     let (mut input, mut has_no_columns) = (plan, false);
     while let LogicalPlan::Filter(filter) = input {
         has_no_columns |= split_conjunction(&filter.predicate).iter().any(|part| part.column_refs().is_empty());
         input = &filter.input;
     }
-    let LogicalPlan::Aggregate(Aggregate { group_expr, .. }) = input else { return false };
-    has_no_columns && (group_expr.is_empty() || group_expr.iter().any(|group| matches!(group, Expr::GroupingSet(_))))
+    let LogicalPlan::Aggregate(Aggregate { group_expr, .. }) = input else { return Ok(false) };
+    let is_over_nothing = group_expr.is_empty() || group_expr.iter().any(|group| matches!(group, Expr::GroupingSet(_)));
+    Ok(has_no_columns && is_over_nothing)
 }
 
 #[cfg(test)]

@@ -32,14 +32,16 @@ fn refusal(part: &Expr) -> Option<Error> {
         Expr::Exists(_) if top.aggregates => {
             ("EXISTS over an aggregate without GROUP BY", "compare its value, as in (SELECT COUNT(*) …) = 0")
         }
-        Expr::Exists(_) if top.skips => ("EXISTS over OFFSET", "compare (SELECT COUNT(*) …) with the number"),
+        Expr::Exists(_) if top.cut == Cut::Offset => {
+            ("EXISTS over OFFSET", "compare (SELECT COUNT(*) …) with the number")
+        }
         Expr::InSubquery(_) if top.aggregates => {
             ("IN over an aggregate without GROUP BY", "compare with its value, as in x = (SELECT MAX(…) …)")
         }
         Expr::SetComparison(_) if top.aggregates => {
             ("ANY or ALL over an aggregate without GROUP BY", "compare with its value, as in x > (SELECT MAX(…) …)")
         }
-        Expr::SetComparison(_) if top.limits => {
+        Expr::SetComparison(_) if top.cut != Cut::None => {
             ("ANY or ALL over LIMIT", "compare with an aggregate, as in x > (SELECT MAX(…) …)")
         }
         Expr::ScalarSubquery(_) if top.aggregates && top.filters => (
@@ -59,10 +61,16 @@ struct Top {
     aggregates: bool,
     /// A condition: of such an aggregate it is HAVING.
     filters: bool,
-    /// LIMIT or OFFSET of rows that the query around decides on.
-    limits: bool,
-    /// OFFSET of such rows.
-    skips: bool,
+    /// What leaves out some of the rows that the query around decides on.
+    cut: Cut,
+}
+
+#[derive(Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Cut {
+    #[default]
+    None,
+    Limit,
+    Offset,
 }
 
 impl Top {
@@ -82,8 +90,8 @@ impl Top {
                 }
                 LogicalPlan::Limit(limit) => {
                     if reads_around(limit.input.as_ref()) {
-                        top.limits = true;
-                        top.skips |= !matches!(limit.get_skip_type(), Ok(SkipType::Literal(0)));
+                        let skips = !matches!(limit.get_skip_type(), Ok(SkipType::Literal(0)));
+                        top.cut = top.cut.max(if skips { Cut::Offset } else { Cut::Limit });
                     }
                     limit.input.as_ref()
                 }
