@@ -28,7 +28,7 @@ pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 /// A rule that leaves plans alone that it would make others of.
 #[derive(Debug)]
 struct Unless {
-    is_wrong: fn(&LogicalPlan) -> Result<bool>,
+    is_wrong: fn(&LogicalPlan) -> bool,
     rule: Arc<dyn OptimizerRule + Send + Sync>,
 }
 
@@ -42,40 +42,33 @@ impl OptimizerRule for Unless {
     }
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        if (self.is_wrong)(&plan)? { Ok(Transformed::no(plan)) } else { self.rule.rewrite(plan, config) }
+        if (self.is_wrong)(&plan) { Ok(Transformed::no(plan)) } else { self.rule.rewrite(plan, config) }
     }
 }
 
 /// `EliminateCrossJoin` puts inner joins into another order. In DataFusion 55 it loses a condition that takes more than two
 /// relations, as the second in `a CROSS JOIN b JOIN c ON c.x = a.x AND c.y = a.y + b.y`, and it compares the keys of all joins as
 /// the outermost one does, so that `IS NOT DISTINCT FROM` becomes `=` or the other way round. Plans with such joins keep their order.
-fn has_fixed_join(plan: &LogicalPlan) -> Result<bool> {
+fn has_fixed_join(plan: &LogicalPlan) -> bool {
     let mut found = false;
-    plan.apply_with_subqueries(|node| {
+    // The closure does not fail.
+    let _ = plan.apply_with_subqueries(|node| {
         if let LogicalPlan::Join(join) = node
             && join.join_type == JoinType::Inner
         {
-            found = is_fixed(join)?;
+            found = is_fixed(join);
         }
         Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    })?;
-    Ok(found)
+    });
+    found
 }
 
-fn is_fixed(join: &Join) -> Result<bool> {
-    if join.null_equality == NullEquality::NullEqualsNull {
-        return Ok(true);
-    }
-    for (left, right) in &join.on {
-        let is_movable = is_of_one_relation(left, &join.left)
-            && is_of_one_relation(right, &join.right)
-            && can_hash(&left.get_type(join.left.schema())?)
-            && can_hash(&right.get_type(join.right.schema())?);
-        if !is_movable {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+fn is_fixed(join: &Join) -> bool {
+    let can_be_key = |key: &Expr, input: &LogicalPlan| {
+        is_of_one_relation(key, input) && key.get_type(input.schema()).is_ok_and(|of| can_hash(&of))
+    };
+    join.null_equality == NullEquality::NullEqualsNull
+        || !join.on.iter().all(|(left, right)| can_be_key(left, &join.left) && can_be_key(right, &join.right))
 }
 
 /// Whether all columns of an expression, and there are some, come from one of the relations that `input` joins.
@@ -100,21 +93,21 @@ fn is_of_one_relation(expr: &Expr, input: &LogicalPlan) -> bool {
 
 /// `ExtractEquijoinPredicate` makes keys of a join of conditions with `=`. In DataFusion 55 it compares them as the join does with its other keys, so
 /// that NULL is equal to NULL in `a JOIN b ON a.x IS NOT DISTINCT FROM b.x WHERE a.y = b.y`. There it stays a condition.
-fn is_join_of_nulls(plan: &LogicalPlan) -> Result<bool> {
-    Ok(matches!(plan, LogicalPlan::Join(join) if join.null_equality == NullEquality::NullEqualsNull))
+fn is_join_of_nulls(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Join(join) if join.null_equality == NullEquality::NullEqualsNull)
 }
 
 /// `PushDownFilter` puts a condition that reads no column below an aggregation, which gives a row even if the condition leaves it none:
 /// `SELECT COUNT(*) FROM a HAVING (SELECT MAX(x) FROM b) > 100`, `a LEFT JOIN (SELECT COUNT(*) AS n FROM b) ON FALSE`. Such filters stay above.
-fn is_fixed_filter(plan: &LogicalPlan) -> Result<bool> {
+fn is_fixed_filter(plan: &LogicalPlan) -> bool {
     let (mut input, mut has_no_columns) = (plan, false);
     while let LogicalPlan::Filter(filter) = input {
         has_no_columns |= split_conjunction(&filter.predicate).iter().any(|part| part.column_refs().is_empty());
         input = &filter.input;
     }
-    let LogicalPlan::Aggregate(Aggregate { group_expr, .. }) = input else { return Ok(false) };
+    let LogicalPlan::Aggregate(Aggregate { group_expr, .. }) = input else { return false };
     let is_over_nothing = group_expr.is_empty() || group_expr.iter().any(|group| matches!(group, Expr::GroupingSet(_)));
-    Ok(has_no_columns && is_over_nothing)
+    has_no_columns && is_over_nothing
 }
 
 #[cfg(test)]

@@ -179,8 +179,10 @@ mod tests {
         source.filter().unwrap().to_string()
     }
 
-    /// The comparison that scans get right, and those that they get wrong.
-    fn comparisons() -> (Vec<Arc<dyn PhysicalExpr>>, Vec<Arc<dyn PhysicalExpr>>) {
+    type Comparisons = Vec<Arc<dyn PhysicalExpr>>;
+
+    /// The comparisons that scans get right, and those that they get wrong.
+    fn comparisons() -> (Comparisons, Comparisons) {
         let ms = lit(ScalarValue::TimestampMillisecond(Some(2), None));
         let widened = || cast(cast(column("ts"), MS), US);
         let right = vec![
