@@ -14,7 +14,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Values, Volatility,
+    ScalarUDF, ScalarUDFImpl, Signature, Union, Values, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
@@ -70,6 +70,14 @@ pub fn rewrite_expressions(
                 let cast = |(expr, field): (Expr, &FieldRef)| expr.cast_to(field.data_type(), &DFSchema::empty());
                 let values = values.into_iter().map(|row| row.into_iter().zip(schema.fields()).map(cast).collect());
                 Ok(LogicalPlan::Values(Values { values: values.collect::<Result<_>>()?, schema }))
+            }
+            LogicalPlan::Union(Union { inputs, schema }) => {
+                let fields = schema.iter().enumerate().map(|(index, (qualifier, field))| {
+                    let is_nullable = inputs.iter().any(|input| input.schema().field(index).is_nullable());
+                    (qualifier.cloned(), Arc::new(field.as_ref().clone().with_nullable(is_nullable)))
+                });
+                let schema = DFSchema::new_with_metadata(fields.collect(), schema.metadata().clone())?;
+                Ok(LogicalPlan::Union(Union { inputs, schema: Arc::new(schema) }))
             }
             other => other.recompute_schema(),
         })

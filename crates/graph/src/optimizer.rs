@@ -177,4 +177,14 @@ mod tests {
         let optimized = optimized(plan);
         assert!(!optimized.contains("Cross Join"), "{optimized}");
     }
+
+    #[test]
+    fn the_rules_that_do_wrong_are_there_under_their_names() {
+        let rules: Vec<String> = Optimizer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();
+        for name in ["eliminate_cross_join", "extract_equijoin_predicate", "push_down_filter", "simplify_expressions"] {
+            assert!(rules.iter().any(|rule| rule == name), "{name} is not among {rules:?}");
+        }
+        let careful: Vec<String> = optimizer_rules().iter().map(|rule| rule.name().to_owned()).collect();
+        assert_eq!(careful, rules);
+    }
 }

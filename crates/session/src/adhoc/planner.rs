@@ -177,3 +177,19 @@ fn source_spec(table: &Table, output: Vec<String>) -> SourceSpec {
         unbounded: table.unbounded,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_rules_stand_before_those_of_datafusion_that_they_are_meant_for() {
+        let rules = physical_rules();
+        let names: Vec<&str> = rules.iter().map(|rule| rule.name()).collect();
+        let place = |name: &str| names.iter().position(|rule| *rule == name);
+        assert!(place("TextConditions").is_some_and(|place| names[place + 1] == "EnsureRequirements"), "{names:?}");
+        assert!(place("CarefulScans").is_some_and(|place| names[place + 1].starts_with("FilterPushdown")), "{names:?}");
+        assert_eq!(names.iter().filter(|name| name.starts_with("FilterPushdown")).count(), 2, "{names:?}");
+        assert_eq!(names[names.len() - 2..], ["CarefulScans", "TextGroups"]);
+    }
+}

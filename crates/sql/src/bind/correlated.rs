@@ -101,7 +101,9 @@ impl Top {
                     select
                 }
                 LogicalPlan::Aggregate(aggregate) => {
-                    top.aggregates = aggregate.group_expr.is_empty() && reads_around(select);
+                    let groups = &aggregate.group_expr;
+                    let is_over_nothing = groups.is_empty() || matches!(groups[..], [Expr::GroupingSet(_)]);
+                    top.aggregates = is_over_nothing && reads_around(select);
                     return top;
                 }
                 _ => return top,

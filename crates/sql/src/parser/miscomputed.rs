@@ -40,6 +40,7 @@ impl Check {
     fn joins(&mut self, joins: &[Join]) -> ControlFlow<Error> {
         use JoinOperator::{FullOuter, Inner, Left, LeftOuter, Right, RightOuter};
         for Join { relation, join_operator, .. } in joins {
+            let is_inner = matches!(join_operator, JoinOperator::Join(_) | Inner(_));
             let (side, constraint) = match join_operator {
                 Right(constraint) | RightOuter(constraint) => (Some("RIGHT"), constraint),
                 FullOuter(constraint) => (Some("FULL"), constraint),
@@ -60,7 +61,7 @@ impl Check {
                     };
                     self.refuse(&format!("NATURAL {side} JOIN"), place, hint)?;
                 }
-                (_, JoinConstraint::On(condition)) => self.condition(condition)?,
+                (None, JoinConstraint::On(condition)) if is_inner => self.condition(condition)?,
                 _ => {}
             }
         }
@@ -100,6 +101,8 @@ impl Check {
                     let is_conjunct = is_conjunct && matches!(op, BinaryOperator::And);
                     rest.extend([(right.as_ref(), is_conjunct, false), (left.as_ref(), is_conjunct, false)]);
                 }
+                // Inside of them, NULL is as good as FALSE.
+                Expr::IsTrue(inner) | Expr::IsNotTrue(inner) => rest.push((inner.as_ref(), false, false)),
                 Expr::InSubquery { expr, negated, .. } if *negated != is_negated && !reads_rows(expr) => {
                     let hint = "write NOT EXISTS (SELECT … WHERE …)";
                     self.refuse("NOT IN (SELECT …) behind a constant", start(expr), hint)?;
@@ -122,6 +125,7 @@ impl Visitor for Check {
         if let Some(LimitClause::LimitOffset { limit: None, offset: Some(offset), .. }) = &query.limit_clause
             && self.queries > 0
             && query.order_by.is_some()
+            && !is_zero(&offset.value)
         {
             let hint = "say LIMIT as well";
             self.refuse("OFFSET without LIMIT behind the ORDER BY of a subquery", start(&offset.value), hint)?;
@@ -161,9 +165,9 @@ impl Visitor for Check {
                 if self.queries > 0 && !self.admitted.contains(&std::ptr::from_ref(expr)) =>
             {
                 let what = if *negated {
-                    "NOT IN (SELECT …) anywhere but in WHERE, HAVING or ON, alone or under AND,"
+                    "NOT IN (SELECT …) anywhere but in WHERE, HAVING or the ON of an inner join, alone or under AND,"
                 } else {
-                    "IN (SELECT …) anywhere but in WHERE, HAVING or ON, alone or under AND and OR,"
+                    "IN (SELECT …) anywhere but in WHERE, HAVING or the ON of an inner join, alone or under AND and OR,"
                 };
                 let hint =
                     "write EXISTS or NOT EXISTS, which are never NULL; in a select list, (SELECT COUNT(*) …) > 0";
@@ -174,8 +178,18 @@ impl Visitor for Check {
     }
 }
 
+fn is_zero(value: &Expr) -> bool {
+    matches!(value, Expr::Value(value) if value.to_string() == "0")
+}
+
 /// Whether the value depends on a row, or on a group of them.
-fn reads_rows(value: &Expr) -> bool {
+fn reads_rows(mut value: &Expr) -> bool {
+    while let Expr::Nested(inner) = value {
+        value = inner;
+    }
+    if matches!(value, Expr::Subquery(_)) {
+        return false;
+    }
     let counts_rows = |argument: &FunctionArg| matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Wildcard));
     let found = visit_expressions(value, |part| match part {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
