@@ -2,7 +2,7 @@
 //! an aggregate over nothing has one, and every row where a LIMIT would have cut some off.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::{Expr, LogicalPlan, SkipType};
+use datafusion::logical_expr::{Expr, LogicalPlan, SkipType, Subquery};
 use dipper_types::{Error, Result};
 
 use crate::logical::subquery_of;
@@ -12,6 +12,12 @@ pub(super) fn check_correlated(plan: &LogicalPlan) -> Result<()> {
     let mut refused = None;
     // The closures do not fail.
     let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Subquery(lateral) = node {
+            refused = read_around(lateral).filter(|top| top.aggregates && top.filters).map(|_| of_having());
+        }
+        if refused.is_some() {
+            return Ok(TreeNodeRecursion::Stop);
+        }
         node.apply_expressions(|expr| {
             expr.apply(|part| {
                 refused = refusal(part);
@@ -23,11 +29,7 @@ pub(super) fn check_correlated(plan: &LogicalPlan) -> Result<()> {
 }
 
 fn refusal(part: &Expr) -> Option<Error> {
-    let subquery = subquery_of(part)?;
-    if subquery.outer_ref_columns.is_empty() {
-        return None;
-    }
-    let top = Top::of(&subquery.subquery);
+    let top = read_around(subquery_of(part)?)?;
     let (what, hint) = match part {
         Expr::Exists(_) if top.aggregates => {
             ("EXISTS over an aggregate without GROUP BY", "compare its value, as in (SELECT COUNT(*) …) = 0")
@@ -44,14 +46,27 @@ fn refusal(part: &Expr) -> Option<Error> {
         Expr::SetComparison(_) if top.cut != Cut::None => {
             ("ANY or ALL over LIMIT", "compare with an aggregate, as in x > (SELECT MAX(…) …)")
         }
-        Expr::ScalarSubquery(_) if top.aggregates && top.filters => (
-            "HAVING without GROUP BY",
-            "put the condition around it, as in CASE WHEN (SELECT COUNT(*) …) > 1 THEN … END",
-        ),
+        Expr::ScalarSubquery(_) if top.aggregates && top.filters => return Some(of_having()),
         _ => return None,
     };
+    Some(unsupported(what, hint))
+}
+
+fn of_having() -> Error {
+    unsupported(
+        "HAVING without GROUP BY",
+        "put the condition around it, as in CASE WHEN (SELECT COUNT(*) …) > 1 THEN … END",
+    )
+}
+
+fn unsupported(what: &str, hint: &str) -> Error {
     let message = format!("{what} in a subquery that reads the query around it is not supported");
-    Some(Error::unsupported(message).with_hint(hint))
+    Error::unsupported(message).with_hint(hint)
+}
+
+/// What stands at the top of a subquery; nothing if it does not read the query around it.
+fn read_around(subquery: &Subquery) -> Option<Top> {
+    (!subquery.outer_ref_columns.is_empty()).then(|| Top::of(&subquery.subquery))
 }
 
 /// What stands at the top of a subquery.
