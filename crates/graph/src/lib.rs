@@ -42,7 +42,7 @@ pub use operator_spec::{
     AggregateFunction, CalcSpec, ComputedColumn, OperatorSpec, SinkSpec, SourceSpec, TableSpec, ValuesSpec,
     WatermarkSpec, WindowAggregateSpec, WindowKind, WindowTvfSpec,
 };
-pub use optimizer::optimizer_rules;
+pub use optimizer::{is_over_nothing, optimizer_rules};
 pub use row_pattern_window::{FrameSearch, RowPatternWindowSpec};
 pub use specialise::Specialised;
 pub use sql_words::in_sql_words;

@@ -105,9 +105,13 @@ fn is_fixed_filter(plan: &LogicalPlan) -> bool {
         has_no_columns |= split_conjunction(&filter.predicate).iter().any(|part| part.column_refs().is_empty());
         input = &filter.input;
     }
-    let LogicalPlan::Aggregate(Aggregate { group_expr, .. }) = input else { return false };
-    let is_over_nothing = group_expr.is_empty() || group_expr.iter().any(|group| matches!(group, Expr::GroupingSet(_)));
-    has_no_columns && is_over_nothing
+    has_no_columns && matches!(input, LogicalPlan::Aggregate(aggregate) if is_over_nothing(aggregate))
+}
+
+/// Whether an aggregation gives a row even if there are none to aggregate: without groups, and with grouping sets, of which one may be empty.
+pub fn is_over_nothing(aggregate: &Aggregate) -> bool {
+    let groups = &aggregate.group_expr;
+    groups.is_empty() || groups.iter().any(|group| matches!(group, Expr::GroupingSet(_)))
 }
 
 #[cfg(test)]

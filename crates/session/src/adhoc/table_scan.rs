@@ -94,8 +94,8 @@ impl ParquetFileReaderFactory for TableReaders {
     }
 }
 
-/// The columns with the types that they were declared with: a table format knows fewer of them.
-fn as_declared(scan: Arc<dyn ExecutionPlan>, declared: &[FieldRef]) -> Result<Arc<dyn ExecutionPlan>> {
+/// The columns with the types that they were declared with: a table format knows fewer of them, and they may be read as others.
+pub(super) fn as_declared(scan: Arc<dyn ExecutionPlan>, declared: &[FieldRef]) -> Result<Arc<dyn ExecutionPlan>> {
     let schema = scan.schema();
     if schema.fields().iter().zip(declared).all(|(stored, declared)| stored.data_type() == declared.data_type()) {
         return Ok(scan);

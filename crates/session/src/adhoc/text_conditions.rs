@@ -60,6 +60,7 @@ pub(super) fn by_views(
     condition.transform_up(by_view).map(|condition| condition.data)
 }
 
+/// Whether an expression compares its operands, with a pattern too: `supports_propagation` is so of all such operators.
 fn is_comparison(expr: &Arc<dyn PhysicalExpr>) -> bool {
     expr.downcast_ref::<BinaryExpr>().is_some_and(|binary| binary.op().supports_propagation())
         || expr.is::<LikeExpr>()

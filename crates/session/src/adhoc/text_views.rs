@@ -20,6 +20,7 @@ use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::projection::ProjectionExec;
 
+use super::table_scan::as_declared;
 use super::text_conditions::{by_views, compared};
 
 /// Filters what is read from tables that Dipper keeps by views of texts. This comes before the rule that sorts and distributes rows where an operator
@@ -75,7 +76,7 @@ fn filtered_by_views(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Exe
     let Some(rows) = read_as_views(filter.input(), &texts)? else { return Ok(None) };
     let condition = by_views(Arc::clone(filter.predicate()), &texts, &rows.schema())?;
     let filtered = FilterExecBuilder::from(filter).with_predicate(condition).with_input(rows).build()?;
-    as_typed(Arc::new(filtered), &node.schema()).map(Some)
+    as_declared(Arc::new(filtered), node.schema().fields()).map(Some)
 }
 
 /// The same groups; nothing if there are no texts that only the groups need.
@@ -114,7 +115,7 @@ fn grouped_by_views(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Exec
         views,
         schema,
     )?;
-    as_typed(Arc::new(grouped), &node.schema()).map(Some)
+    as_declared(Arc::new(grouped), node.schema().fields()).map(Some)
 }
 
 /// Rows of a table of which these columns are views; nothing if something else needs one of them as a text, or there are none.
@@ -208,24 +209,6 @@ fn with_views(schema: &Schema, names: &BTreeSet<String>) -> SchemaRef {
         }
     };
     Arc::new(Schema::new(schema.fields().iter().map(as_view).collect::<Vec<_>>()))
-}
-
-/// The rows with the types of `schema`.
-fn as_typed(rows: Arc<dyn ExecutionPlan>, schema: &Schema) -> Result<Arc<dyn ExecutionPlan>> {
-    let found = rows.schema();
-    if found.fields().iter().zip(schema.fields()).all(|(found, field)| found.data_type() == field.data_type()) {
-        return Ok(rows);
-    }
-    let columns = schema.fields().iter().enumerate().map(|(index, field)| {
-        let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), index));
-        let expr = if found.field(index).data_type() == field.data_type() {
-            column
-        } else {
-            Arc::new(CastExpr::new(column, field.data_type().clone(), None))
-        };
-        ProjectionExpr { expr, alias: field.name().clone() }
-    });
-    Ok(Arc::new(ProjectionExec::try_new(columns, rows)?))
 }
 
 #[cfg(test)]

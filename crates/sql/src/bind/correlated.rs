@@ -3,6 +3,7 @@
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan, SkipType, Subquery};
+use dipper_graph::is_over_nothing;
 use dipper_types::{Error, Result};
 
 use crate::logical::subquery_of;
@@ -116,9 +117,7 @@ impl Top {
                     select
                 }
                 LogicalPlan::Aggregate(aggregate) => {
-                    let groups = &aggregate.group_expr;
-                    let is_over_nothing = groups.is_empty() || matches!(groups[..], [Expr::GroupingSet(_)]);
-                    top.aggregates = is_over_nothing && reads_around(select);
+                    top.aggregates = is_over_nothing(aggregate) && reads_around(select);
                     return top;
                 }
                 _ => return top,
