@@ -2,8 +2,8 @@
 //! that members may be columns: `a NOT IN (1, 2) OR a NOT IN (3)` becomes TRUE, `a IN (1, 2) AND a NOT IN (3, NULL)` becomes `a IN (1, 2)`,
 //! `a IN (b) AND a IN (c)` becomes FALSE, and so do comparisons with constants that it makes lists of.
 //!
-//! So while it simplifies, what is looked up goes by another name at each place. One place is what it may put together: `a = 1 OR a = 2`,
-//! `a <> 1 AND a NOT IN (2, 3)`. What is repeated word for word has the name that it had, so that it is found to be a repetition.
+//! So what is looked up is simplified before all else, and goes by another name at each place while the rest is. One place is what may be put together:
+//! `a = 1 OR a = 2`, `a <> 1 AND a NOT IN (2, 3)`. What is repeated word for word has the name that it had, so that it is found to be a repetition.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,6 +14,30 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use indexmap::IndexMap;
 
 use crate::careful_simplification::marked;
+
+/// The expression in which what is looked up, and in what, is simplified by `simplified`, if there is more than one lookup: what says the same is
+/// written the same, and what is a constant is written as one.
+pub(crate) fn with_simple_lookups(
+    expr: Expr,
+    mut simplified: impl FnMut(Expr) -> Result<Expr>,
+) -> Result<Transformed<Expr>> {
+    if lookups(&expr)?.len() < 2 {
+        return Ok(Transformed::no(expr));
+    }
+    expr.transform_up(|part| {
+        if lookup(&part)?.is_none() {
+            return Ok(Transformed::no(part));
+        }
+        part.map_children(|child| {
+            if matches!(child, Expr::Column(_) | Expr::Literal(..)) {
+                return Ok(Transformed::no(child));
+            }
+            let simple = simplified(child.clone())?;
+            let is_other = simple != child;
+            Ok(Transformed::new_transformed(simple, is_other))
+        })
+    })
+}
 
 /// The expression in which what is looked up at several places has the number of its place.
 pub(crate) fn told_apart(expr: Expr) -> Result<Transformed<Expr>> {
@@ -199,7 +223,9 @@ mod tests {
     fn condition() -> impl Strategy<Value = Expr> {
         let column = || {
             let same = when(lit(true), col("a")).end().unwrap();
-            prop::sample::select(vec![col("a"), col("b"), cast(col("n"), DataType::Int64), same, col("b") + lit(1_i64)])
+            let one = when(lit(true), lit(1_i64)).otherwise(col("b")).unwrap();
+            let cast = cast(col("n"), DataType::Int64);
+            prop::sample::select(vec![col("a"), col("b"), cast, same, one, col("b") + lit(1_i64)])
         };
         let number = || prop::option::weighted(0.9, 0..5_i64).prop_map(|value| lit(ScalarValue::Int64(value)));
         let constant =
@@ -230,8 +256,30 @@ mod tests {
         #[test]
         fn a_simplified_condition_says_the_same_of_all_rows(condition in condition()) {
             let simplified = simplified(condition.clone());
-            prop_assert_eq!(values(&simplified), values(&condition), "{}", simplified);
+            prop_assert_eq!(values(&simplified), values(&condition), "{} of {}", simplified, condition);
         }
+    }
+
+    #[test]
+    fn what_is_found_to_be_the_same_is_told_apart() {
+        let (one, null) = (lit(1_i64), || vec![lit(ScalarValue::Int64(None))]);
+        let cast_one = cast(lit(1_i32), DataType::Int64);
+        let chosen = when(lit(true), lit(1_i64)).otherwise(col("b")).unwrap();
+        let other = when(lit(true), lit(1_i64)).otherwise(col("a")).unwrap();
+        for condition in [
+            one.clone().in_list(vec![col("a")], false).and(cast_one.in_list(vec![col("b")], false)),
+            one.in_list(vec![col("a")], false).and(chosen.clone().in_list(vec![col("b")], false)),
+            chosen.clone().in_list(null(), false).and(chosen.clone().in_list(null(), true)),
+            chosen.in_list(null(), false).and(other.in_list(null(), true)),
+        ] {
+            assert_eq!(values(&simplified(condition.clone())), values(&condition), "{condition}");
+        }
+    }
+
+    #[test]
+    fn lookups_within_lookups_are_simplified() {
+        let nested = (0..40).fold(col("a").eq(lit(1_i64)), |condition, _| condition.eq(lit(true)));
+        assert_eq!(simplified(nested), col("a").eq(lit(1_i64)));
     }
 
     fn list(values: std::ops::Range<i64>, negated: bool) -> Expr {

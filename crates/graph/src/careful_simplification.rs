@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, internal_err};
 use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility, lit,
@@ -15,7 +16,7 @@ use datafusion::optimizer::simplify_expressions::{ExprSimplifier, SimplifyExpres
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
 use crate::careful_casts::hidden;
-use crate::careful_lists::told_apart;
+use crate::careful_lists::{told_apart, with_simple_lookups};
 use crate::checked_arithmetic::{readable_columns, rewrite_named};
 
 /// `SimplifyExpressions` that keeps lists apart and leaves casts that change values where they are.
@@ -32,24 +33,38 @@ impl OptimizerRule for CarefulSimplification {
     }
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        let columns = readable_columns(&plan)?;
-        let marked = rewrite_named(plan, |expr| with_marks(expr, &columns))?;
+        let columns = Arc::new(readable_columns(&plan)?);
+        let context = SimplifyContext::builder()
+            .with_schema(Arc::clone(&columns))
+            .with_config_options(config.options())
+            .with_query_execution_start_time(config.query_execution_start_time())
+            .build();
+        let simplifier = ExprSimplifier::new(context);
+        let ready =
+            rewrite_named(plan, |expr| with_simple_lookups(expr, |part| simplify_marked(part, &columns, &simplifier)))?;
+        let marked = rewrite_named(ready.data, |expr| with_marks(expr, &columns))?;
         let is_aggregate = matches!(marked.data, LogicalPlan::Aggregate(_));
         let simplified = self.0.rewrite(marked.data, config)?;
+        let transformed = ready.transformed || simplified.transformed;
         if !marked.transformed {
-            return Ok(simplified);
+            return Ok(Transformed::new_transformed(simplified.data, transformed));
         }
         let mut without_marks = rewrite_named(simplified.data, as_it_was)?.data;
         // What was computed of aggregates is now above them.
         if is_aggregate && !matches!(without_marks, LogicalPlan::Aggregate(_)) {
             without_marks = without_marks.map_children(|aggregate| rewrite_named(aggregate, as_it_was))?.data;
         }
-        Ok(Transformed::new_transformed(without_marks, simplified.transformed))
+        Ok(Transformed::new_transformed(without_marks, transformed))
     }
 }
 
 /// The expression over columns of `schema`, simplified in the same way.
 pub(crate) fn simplify(expr: Expr, schema: &DFSchema, simplifier: &ExprSimplifier) -> Result<Expr> {
+    let ready = with_simple_lookups(expr, |part| simplify_marked(part, schema, simplifier))?;
+    simplify_marked(ready.data, schema, simplifier)
+}
+
+fn simplify_marked(expr: Expr, schema: &DFSchema, simplifier: &ExprSimplifier) -> Result<Expr> {
     let marked = with_marks(expr, schema)?;
     let simplified = simplifier.simplify(marked.data)?;
     if marked.transformed { as_it_was(simplified).map(|expr| expr.data) } else { Ok(simplified) }
