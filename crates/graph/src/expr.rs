@@ -22,6 +22,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::checked_sum::CheckedSum;
 use crate::interval::{IntervalMul, IntervalPlanner};
+use crate::interval_length::IntervalLength;
 use crate::{FromDataFusion, bounded_function};
 
 /// Gives a session our functions and operators: DataFusion's, some of them replaced by ours of the same name, and those it lacks.
@@ -30,7 +31,10 @@ pub fn with_functions(session: SessionStateBuilder) -> SessionStateBuilder {
     let sum = Arc::new(AggregateUDF::from(CheckedSum::default()));
     session.aggregate_functions().get_or_insert_default().push(sum);
     bounded_function::bound(session.scalar_functions().get_or_insert_default());
-    session.scalar_functions().get_or_insert_default().push(Arc::new(ScalarUDF::from(IntervalMul::default())));
+    session
+        .scalar_functions()
+        .get_or_insert_default()
+        .extend([ScalarUDF::from(IntervalMul::default()), ScalarUDF::from(IntervalLength::default())].map(Arc::new));
     session.expr_planners().get_or_insert_default().push(Arc::new(IntervalPlanner));
     session
 }

@@ -13,8 +13,10 @@ mod datafusion_error;
 mod expr;
 mod frame_builder;
 mod interval;
+mod interval_length;
 mod job_graph;
 mod match_recognize;
+mod membership;
 mod nullable_subqueries;
 mod operator_spec;
 mod optimizer;
@@ -32,11 +34,13 @@ pub use checked_arithmetic::{
 pub use datafusion_error::{FromDataFusion, into_datafusion};
 pub use expr::{BoundExpr, NamedExpr, PhysicalAggregate, function_registry, with_functions};
 pub use frame_builder::{FrameBuilder, shifted_text};
+pub use interval_length::compared_by_length;
 pub use job_graph::{Edge, JobGraph, Node, NodeId, Partitioning};
 pub use match_recognize::{
     AfterMatch, AggregateCall, ConditionClass, Define, Frame, FrameColumn, FrameExpr, Logical, MatchRecognizeSpec,
     Measure, OrderKey, RowsPerMatch, Semantics, Target, WithinSpec,
 };
+pub use membership::{ExactMembership, with_exact_membership};
 pub use nullable_subqueries::{NullableSubqueries, with_nullable_subqueries};
 pub use operator_spec::{
     AggregateFunction, CalcSpec, ComputedColumn, OperatorSpec, SinkSpec, SourceSpec, TableSpec, ValuesSpec,

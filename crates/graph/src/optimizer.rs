@@ -9,6 +9,7 @@ use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, Join, JoinType, L
 use datafusion::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
 use crate::careful_simplification::CarefulSimplification;
+use crate::membership::CarefulDecorrelation;
 
 /// DataFusion's rules in their order.
 pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
@@ -17,6 +18,7 @@ pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
             "eliminate_cross_join" => has_fixed_join,
             "extract_equijoin_predicate" => is_join_of_nulls,
             "push_down_filter" => is_fixed_filter,
+            "decorrelate_predicate_subquery" => return Arc::new(CarefulDecorrelation::default()),
             "simplify_expressions" => return Arc::new(CarefulSimplification::default()),
             _ => return rule,
         };
@@ -185,7 +187,13 @@ mod tests {
     #[test]
     fn the_rules_that_do_wrong_are_there_under_their_names() {
         let rules: Vec<String> = Optimizer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();
-        for name in ["eliminate_cross_join", "extract_equijoin_predicate", "push_down_filter", "simplify_expressions"] {
+        for name in [
+            "decorrelate_predicate_subquery",
+            "eliminate_cross_join",
+            "extract_equijoin_predicate",
+            "push_down_filter",
+            "simplify_expressions",
+        ] {
             assert!(rules.iter().any(|rule| rule == name), "{name} is not among {rules:?}");
         }
         let careful: Vec<String> = optimizer_rules().iter().map(|rule| rule.name().to_owned()).collect();

@@ -76,7 +76,10 @@ impl Connection {
             self.notices();
             if let Err(failure) = handled {
                 self.fail(&failure, tag)?;
-                if !Message::is_extended(tag) {
+                if Message::is_extended(tag) {
+                    // A client may wait for it before it sends Sync.
+                    self.watch.send(&mut self.channel).await?;
+                } else {
                     self.ready().await?;
                 }
             }

@@ -63,7 +63,12 @@ impl Set {
             }
             name
         };
+        // `SET TIME ZONE INTERVAL '+00:00' HOUR TO MINUTE`
+        let is_offset = name == "TimeZone" && reader.word("INTERVAL");
         let value = value(&mut reader, source)?;
+        if is_offset {
+            reader.words("HOUR TO MINUTE");
+        }
         source.end(&reader)?;
         Ok(Some(Self::One { name, value, is_local }))
     }

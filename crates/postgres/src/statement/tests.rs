@@ -18,6 +18,7 @@ fn settings_are_set_in_all_their_forms() {
         ("set session TimeZone = 'UTC'", "timezone", Some("UTC"), false),
         ("SET LOCAL statement_timeout = 100", "statement_timeout", Some("100"), true),
         ("SET TIME ZONE 'UTC'", "TimeZone", Some("UTC"), false),
+        ("SET TIME ZONE INTERVAL '+00:00' HOUR TO MINUTE", "TimeZone", Some("+00:00"), false),
         ("SET NAMES 'UTF8'", "client_encoding", Some("UTF8"), false),
         ("SET extra_float_digits = -3", "extra_float_digits", Some("-3"), false),
         ("SET a.b TO DEFAULT", "a.b", None, false),

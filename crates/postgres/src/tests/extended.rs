@@ -56,6 +56,21 @@ async fn behind_an_error_everything_is_passed_over_up_to_sync() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_error_is_told_before_sync() {
+    let server = start().await;
+    let mut client = Client::connect(server.address).await;
+    client.parse("", "SELECT * FROM nowhere", &[]).message(b'D', b"S\0").message(b'H', b"");
+    client.send().await;
+    assert_eq!(code(&[client.reply().await.unwrap()]), "42P01");
+    client.sync().await;
+    client.parse("", "SELECT 1 / (a - 1) FROM (VALUES (1)) AS t (a)", &[]).bind("", "", &[], 0).execute("", 0);
+    client.message(b'H', b"").send().await;
+    let replies = [client.reply().await.unwrap(), client.reply().await.unwrap(), client.reply().await.unwrap()];
+    assert_eq!((tags(&replies).as_str(), code(&replies).as_str()), ("12E", "22012"));
+    assert_eq!(tags(&client.sync().await), "Z");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn statements_without_rows_have_no_columns() {
     let server = start().await;
     let mut client = Client::connect(server.address).await;

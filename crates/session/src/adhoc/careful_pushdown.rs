@@ -10,7 +10,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 
-type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+pub(super) type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
 /// These rules, of which those that push conditions do so carefully.
 pub(super) fn in_place_of_pushdown(rules: Vec<Rule>) -> Vec<Rule> {

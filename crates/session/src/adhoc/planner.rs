@@ -12,21 +12,23 @@ use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, TableScan, UserDefinedLogicalNode};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 use dipper_graph::{
-    CheckedArithmetic, NullableSubqueries, OperatorSpec, SourceSpec, into_datafusion, optimizer_rules, with_functions,
+    CheckedArithmetic, ExactMembership, NullableSubqueries, OperatorSpec, SourceSpec, into_datafusion, optimizer_rules,
+    with_functions,
 };
 use dipper_sql::DipperTableSource;
 use dipper_sql::catalog::Table;
 use dipper_sql::logical::{MatchRecognizeNode, RowPatternWindowNode, WindowTvfNode};
 
-use super::careful_pushdown;
+use super::careful_pushdown::{self, Rule};
 use super::careful_scans;
+use super::grouping_sets::GroupingSets;
 use super::host::Host;
 use super::operator_exec::OperatorExec;
+use super::skipped_rows::SkippedRows;
 use super::source_exec::SourceExec;
 use super::table_scan;
 use super::text_views::{TextConditions, TextGroups};
@@ -51,7 +53,8 @@ pub(super) fn planning_state(plan: &LogicalPlan, host: &Arc<Host>, watch: Arc<Wa
     let planner = DipperPlanner { nodes: Arc::new(NodePlanner { host: Arc::clone(host), watch }) };
     let state = SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::clone(host.runtime()));
     let state = with_functions(state).with_query_planner(Arc::new(planner)).with_optimizer_rules(optimizer_rules());
-    let state = state.with_analyzer_rule(Arc::new(NullableSubqueries)).with_analyzer_rule(Arc::new(CheckedArithmetic));
+    let state = state.with_analyzer_rule(Arc::new(NullableSubqueries)).with_analyzer_rule(Arc::new(ExactMembership));
+    let state = state.with_analyzer_rule(Arc::new(CheckedArithmetic));
     let mut state = state.with_physical_optimizer_rules(physical_rules()).build();
     // What CURRENT_TIMESTAMP says.
     state.mark_start_execution();
@@ -68,10 +71,11 @@ fn has_union(plan: &LogicalPlan) -> Result<bool> {
 }
 
 /// DataFusion's rules, and ours where they belong.
-fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+fn physical_rules() -> Vec<Rule> {
     let mut rules = careful_pushdown::in_place_of_pushdown(careful_scans::with_rule());
-    let requirements = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
-    rules.insert(requirements.unwrap_or(0), Arc::new(TextConditions));
+    let requirements = rules.iter().position(|rule| rule.name() == "EnsureRequirements").unwrap_or(0);
+    let before: [Rule; 3] = [Arc::new(GroupingSets), Arc::new(SkippedRows), Arc::new(TextConditions)];
+    rules.splice(requirements..requirements, before);
     rules.push(Arc::new(TextGroups));
     rules
 }

@@ -13,7 +13,7 @@ use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart, Spanned, Value,
 };
 
-use super::number::exact;
+use super::meaning::as_meant;
 use super::reference::{function_name, reference_of};
 use super::rewrite::{Mode, Rewriter, quoted};
 use super::variables::Variable;
@@ -89,7 +89,7 @@ impl Rewriter<'_, '_> {
         let text = Expr::Function(call);
         let planned = subquery::planned(&text, &schema, self.scope, self.planner).map_err(|error| error.at(here))?;
         let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
-        let coerced = exact(planned, &schema)
+        let coerced = as_meant(planned, &schema)
             .and_then(|planned| ExprSimplifier::new(context).coerce(planned.data, &schema))
             .map_err(|error| plan_error(error).at(here))?;
         let bound = coerced.unalias_nested().data;

@@ -16,7 +16,7 @@ use datafusion::optimizer::OptimizerContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::prelude::SessionConfig;
 use dipper_graph::{
-    into_datafusion, optimizer_rules, simplify_checked, with_checked_arithmetic, with_functions,
+    into_datafusion, optimizer_rules, simplify_checked, with_checked_arithmetic, with_exact_membership, with_functions,
     with_nullable_subqueries, with_plain_arithmetic,
 };
 use dipper_types::Error;
@@ -52,7 +52,8 @@ pub(crate) fn optimizer_context() -> OptimizerContext {
 
 /// The plan after all of DataFusion's rules.
 pub(crate) fn optimized_by_datafusion(plan: &LogicalPlan) -> DfResult<LogicalPlan> {
-    let plan = with_checked_arithmetic(with_nullable_subqueries(plan.clone())?)?;
+    let plan = with_exact_membership(with_nullable_subqueries(plan.clone())?)?;
+    let plan = with_checked_arithmetic(plan)?;
     functions().optimize(&plan).and_then(with_plain_arithmetic)
 }
 

@@ -1,7 +1,11 @@
 //! Subqueries that read the query around them and that DataFusion would compute wrongly: it makes joins of them, and a join finds no row where
-//! an aggregate over nothing has one, and every row where a LIMIT would have cut some off.
+//! an aggregate over nothing has one, and every row where a LIMIT would have cut some off, and does not tell columns of one name apart.
 
+use std::collections::HashMap;
+
+use datafusion::common::TableReference;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, SkipType, Subquery};
 use dipper_graph::is_over_nothing;
 use dipper_types::{Error, Result};
@@ -14,7 +18,8 @@ pub(super) fn check_correlated(plan: &LogicalPlan) -> Result<()> {
     // The closures do not fail.
     let _ = plan.apply_with_subqueries(|node| {
         if let LogicalPlan::Subquery(lateral) = node {
-            refused = read_around(lateral).filter(|top| top.aggregates && top.filters).map(|_| of_having());
+            let top = read_around(lateral).filter(|top| top.aggregates && top.filters);
+            refused = top.map(|_| of_having()).or_else(|| of_two_columns(lateral));
         }
         if refused.is_some() {
             return Ok(TreeNodeRecursion::Stop);
@@ -30,7 +35,8 @@ pub(super) fn check_correlated(plan: &LogicalPlan) -> Result<()> {
 }
 
 fn refusal(part: &Expr) -> Option<Error> {
-    let top = read_around(subquery_of(part)?)?;
+    let subquery = subquery_of(part)?;
+    let top = read_around(subquery)?;
     let (what, hint) = match part {
         Expr::Exists(_) if top.aggregates => {
             ("EXISTS over an aggregate without GROUP BY", "compare its value, as in (SELECT COUNT(*) …) = 0")
@@ -48,7 +54,7 @@ fn refusal(part: &Expr) -> Option<Error> {
             ("ANY or ALL over LIMIT", "compare with an aggregate, as in x > (SELECT MAX(…) …)")
         }
         Expr::ScalarSubquery(_) if top.aggregates && top.filters => return Some(of_having()),
-        _ => return None,
+        _ => return of_two_columns(subquery),
     };
     Some(unsupported(what, hint))
 }
@@ -63,6 +69,44 @@ fn of_having() -> Error {
 fn unsupported(what: &str, hint: &str) -> Error {
     let message = format!("{what} in a subquery that reads the query around it is not supported");
     Error::unsupported(message).with_hint(hint)
+}
+
+/// Refuses columns of one name, of several tables, that are compared with the query around: above the subquery they are told apart by their names.
+fn of_two_columns(subquery: &Subquery) -> Option<Error> {
+    let mut compared = HashMap::new();
+    let name = column_of_two_tables(&subquery.subquery, &mut Vec::new(), &mut compared)?;
+    let what = format!("to compare columns '{name}' of several tables with the query around,");
+    let hint = format!("give one of them another name: FROM (SELECT {name} AS other FROM …)");
+    Some(unsupported(&what, &hint))
+}
+
+/// The aliases under which a table is, and its own name.
+type Table = (Vec<TableReference>, Option<TableReference>);
+
+/// The name of a column that is one of two such; `compared` has the table of each that was found.
+fn column_of_two_tables(
+    plan: &LogicalPlan,
+    aliases: &mut Vec<TableReference>,
+    compared: &mut HashMap<String, Table>,
+) -> Option<String> {
+    let conditions = match plan {
+        LogicalPlan::Filter(filter) => vec![&filter.predicate],
+        LogicalPlan::Join(join) => join.filter.iter().collect(),
+        _ => Vec::new(),
+    };
+    let conditions = conditions.into_iter().flat_map(split_conjunction).filter(|part| part.contains_outer());
+    for column in conditions.flat_map(Expr::column_refs) {
+        let table = (aliases.clone(), column.relation.clone());
+        if *compared.entry(column.name.clone()).or_insert_with(|| table.clone()) != table {
+            return Some(column.name.clone());
+        }
+    }
+    let alias = if let LogicalPlan::SubqueryAlias(alias) = plan { Some(alias.alias.clone()) } else { None };
+    let depth = aliases.len();
+    aliases.extend(alias);
+    let found = plan.inputs().into_iter().find_map(|input| column_of_two_tables(input, aliases, compared));
+    aliases.truncate(depth);
+    found
 }
 
 /// What stands at the top of a subquery; nothing if it does not read the query around it.

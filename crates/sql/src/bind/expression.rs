@@ -16,7 +16,7 @@ use sqlparser::ast::{Expr as SqlExpr, Spanned};
 
 use super::context::{QueryContext, options};
 use super::date_interval::check_date;
-use super::number::exact;
+use super::meaning::as_meant;
 use super::relation::DipperRelations;
 use super::views::BoundViews;
 use super::{check_depth, plan_error};
@@ -73,7 +73,7 @@ impl Scalar {
             .with_current_time()
             .build();
         let simplifier = ExprSimplifier::new(context);
-        let exact = exact(expr, schema).and_then(|expr| simplifier.coerce(expr.data, schema));
+        let exact = as_meant(expr, schema).and_then(|expr| simplifier.coerce(expr.data, schema));
         let expr = exact.map_err(plan_error)?;
         check_date(&expr, schema)?;
         Ok(Self { expr: expr.unalias_nested().data })

@@ -6,6 +6,7 @@
 //! function of a window with a row pattern, and [`row_pattern_window`] binds it.
 
 mod aggregate;
+mod array_text;
 mod as_of;
 mod construct;
 mod context;
@@ -15,6 +16,7 @@ mod depth;
 mod expression;
 mod input;
 mod match_recognize;
+mod meaning;
 mod navigation;
 mod number;
 mod ordering;

@@ -8,10 +8,9 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue, internal_err};
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{
-    Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use dipper_graph::rewrite_expressions;
 
 use crate::ast::{DIGITS_MAX, NUMBER};
 
@@ -21,12 +20,7 @@ pub(super) fn function() -> &'static Arc<ScalarUDF> {
     &FUNCTION
 }
 
-/// The plan with such literals beside a DECIMAL, and in a cast to one, as DECIMALs. Types must not have been coerced.
-pub(super) fn with_exact_numbers(plan: LogicalPlan) -> Result<LogicalPlan> {
-    rewrite_expressions(plan, exact)
-}
-
-/// As [`with_exact_numbers`], of one expression.
+/// The expression with such literals beside a DECIMAL, and in a cast to one, as DECIMALs. Types must not have been coerced.
 pub(super) fn exact(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let beside_decimals = expr.transform_up(|mut part| {
         let transformed = match &mut part {

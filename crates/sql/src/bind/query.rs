@@ -3,6 +3,7 @@
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::optimizer::Analyzer;
 use datafusion::sql::planner::SqlToRel;
+use dipper_graph::rewrite_expressions;
 use dipper_types::{Error, Result};
 use sqlparser::ast::Statement;
 
@@ -10,7 +11,7 @@ use super::context::{QueryContext, options};
 use super::correlated::check_correlated;
 use super::date_interval::check_dates;
 use super::depth::check_plan_depth;
-use super::number::with_exact_numbers;
+use super::meaning::as_meant;
 use super::place::placed;
 use super::relation::DipperRelations;
 use super::views::{BoundViews, bind_all};
@@ -78,7 +79,7 @@ pub(super) fn rename(plan: LogicalPlan, view: &View) -> Result<LogicalPlan> {
 
 /// Coerces types, so that every node has the types that it will have when it runs, and refuses what would be computed wrongly with them.
 pub(crate) fn analyse(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let plan = with_exact_numbers(plan).map_err(plan_error)?;
+    let plan = rewrite_expressions(plan, as_meant).map_err(plan_error)?;
     let plan = Analyzer::new().execute_and_check(plan, options(), |_, _| {}).map_err(plan_error)?;
     check_dates(&plan)?;
     Ok(plan)

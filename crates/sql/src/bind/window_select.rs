@@ -209,11 +209,9 @@ fn take_named_windows(windows: &mut Vec<NamedWindowDefinition>) -> Result<Vec<(S
         }
     }
     for NamedWindowDefinition(_, definition) in &others {
-        let base = match definition {
-            NamedWindowExpr::NamedWindow(base) => Some(base),
-            NamedWindowExpr::WindowSpec(specification) => specification.window_name.as_ref(),
-        };
-        if let Some(base) = base.filter(|base| named.iter().any(|(known, _)| *known == column_name(base))) {
+        if let NamedWindowExpr::NamedWindow(base) = definition
+            && named.iter().any(|(known, _)| *known == column_name(base))
+        {
             return Err(built_on(base));
         }
     }
@@ -319,23 +317,18 @@ impl Calls<'_> {
     }
 
     /// The window that a call is over, if it has a row pattern.
-    fn window_of(&self, call: &Function) -> Result<Option<usize>> {
-        let named = |name: &Ident| {
-            let name = column_name(name);
-            self.named.iter().find(|(known, _)| *known == name).map(|(_, window)| *window)
-        };
-        match &call.over {
-            Some(WindowType::NamedWindow(name)) => Ok(named(name)),
-            Some(WindowType::WindowSpec(specification)) => match &specification.window_name {
-                Some(base) if named(base).is_some() => Err(built_on(base)),
-                _ => Ok(marked(specification)),
-            },
-            None => Ok(None),
+    fn window_of(&self, call: &Function) -> Option<usize> {
+        match call.over.as_ref()? {
+            WindowType::NamedWindow(name) => {
+                let name = column_name(name);
+                self.named.iter().find(|(known, _)| *known == name).map(|(_, window)| *window)
+            }
+            WindowType::WindowSpec(specification) => marked(specification),
         }
     }
 
     fn column_for(&mut self, call: &Function) -> Result<Option<Expr>> {
-        let Some(window) = self.window_of(call)? else { return Ok(None) };
+        let Some(window) = self.window_of(call) else { return Ok(None) };
         if !self.used.contains(&window) {
             self.used.push(window);
         }

@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 
 use dipper_types::{Error, Result, Span};
 use sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Join, JoinConstraint, JoinOperator,
-    LimitClause, Query, Select, SetExpr, SetOperator, SetQuantifier, Spanned, TableFactor, UnaryOperator, Visit,
-    Visitor, visit_expressions,
+    BinaryOperator, Expr, Function, Join, JoinConstraint, JoinOperator, NamedWindowDefinition, NamedWindowExpr, Query,
+    Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, TableFactor, UnaryOperator, Visit, Visitor,
+    WindowSpec, WindowType,
 };
 use sqlparser::tokenizer::Span as TokenSpan;
 
@@ -16,7 +16,7 @@ use crate::source_text::span;
 /// Refuses it in a query, or in an expression of ours, whose own subqueries we compute ourselves; what has no place of its own is said to
 /// be at `whole`.
 pub(super) fn check<V: Visit>(part: &V, whole: Span) -> Result<()> {
-    match part.visit(&mut Check { whole, queries: 0, admitted: Vec::new() }) {
+    match part.visit(&mut Check { whole, queries: Vec::new(), within: Vec::new() }) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -24,10 +24,10 @@ pub(super) fn check<V: Visit>(part: &V, whole: Span) -> Result<()> {
 
 struct Check {
     whole: Span,
-    /// How many queries the walk is in.
-    queries: usize,
-    /// Each `IN (SELECT …)` that may stand where it stands. The tree stays in its place meanwhile.
-    admitted: Vec<*const Expr>,
+    /// The expression of each query around, the innermost last, in which `IN (SELECT …)` may stand anywhere; nothing if the walk is in none.
+    queries: Vec<Option<*const Expr>>,
+    /// Such expressions. The tree stays in its place meanwhile.
+    within: Vec<*const Expr>,
 }
 
 impl Check {
@@ -61,11 +61,18 @@ impl Check {
                     };
                     self.refuse(&format!("NATURAL {side} JOIN"), place, hint)?;
                 }
-                (None, JoinConstraint::On(condition)) if is_inner => self.condition(condition)?,
+                (None, JoinConstraint::On(condition)) if is_inner => self.within.push(std::ptr::from_ref(condition)),
                 _ => {}
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// What the other window says would be forgotten.
+    fn window(&self, WindowSpec { window_name, .. }: &WindowSpec) -> ControlFlow<Error> {
+        let Some(base) = window_name else { return ControlFlow::Continue(()) };
+        let hint = format!("write OVER {} without parentheses, or the whole specification", base.value);
+        self.refuse(&format!("a window built on '{}'", base.value), base.span, &hint)
     }
 
     /// Rows are told apart, not counted.
@@ -86,62 +93,32 @@ impl Check {
         }
         ControlFlow::Continue(())
     }
-
-    /// Finds where FALSE serves in the place of NULL, which is what `IN (SELECT …)` gives but as a whole condition.
-    fn condition(&mut self, condition: &Expr) -> ControlFlow<Error> {
-        // With whether it is one of the conditions that must all be true, and whether it is negated as one.
-        let mut rest = vec![(condition, true, false)];
-        while let Some((part, is_conjunct, is_negated)) = rest.pop() {
-            match part {
-                Expr::Nested(inner) => rest.push((inner.as_ref(), is_conjunct, is_negated)),
-                Expr::UnaryOp { op: UnaryOperator::Not, expr } if is_conjunct => {
-                    rest.push((expr.as_ref(), true, !is_negated));
-                }
-                Expr::BinaryOp { left, op: op @ (BinaryOperator::And | BinaryOperator::Or), right } if !is_negated => {
-                    let is_conjunct = is_conjunct && matches!(op, BinaryOperator::And);
-                    rest.extend([(right.as_ref(), is_conjunct, false), (left.as_ref(), is_conjunct, false)]);
-                }
-                // Inside of them, NULL is as good as FALSE.
-                Expr::IsTrue(inner) | Expr::IsNotTrue(inner) => rest.push((inner.as_ref(), false, false)),
-                Expr::InSubquery { expr, negated, .. } if *negated != is_negated && !reads_rows(expr) => {
-                    let hint = "write NOT EXISTS (SELECT … WHERE …)";
-                    self.refuse("NOT IN (SELECT …) behind a constant", start(expr), hint)?;
-                }
-                Expr::InSubquery { negated, .. } if is_conjunct || *negated == is_negated => {
-                    self.admitted.push(std::ptr::from_ref(part));
-                }
-                _ => {}
-            }
-        }
-        ControlFlow::Continue(())
-    }
 }
 
 impl Visitor for Check {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Error> {
-        // The rows are put out in any order, and the first ones of that are left out.
-        if let Some(LimitClause::LimitOffset { limit: None, offset: Some(offset), .. }) = &query.limit_clause
-            && self.queries > 0
-            && query.order_by.is_some()
-            && !is_zero(&offset.value)
-        {
-            let hint = "say LIMIT as well";
-            self.refuse("OFFSET without LIMIT behind the ORDER BY of a subquery", start(&offset.value), hint)?;
-        }
-        self.queries += 1;
+        self.queries.push(None);
         self.set_operations(&query.body)
     }
 
     fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<Error> {
-        self.queries -= 1;
+        self.queries.pop();
         ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Error> {
-        for condition in [&select.selection, &select.having, &select.qualify].into_iter().flatten() {
-            self.condition(condition)?;
+        let conditions = [&select.selection, &select.having, &select.qualify].into_iter().flatten();
+        let columns = select.projection.iter().filter_map(|item| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+            _ => None,
+        });
+        self.within.extend(conditions.chain(columns).map(std::ptr::from_ref));
+        for NamedWindowDefinition(_, window) in &select.named_window {
+            if let NamedWindowExpr::WindowSpec(window) = window {
+                self.window(window)?;
+            }
         }
         for table in &select.from {
             self.joins(&table.joins)?;
@@ -157,49 +134,54 @@ impl Visitor for Check {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
+        let place = std::ptr::from_ref(expr);
+        if let Some(around @ None) = self.queries.last_mut() {
+            *around = self.within.contains(&place).then_some(place);
+            if let Expr::InSubquery { expr: value, negated, .. } = expr
+                && around.is_none()
+            {
+                let not = if *negated { "NOT " } else { "" };
+                let what = format!("{not}IN (SELECT …) in the ON of an outer join, in GROUP BY or in ORDER BY");
+                let hint = "compute it in the select list of a subquery";
+                self.refuse(&what, start(value), hint)?;
+            }
+        }
         match expr {
             Expr::SimilarTo { expr, .. } => {
                 self.refuse("SIMILAR TO", start(expr), "write LIKE, or regexp_like(text, '^(…)$')")
             }
-            Expr::InSubquery { expr: value, negated, .. }
-                if self.queries > 0 && !self.admitted.contains(&std::ptr::from_ref(expr)) =>
-            {
-                let what = if *negated {
-                    "NOT IN (SELECT …) anywhere but in WHERE, HAVING or the ON of an inner join, alone or under AND,"
-                } else {
-                    "IN (SELECT …) anywhere but in WHERE, HAVING or the ON of an inner join, alone or under AND and OR,"
-                };
-                let hint =
-                    "write EXISTS or NOT EXISTS, which are never NULL; in a select list, (SELECT COUNT(*) …) > 0";
-                self.refuse(what, start(value), hint)
+            // It would be XOR.
+            Expr::BinaryOp { left, op: BinaryOperator::BitwiseXor, .. } => {
+                self.refuse("^", start(left), "write power(a, b)")
             }
+            // The sign would be that of the first field alone.
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } if has_fields(expr) => {
+                let hint = "write INTERVAL '…' * -1, or put a sign before each field";
+                self.refuse("a minus before an INTERVAL of several fields", start(expr), hint)
+            }
+            Expr::Function(Function { over: Some(WindowType::WindowSpec(window)), .. }) => self.window(window),
             _ => ControlFlow::Continue(()),
         }
     }
+
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
+        if let Some(within) = self.queries.last_mut()
+            && *within == Some(std::ptr::from_ref(expr))
+        {
+            *within = None;
+        }
+        ControlFlow::Continue(())
+    }
 }
 
-fn is_zero(value: &Expr) -> bool {
-    matches!(value, Expr::Value(value) if value.to_string() == "0")
-}
-
-/// Whether the value depends on a row, or on a group of them.
-fn reads_rows(mut value: &Expr) -> bool {
-    while let Expr::Nested(inner) = value {
-        value = inner;
+/// Whether it is an INTERVAL with several numbers.
+fn has_fields(mut expr: &Expr) -> bool {
+    while let Expr::Nested(inner) = expr {
+        expr = inner;
     }
-    if matches!(value, Expr::Subquery(_)) {
-        return false;
-    }
-    let counts_rows = |argument: &FunctionArg| matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Wildcard));
-    let found = visit_expressions(value, |part| match part {
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
-        Expr::Function(function) => match &function.args {
-            FunctionArguments::List(list) if list.args.iter().any(counts_rows) => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        },
-        _ => ControlFlow::Continue(()),
-    });
-    found.is_break()
+    let Expr::Interval(interval) = expr else { return false };
+    let text = interval.value.to_string();
+    text.split_whitespace().filter(|word| word.contains(|c: char| c.is_ascii_digit())).count() > 1
 }
 
 /// Where an expression starts, as far as that is known. It is found without recursion: how deep it goes is yet to be checked.
