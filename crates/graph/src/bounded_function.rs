@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, new_null_array};
 use arrow::compute::kernels::length::length;
 use arrow::compute::{cast, unary};
-use arrow::datatypes::{DataType, FieldRef, Float64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, FieldRef, Float64Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
@@ -186,6 +186,18 @@ impl Numbers {
     }
 }
 
+/// The same lengths, none of them negative: DataFusion 55 panics at one.
+fn at_least_zero(lengths: &ColumnarValue) -> ColumnarValue {
+    match lengths {
+        ColumnarValue::Scalar(ScalarValue::Int64(Some(length))) => ColumnarValue::Scalar((*length).max(0).into()),
+        ColumnarValue::Array(lengths) if *lengths.data_type() == DataType::Int64 => {
+            let lengths = lengths.as_primitive::<Int64Type>();
+            ColumnarValue::Array(Arc::new(unary::<_, _, Int64Type>(lengths, |length| length.max(0))))
+        }
+        other => other.clone(),
+    }
+}
+
 /// A function of DataFusion that looks at how much it is to make.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Bounded {
@@ -214,8 +226,11 @@ impl Bounded {
 }
 
 impl ScalarUDFImpl for Bounded {
-    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke_with_args(&self, mut call: ScalarFunctionArgs) -> Result<ColumnarValue> {
         self.check(&call)?;
+        if let (Growth::Pad, [_, wanted, ..]) = (self.growth, call.args.as_mut_slice()) {
+            *wanted = at_least_zero(wanted);
+        }
         self.function.inner().invoke_with_args(call)
     }
 

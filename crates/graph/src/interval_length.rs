@@ -3,15 +3,12 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
+use arrow::array::{ArrayRef, AsArray, Decimal128Array};
 use arrow::compute::cast;
-use arrow::datatypes::{
-    DataType, Decimal128Type, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
-    DurationSecondType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
-};
+use arrow::datatypes::{DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::utils::take_function_args;
-use datafusion::common::{DFSchema, Result, ScalarValue, internal_err};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{
     Between, BinaryExpr, ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -27,6 +24,7 @@ const LENGTH: DataType = DataType::Decimal128(38, 0);
 pub fn compared_by_length(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     expr.transform_up(|mut part| {
         let operands: Vec<&mut Expr> = match &mut part {
+            // It is a comparison.
             Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => {
                 vec![left.as_mut(), right.as_mut()]
             }
@@ -133,28 +131,21 @@ impl ScalarUDFImpl for IntervalLength {
 }
 
 fn lengths(intervals: &ArrayRef) -> Result<ArrayRef> {
-    let of = |second: i128, units: &dyn Fn() -> Decimal128Array| {
-        units().unary::<_, Decimal128Type>(|length| length * (1_000_000_000 / second))
-    };
     let lengths: Decimal128Array = match intervals.data_type() {
-        DataType::Interval(_) => {
+        DataType::Duration(unit) => {
+            let nanoseconds = match unit {
+                TimeUnit::Second => 1_000_000_000,
+                TimeUnit::Millisecond => 1_000_000,
+                TimeUnit::Microsecond => 1_000,
+                TimeUnit::Nanosecond => 1,
+            };
+            let lengths = cast(intervals, &DataType::Int64)?;
+            lengths.as_primitive::<Int64Type>().unary(|length| i128::from(length) * nanoseconds)
+        }
+        _ => {
             let intervals = cast(intervals, &DataType::Interval(IntervalUnit::MonthDayNano))?;
             intervals.as_primitive::<IntervalMonthDayNanoType>().unary(nanoseconds)
         }
-        DataType::Duration(TimeUnit::Second) => {
-            of(1, &|| intervals.as_primitive::<DurationSecondType>().unary(i128::from))
-        }
-        DataType::Duration(TimeUnit::Millisecond) => {
-            of(1_000, &|| intervals.as_primitive::<DurationMillisecondType>().unary(i128::from))
-        }
-        DataType::Duration(TimeUnit::Microsecond) => {
-            of(1_000_000, &|| intervals.as_primitive::<DurationMicrosecondType>().unary(i128::from))
-        }
-        DataType::Duration(TimeUnit::Nanosecond) => {
-            of(1_000_000_000, &|| intervals.as_primitive::<DurationNanosecondType>().unary(i128::from))
-        }
-        DataType::Null => Decimal128Array::new_null(intervals.len()),
-        other => return internal_err!("the length of {other}"),
     };
     Ok(Arc::new(lengths.with_data_type(LENGTH)))
 }

@@ -55,13 +55,17 @@ pub fn with_exact_membership(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(in_node).map(|plan| plan.data)
 }
 
-fn filtered(Filter { predicate, input, .. }: Filter) -> Result<Transformed<LogicalPlan>> {
+fn filtered(filter: Filter) -> Result<Transformed<LogicalPlan>> {
+    if memberships(&filter.predicate) == 0 {
+        return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+    }
+    let Filter { predicate, input, .. } = filter;
     let predicate = condition(predicate, input.schema(), true)?;
     // Of each a column is made that is called the same, and those that are compared with the query around are told apart by their names.
     let is_ambiguous = |part: &&Expr| part.contains_outer() && memberships(part) > 1;
     if split_conjunction(&predicate.data).iter().any(is_ambiguous) {
         return not_impl_err!(
-            "several subqueries beside a comparison with the query around, but under AND, or IN there with a subquery that reads it as well"
+            "several subqueries under one OR with a comparison with the query around are not supported"
         );
     }
     predicate.map_data(|predicate| Filter::try_new(predicate, input).map(LogicalPlan::Filter))
@@ -83,12 +87,11 @@ fn is_membership(part: &Expr) -> bool {
 
 /// An inner join, of whose conditions those that ask a subquery stand above it.
 fn joined(mut join: Join) -> Result<Transformed<LogicalPlan>> {
-    let asks = |part: &Expr| part.exists(|part| Ok(is_membership(part)));
-    let Some(filter) = join.filter.take_if(|filter| asks(filter).unwrap_or(false)) else {
+    let Some(filter) = join.filter.take_if(|filter| memberships(filter) > 0) else {
         return Ok(Transformed::no(LogicalPlan::Join(join)));
     };
     let (above, within): (Vec<_>, Vec<_>) =
-        split_conjunction_owned(filter).into_iter().partition(|part| asks(part).unwrap_or(false));
+        split_conjunction_owned(filter).into_iter().partition(|part| memberships(part) > 0);
     join.filter = conjunction(within);
     let above = conjunction(above).unwrap_or_else(|| lit(true));
     let filter = Filter::try_new(above, Arc::new(LogicalPlan::Join(join)))?;
@@ -130,13 +133,7 @@ enum Place {
 /// A condition that holds where it is TRUE. As one of several that must all hold, NOT IN can stay if it asks the same of all rows.
 fn condition(expr: Expr, columns: &DFSchema, is_conjunct: bool) -> Result<Transformed<Expr>> {
     match expr {
-        Expr::Not(not) if matches!(*not, Expr::InSubquery(_)) => match *not {
-            Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
-                let is_in = InSubquery { expr, subquery, negated: !negated };
-                condition(Expr::InSubquery(is_in), columns, is_conjunct)
-            }
-            other => Ok(Transformed::no(!other)),
-        },
+        Expr::Not(not) if matches!(*not, Expr::InSubquery(_)) => condition(!*not, columns, is_conjunct),
         Expr::BinaryExpr(BinaryExpr { op: Operator::And, .. }) => {
             expr.map_children(|part| condition(part, columns, is_conjunct))
         }
@@ -182,8 +179,14 @@ fn membership(value: Expr, op: Operator, subquery: &Subquery, columns: &DFSchema
     let reads_around = !subquery.outer_ref_columns.is_empty();
     if value.contains_outer() || reads_around && is_entangled(&subquery.subquery, &value.column_refs()) {
         return not_impl_err!(
-            "NOT IN, ANY, ALL, or an IN that may be NULL, of a subquery that reads the query around it and has a LIMIT, or a table of the same name"
+            "NOT IN, ANY, ALL, or an IN that may be NULL, of a subquery that reads the query around it and has a LIMIT, or a table of the same name, is not supported"
         );
+    }
+    if place == Place::Elsewhere && op != Operator::Eq && value.any_column_refs() {
+        return not_impl_err!("ANY and ALL (SELECT …) are not supported but with = and in conditions");
+    }
+    if subqueries(&subquery.subquery)? > SUBQUERIES_MAX {
+        return not_impl_err!("NOT IN (SELECT …) under OR so many times within one another is not supported");
     }
     let found = Question::of(subquery).under_a_name()?;
     let (member, member_is_nullable) = found.member();
@@ -196,6 +199,20 @@ fn membership(value: Expr, op: Operator, subquery: &Subquery, columns: &DFSchema
         Some(unknown) => when(is_so, lit(true)).when(unknown, lit(ScalarValue::Boolean(None))).otherwise(lit(false)),
         None => Ok(is_so),
     }
+}
+
+/// How many subqueries there may be in one that is asked several times.
+const SUBQUERIES_MAX: usize = 30;
+
+fn subqueries(plan: &LogicalPlan) -> Result<usize> {
+    let mut number = 0;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            number += memberships(expr);
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(number)
 }
 
 /// Whether a join that is made of a subquery would lose its LIMIT, or take its columns for such of the query around.
@@ -273,12 +290,9 @@ impl Question {
     /// What does not depend on a row is asked once.
     fn answer(self, place: Place) -> Result<Expr> {
         let rows = LogicalPlanBuilder::from(self.rows);
-        let subquery = |plan: LogicalPlanBuilder| {
-            Ok::<_, datafusion::common::DataFusionError>(Subquery {
-                subquery: Arc::new(plan.build()?),
-                outer_ref_columns: self.read.clone(),
-                spans: Spans::default(),
-            })
+        let subquery = |plan: LogicalPlanBuilder| -> Result<Subquery> {
+            let outer_ref_columns = self.read.clone();
+            Ok(Subquery { subquery: Arc::new(plan.build()?), outer_ref_columns, spans: Spans::default() })
         };
         if place == Place::Filter && !self.read.is_empty() {
             return Ok(Expr::Exists(Exists::new(subquery(rows)?, false)));

@@ -17,6 +17,7 @@ mod subquery;
 mod table_scan;
 mod text_conditions;
 mod text_views;
+mod unknown_rows;
 mod watch;
 mod write;
 

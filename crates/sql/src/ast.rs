@@ -41,6 +41,9 @@ pub const FINAL: &str = "__final";
 /// The function that stands for a number of more digits than its type keeps, of the text.
 pub const NUMBER: &str = "__number";
 
+/// The function that stands for `AT TIME ZONE`: of a time and the name of a zone.
+pub const AT_TIME_ZONE: &str = "__at_time_zone";
+
 /// The digits that a DECIMAL has at most.
 pub(crate) const DIGITS_MAX: u8 = 38;
 

@@ -13,7 +13,7 @@ use sqlparser::keywords::{self, Keyword};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
-use crate::ast::{DIGITS_MAX, FINAL, NUMBER, RUNNING};
+use crate::ast::{AT_TIME_ZONE, DIGITS_MAX, FINAL, NUMBER, RUNNING};
 use crate::interval::with_units_inside;
 
 /// Expressions begun per token before the parser gives up. `sqlparser` goes back and tries again at many places, which
@@ -157,6 +157,15 @@ fn parse_distinct(parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Re
     Some(parser.parse_subexpr(precedence).map(|right| node(Box::new(left.clone()), Box::new(right))))
 }
 
+/// Parses `AT TIME ZONE 'zone'` behind a time: a call of ours.
+fn parse_time_zone(parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+    let place = parser.peek_token_ref().span;
+    if !parser.parse_keywords(&[Keyword::AT, Keyword::TIME, Keyword::ZONE]) {
+        return None;
+    }
+    Some(parser.parse_subexpr(precedence).map(|zone| call(AT_TIME_ZONE, vec![left.clone(), zone], place)))
+}
+
 /// Parses an interval, of one unit or several.
 fn parse_interval(parser: &mut Parser) -> Result<Expr, ParserError> {
     parser.advance_token();
@@ -177,7 +186,7 @@ fn parse_semantics(parser: &mut Parser, function: &str) -> Result<Expr, ParserEr
     }
     let operand = parser.parse_prefix()?;
     let operand = parser.parse_compound_expr(operand, Vec::new())?;
-    Ok(call(function, operand, prefix.span))
+    Ok(call(function, vec![operand], prefix.span))
 }
 
 /// What a number of more digits than its type keeps is parsed as: a call that has its text, or the negative number that there is no positive one of.
@@ -199,7 +208,7 @@ fn parse_long_number(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         let message = format!("a number has at most {DIGITS_MAX} digits{}", place.start);
         return Some(Err(ParserError::ParserError(message)));
     }
-    Some(Ok(call(NUMBER, Expr::Value(Value::SingleQuotedString(text).with_span(place)), place)))
+    Some(Ok(call(NUMBER, vec![Expr::Value(Value::SingleQuotedString(text).with_span(place))], place)))
 }
 
 /// Whether a BIGINT or a DOUBLE, as which it would be read, does not keep all digits of a number. One with an exponent says itself that it is not exact.
@@ -215,14 +224,14 @@ fn is_long(number: &str) -> bool {
 }
 
 /// A call at the place of what it stands for.
-fn call(function: &str, argument: Expr, place: Span) -> Expr {
+fn call(function: &str, arguments: Vec<Expr>, place: Span) -> Expr {
     Expr::Function(Function {
         name: ObjectName(vec![ObjectNamePart::Identifier(Ident::with_span(place, function))]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(FunctionArgumentList {
             duplicate_treatment: None,
-            args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))],
+            args: arguments.into_iter().map(FunctionArgExpr::Expr).map(FunctionArg::Unnamed).collect(),
             clauses: Vec::new(),
         }),
         filter: None,
@@ -268,7 +277,7 @@ impl Dialect for DipperDialect {
     }
 
     fn parse_infix(&self, parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
-        parse_distinct(parser, left, precedence)
+        parse_distinct(parser, left, precedence).or_else(|| parse_time_zone(parser, left, precedence))
     }
 
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {

@@ -52,7 +52,10 @@ impl Set {
         if reader.word("ROLE") {
             return authorization(reader, source).map(Some);
         }
+        let mut is_offset = false;
         let name = if reader.words("TIME ZONE") {
+            // `SET TIME ZONE INTERVAL '+00:00' HOUR TO MINUTE`
+            is_offset = reader.word("INTERVAL");
             "TimeZone".to_owned()
         } else if reader.word("NAMES") {
             "client_encoding".to_owned()
@@ -63,8 +66,6 @@ impl Set {
             }
             name
         };
-        // `SET TIME ZONE INTERVAL '+00:00' HOUR TO MINUTE`
-        let is_offset = name == "TimeZone" && reader.word("INTERVAL");
         let value = value(&mut reader, source)?;
         if is_offset {
             reader.words("HOUR TO MINUTE");

@@ -14,7 +14,10 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
-/// Asks for the order, as DataFusion does where rows are put out, until its rule for that removes what asks.
+use super::unknown_rows::UnknownRowsExec;
+
+/// Asks for the order, as DataFusion does where rows are put out, until its rule for that removes what asks; and hides it from who asks above for
+/// another one, which would take its place.
 #[derive(Debug)]
 pub(super) struct SkippedRows;
 
@@ -27,7 +30,8 @@ impl PhysicalOptimizerRule for SkippedRows {
                 _ => None,
             };
             let Some(in_order) = in_order else { return Ok(Transformed::no(node)) };
-            above(node, in_order).map(Transformed::yes)
+            let skipped = above(node, in_order)?;
+            Ok(Transformed::yes(Arc::new(UnknownRowsExec::new(skipped)) as _))
         };
         plan.transform_up(asked).map(|plan| plan.data)
     }

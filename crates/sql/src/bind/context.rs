@@ -21,11 +21,11 @@ use dipper_graph::{
 };
 use dipper_types::Error;
 
-use super::number;
 use super::relation::DipperRelations;
 use super::table_source::{DipperTableSource, ViewSource};
 use super::views::BoundViews;
-use crate::ast::NUMBER;
+use super::{number, time_zone};
+use crate::ast::{AT_TIME_ZONE, NUMBER};
 use crate::catalog::{Catalog, Relation, SqlTypes, is_known, unknown_qualifier};
 
 /// The functions and rules that queries are planned with, and our options.
@@ -122,7 +122,12 @@ impl ContextProvider for QueryContext<'_> {
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         let known = functions().scalar_functions().get(name);
-        known.or_else(|| (name == NUMBER).then(number::function)).cloned()
+        let ours = || match name {
+            NUMBER => Some(number::function()),
+            AT_TIME_ZONE => Some(time_zone::function()),
+            _ => None,
+        };
+        known.or_else(ours).cloned()
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {

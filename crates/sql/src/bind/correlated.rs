@@ -1,4 +1,4 @@
-//! Subqueries that read the query around them and that DataFusion would compute wrongly: it makes joins of them, and a join finds no row where
+//! Subqueries that DataFusion cannot compute where they stand, and those that read the query around them and that it would compute wrongly: it makes joins of them, and a join finds no row where
 //! an aggregate over nothing has one, and every row where a LIMIT would have cut some off, and does not tell columns of one name apart.
 
 use std::collections::HashMap;
@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use datafusion::common::TableReference;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Expr, LogicalPlan, SkipType, Subquery};
+use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, SkipType, Subquery};
 use dipper_graph::is_over_nothing;
 use dipper_types::{Error, Result};
 
@@ -21,6 +21,10 @@ pub(super) fn check_correlated(plan: &LogicalPlan) -> Result<()> {
             let top = read_around(lateral).filter(|top| top.aggregates && top.filters);
             refused = top.map(|_| of_having()).or_else(|| of_two_columns(lateral));
         }
+        if of_no_row(node) && node.expressions().iter().any(asks) {
+            let error = Error::unsupported("IN, EXISTS, ANY or ALL (SELECT …) in ORDER BY, in DISTINCT ON or in the ON of an outer join is not supported");
+            refused = Some(error.with_hint("compute it in the select list of a subquery"));
+        }
         if refused.is_some() {
             return Ok(TreeNodeRecursion::Stop);
         }
@@ -32,6 +36,21 @@ pub(super) fn check_correlated(plan: &LogicalPlan) -> Result<()> {
         })
     });
     refused.map_or(Ok(()), Err)
+}
+
+/// Whether no join can be made below a node of what its expressions ask.
+fn of_no_row(node: &LogicalPlan) -> bool {
+    match node {
+        LogicalPlan::Join(join) => join.join_type != JoinType::Inner,
+        LogicalPlan::Sort(_) | LogicalPlan::Distinct(Distinct::On(_)) => true,
+        _ => false,
+    }
+}
+
+fn asks(expr: &Expr) -> bool {
+    let is_membership = |part: &Expr| matches!(part, Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_));
+    // The closure does not fail.
+    expr.exists(|part| Ok(is_membership(part))).unwrap_or(true)
 }
 
 fn refusal(part: &Expr) -> Option<Error> {
@@ -75,7 +94,7 @@ fn unsupported(what: &str, hint: &str) -> Error {
 fn of_two_columns(subquery: &Subquery) -> Option<Error> {
     let mut compared = HashMap::new();
     let name = column_of_two_tables(&subquery.subquery, &mut Vec::new(), &mut compared)?;
-    let what = format!("to compare columns '{name}' of several tables with the query around,");
+    let what = format!("to compare columns '{name}' of several tables with the query around");
     let hint = format!("give one of them another name: FROM (SELECT {name} AS other FROM …)");
     Some(unsupported(&what, &hint))
 }

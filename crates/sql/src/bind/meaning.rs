@@ -1,39 +1,29 @@
-//! What expressions mean where DataFusion 55 means something else: literals (`number`), texts of arrays (`array_text`), comparisons of intervals, fields of the difference of two times, and the local time of an
-//! instant. The rewriting comes before types are coerced.
+//! What expressions mean where DataFusion 55 means something else: literals ([`number`](super::number)), texts of arrays, comparisons of intervals,
+//! fields of the difference of two times, times in a zone. The rewriting comes before types are coerced.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue, not_impl_err};
-use datafusion::functions::datetime::to_local_time;
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{Cast, Expr, ExprSchemable, cast, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, cast, lit};
 use dipper_graph::compared_by_length;
 
 use super::array_text::as_array;
 use super::number::exact;
-
-/// The zone that a `TIMESTAMP WITH TIME ZONE` is stored in.
-const STORED: &str = "+00:00";
+use super::time_zone;
+use crate::ast::AT_TIME_ZONE;
 
 /// The expression as it is meant.
 pub(super) fn as_meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let expr = exact(expr, schema)?.transform_data(|expr| compared_by_length(expr, schema))?;
     expr.transform_data(|expr| {
         expr.transform_up(|part| match part {
-            Expr::Cast(cast) if is_local_time(&cast, schema) => {
-                Ok(Transformed::yes(to_local_time().call(vec![Expr::Cast(cast)])))
-            }
             Expr::Cast(cast) => as_array(cast, schema),
+            Expr::ScalarFunction(call) if call.name() == AT_TIME_ZONE => time_zone::meant(&call, schema),
             Expr::ScalarFunction(call) if call.name() == "date_part" => field(call, schema),
             other => Ok(Transformed::no(other)),
         })
     })
-}
-
-/// Whether it is `instant AT TIME ZONE 'zone'`, a time without a zone, of which DataFusion makes the same instant.
-fn is_local_time(Cast { expr, field }: &Cast, schema: &DFSchema) -> bool {
-    let DataType::Timestamp(_, Some(zone)) = field.data_type() else { return false };
-    zone.as_ref() != STORED && matches!(expr.get_type(schema), Ok(DataType::Timestamp(_, Some(_))))
 }
 
 /// A field of the difference of two times, which has days, and hours of a day, as in Postgres. DataFusion gives the whole difference in hours, and
@@ -61,7 +51,12 @@ fn field(call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
         "second" => total % lit(minute) / lit(second),
         "millisecond" | "milliseconds" => total % lit(minute) * lit(1_000_i64) / lit(second),
         "microsecond" | "microseconds" => total % lit(minute) * lit(1_000_000_i64) / lit(second),
-        other => return not_impl_err!("{} of the difference of two times", other.to_uppercase()),
+        other => {
+            return not_impl_err!(
+                "{} of the difference of two times is not supported: it has days",
+                other.to_uppercase()
+            );
+        }
     };
     Ok(Transformed::yes(cast(number, DataType::Int32)))
 }

@@ -31,6 +31,7 @@ mod rewrite;
 mod row_pattern_window;
 mod subquery;
 mod table_source;
+mod time_zone;
 mod variables;
 mod views;
 mod window_select;

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use dipper_types::{Error, Result, Span};
 use sqlparser::ast::{
     BinaryOperator, Expr, Function, Join, JoinConstraint, JoinOperator, NamedWindowDefinition, NamedWindowExpr, Query,
-    Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, TableFactor, UnaryOperator, Visit, Visitor,
-    WindowSpec, WindowType,
+    Select, SetExpr, SetOperator, SetQuantifier, Spanned, TableFactor, UnaryOperator, Visit, Visitor, WindowSpec,
+    WindowType,
 };
 use sqlparser::tokenizer::Span as TokenSpan;
 
@@ -16,7 +16,7 @@ use crate::source_text::span;
 /// Refuses it in a query, or in an expression of ours, whose own subqueries we compute ourselves; what has no place of its own is said to
 /// be at `whole`.
 pub(super) fn check<V: Visit>(part: &V, whole: Span) -> Result<()> {
-    match part.visit(&mut Check { whole, queries: Vec::new(), within: Vec::new() }) {
+    match part.visit(&mut Check { whole }) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -24,10 +24,6 @@ pub(super) fn check<V: Visit>(part: &V, whole: Span) -> Result<()> {
 
 struct Check {
     whole: Span,
-    /// The expression of each query around, the innermost last, in which `IN (SELECT …)` may stand anywhere; nothing if the walk is in none.
-    queries: Vec<Option<*const Expr>>,
-    /// Such expressions. The tree stays in its place meanwhile.
-    within: Vec<*const Expr>,
 }
 
 impl Check {
@@ -37,31 +33,26 @@ impl Check {
     }
 
     /// The column that a join makes of two is the left one's, also in rows that have only a right one.
-    fn joins(&mut self, joins: &[Join]) -> ControlFlow<Error> {
-        use JoinOperator::{FullOuter, Inner, Left, LeftOuter, Right, RightOuter};
+    fn joins(&self, joins: &[Join]) -> ControlFlow<Error> {
+        use JoinOperator::{FullOuter, Right, RightOuter};
         for Join { relation, join_operator, .. } in joins {
-            let is_inner = matches!(join_operator, JoinOperator::Join(_) | Inner(_));
             let (side, constraint) = match join_operator {
-                Right(constraint) | RightOuter(constraint) => (Some("RIGHT"), constraint),
-                FullOuter(constraint) => (Some("FULL"), constraint),
-                JoinOperator::Join(constraint) | Inner(constraint) | Left(constraint) | LeftOuter(constraint) => {
-                    (None, constraint)
-                }
+                Right(constraint) | RightOuter(constraint) => ("RIGHT", constraint),
+                FullOuter(constraint) => ("FULL", constraint),
                 _ => continue,
             };
             let hint = "write ON a.id = b.id, and COALESCE(a.id, b.id) for the column";
-            match (side, constraint) {
-                (Some(side), JoinConstraint::Using(_)) => {
+            match constraint {
+                JoinConstraint::Using(_) => {
                     self.refuse(&format!("{side} JOIN … USING"), constraint.span(), hint)?;
                 }
-                (Some(side), JoinConstraint::Natural) => {
+                JoinConstraint::Natural => {
                     let place = match relation {
                         TableFactor::Table { name, .. } => name.span(),
                         _ => TokenSpan::empty(),
                     };
                     self.refuse(&format!("NATURAL {side} JOIN"), place, hint)?;
                 }
-                (None, JoinConstraint::On(condition)) if is_inner => self.within.push(std::ptr::from_ref(condition)),
                 _ => {}
             }
         }
@@ -99,22 +90,10 @@ impl Visitor for Check {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Error> {
-        self.queries.push(None);
         self.set_operations(&query.body)
     }
 
-    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<Error> {
-        self.queries.pop();
-        ControlFlow::Continue(())
-    }
-
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Error> {
-        let conditions = [&select.selection, &select.having, &select.qualify].into_iter().flatten();
-        let columns = select.projection.iter().filter_map(|item| match item {
-            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
-            _ => None,
-        });
-        self.within.extend(conditions.chain(columns).map(std::ptr::from_ref));
         for NamedWindowDefinition(_, window) in &select.named_window {
             if let NamedWindowExpr::WindowSpec(window) = window {
                 self.window(window)?;
@@ -134,18 +113,6 @@ impl Visitor for Check {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
-        let place = std::ptr::from_ref(expr);
-        if let Some(around @ None) = self.queries.last_mut() {
-            *around = self.within.contains(&place).then_some(place);
-            if let Expr::InSubquery { expr: value, negated, .. } = expr
-                && around.is_none()
-            {
-                let not = if *negated { "NOT " } else { "" };
-                let what = format!("{not}IN (SELECT …) in the ON of an outer join, in GROUP BY or in ORDER BY");
-                let hint = "compute it in the select list of a subquery";
-                self.refuse(&what, start(value), hint)?;
-            }
-        }
         match expr {
             Expr::SimilarTo { expr, .. } => {
                 self.refuse("SIMILAR TO", start(expr), "write LIKE, or regexp_like(text, '^(…)$')")
@@ -162,15 +129,6 @@ impl Visitor for Check {
             Expr::Function(Function { over: Some(WindowType::WindowSpec(window)), .. }) => self.window(window),
             _ => ControlFlow::Continue(()),
         }
-    }
-
-    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
-        if let Some(within) = self.queries.last_mut()
-            && *within == Some(std::ptr::from_ref(expr))
-        {
-            *within = None;
-        }
-        ControlFlow::Continue(())
     }
 }
 
