@@ -40,7 +40,7 @@ pub use match_recognize::{
     AfterMatch, AggregateCall, ConditionClass, Define, Frame, FrameColumn, FrameExpr, Logical, MatchRecognizeSpec,
     Measure, OrderKey, RowsPerMatch, Semantics, Target, WithinSpec,
 };
-pub use membership::{ExactMembership, with_exact_membership};
+pub use membership::{ExactMembership, is_membership, with_exact_membership};
 pub use nullable_subqueries::{NullableSubqueries, with_nullable_subqueries};
 pub use operator_spec::{
     AggregateFunction, CalcSpec, ComputedColumn, OperatorSpec, SinkSpec, SourceSpec, TableSpec, ValuesSpec,

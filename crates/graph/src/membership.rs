@@ -81,7 +81,8 @@ fn memberships(expr: &Expr) -> usize {
     number
 }
 
-fn is_membership(part: &Expr) -> bool {
+/// Whether a part of an expression asks a subquery whether there is such a row.
+pub fn is_membership(part: &Expr) -> bool {
     matches!(part, Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_))
 }
 

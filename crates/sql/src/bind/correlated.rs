@@ -1,5 +1,6 @@
-//! Subqueries that DataFusion cannot compute where they stand, and those that read the query around them and that it would compute wrongly: it makes joins of them, and a join finds no row where
-//! an aggregate over nothing has one, and every row where a LIMIT would have cut some off, and does not tell columns of one name apart.
+//! Subqueries that DataFusion cannot compute where they stand, and those that read the query around them and that it would compute wrongly: it makes
+//! joins of them, and a join finds no row where an aggregate over nothing has one, and every row where a LIMIT would have cut some off, and does not
+//! tell columns of one name apart.
 
 use std::collections::HashMap;
 
@@ -7,7 +8,7 @@ use datafusion::common::TableReference;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, SkipType, Subquery};
-use dipper_graph::is_over_nothing;
+use dipper_graph::{is_membership, is_over_nothing};
 use dipper_types::{Error, Result};
 
 use crate::logical::subquery_of;
@@ -48,7 +49,6 @@ fn of_no_row(node: &LogicalPlan) -> bool {
 }
 
 fn asks(expr: &Expr) -> bool {
-    let is_membership = |part: &Expr| matches!(part, Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_));
     // The closure does not fail.
     expr.exists(|part| Ok(is_membership(part))).unwrap_or(true)
 }
